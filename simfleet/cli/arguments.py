@@ -1,0 +1,254 @@
+"""What each command accepts. Kept apart from the commands so that help needs no heavy import.
+
+A `Command` row is all that `main` needs to know: its module is `simfleet.cli.<name>`, imported on
+call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHARGERS_MAX = 10_000  # per run, for now
+PORT_MAX = 65_535
+SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
+_TARGET = re.compile(r"embedded|wss?://[^/\s?#]+[^\s?#]*")
+_ASSIGNMENT = re.compile(r"[^=\s]+=.*", re.DOTALL)
+
+
+class Command(NamedTuple):
+    """One verb of the command line. `examples` are whole command lines; the first is the best."""
+
+    name: str
+    summary: str
+    examples: tuple[str, ...]
+    configure: Callable[[argparse.ArgumentParser], None]
+
+
+# ── kinds of value ───────────────────────────────────────────────────────────────────────────────
+
+
+def duration_s(text: str) -> float:
+    """Seconds in `50ms`, `10s`, `2m` or `1h`; the unit is required, as in scenario files."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 50ms, 10s, 2m or 1h")
+    return float(found[1]) * SECONDS_PER_UNIT[found[2]]
+
+
+def interval_s(text: str) -> int:
+    """Whole seconds, as OCPP counts its intervals: `300`, or a duration such as `5m`."""
+    took_s = float(text) if text.isascii() and text.isdigit() else duration_s(text)
+    if not took_s.is_integer():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds")
+    return int(took_s)
+
+
+def target(text: str) -> str:
+    """`embedded`, or the WebSocket URL that a station's identity is appended to."""
+    if _TARGET.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a target; write embedded, or ws://host:port/prefix (or wss://)"
+        )
+    return text
+
+
+def assignment(text: str) -> str:
+    """`path=value`, kept as it is: what the path may be is the scenario schema's to say."""
+    if _ASSIGNMENT.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not path=value, for example stages[0].over=20s"
+        )
+    return text
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The argument type for a decimal integer from `least` up to and including `most`."""
+    wanted = f"at least {least}" if most is None else f"from {least} to {most}"
+
+    def parse(text: str) -> int:
+        number = int(text) if re.fullmatch(r"-?\d{1,20}", text, re.ASCII) else None
+        if number is None or number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {wanted}")
+        return number
+
+    return parse
+
+
+# ── the commands' arguments ──────────────────────────────────────────────────────────────────────
+
+
+def configure_run(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet run`; an option given here wins over the scenario file."""
+    parser.add_argument("scenario", type=Path, metavar="SCENARIO", help="scenario file (YAML)")
+    parser.add_argument(
+        "--target",
+        type=target,
+        metavar="URL",
+        help="'embedded', or ws://host:port/prefix; the identity is appended, percent-encoded",
+    )
+    parser.add_argument(
+        "--chargers",
+        type=whole_number(0, CHARGERS_MAX),
+        metavar="N",
+        help=f"how many chargers, 0 to {CHARGERS_MAX}: every slice and stage is scaled to it",
+    )
+    parser.add_argument(
+        "--seed", type=whole_number(0), metavar="S", help="seed of everything that varies"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=assignment,
+        metavar="PATH=VALUE",
+        help="replace one value of the scenario, e.g. stages[0].over=20s; may be repeated",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the run's files go (default: a new folder under runs/)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no live progress, only the summary")
+    parser.add_argument(
+        "--json", action="store_true", help="the summary as JSON on stdout, and nothing else there"
+    )
+
+
+def configure_csms(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet csms`; None means the behaviour's own default."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port",
+        type=whole_number(0, PORT_MAX),
+        default=9000,
+        metavar="N",
+        help="port to listen on (%(default)s); 0 takes a free one and prints it",
+    )
+    parser.add_argument("--password", help="require HTTP Basic authentication with this password")
+    parser.add_argument(
+        "--boot",
+        choices=("accepted", "pending", "rejected"),
+        default="accepted",
+        help="the answer to BootNotification (%(default)s)",
+    )
+    parser.add_argument(
+        "--boot-interval",
+        type=interval_s,
+        metavar="SECONDS",
+        help="when a pending or rejected station is to boot again",
+    )
+    parser.add_argument(
+        "--heartbeat-interval",
+        type=interval_s,
+        metavar="SECONDS",
+        help="the heartbeat interval given to accepted stations",
+    )
+    parser.add_argument(
+        "--reject-tag",
+        action="append",
+        default=[],
+        metavar="TAG",
+        help="an idTag that is never authorized; may be repeated",
+    )
+    parser.add_argument(
+        "--delay", type=duration_s, default=0.0, metavar="TIME", help="answer this late, e.g. 50ms"
+    )
+    parser.add_argument(
+        "--stall-after",
+        type=duration_s,
+        metavar="TIME",
+        help="this long after the start, stop reading and answering",
+    )
+    parser.add_argument(
+        "--stall-for",
+        type=duration_s,
+        metavar="TIME",
+        help="how long the stall lasts (default: for ever)",
+    )
+    parser.add_argument(
+        "--misbehave",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="break a rule of OCPP on purpose; may be repeated",
+    )
+    # JSON lines on stdin and stdout, for the run that started this process.
+    parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
+
+
+def configure_check(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet check`."""
+    parser.add_argument("scenario", type=Path, metavar="SCENARIO", help="scenario file (YAML)")
+
+
+def configure_bench(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet bench`."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks (default: all)")
+    parser.add_argument("--list", action="store_true", help="only name them and what they measure")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller and shorter: shows that they work, no figures"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the Markdown report here as well"
+    )
+
+
+def configure_nothing(parser: argparse.ArgumentParser) -> None:
+    """For commands without arguments."""
+    del parser
+
+
+COMMANDS = (
+    Command(
+        "run",
+        "drive a load scenario and judge it",
+        (
+            "simfleet run scenarios/ten-thousand.yaml",
+            "simfleet run my.yaml --target ws://127.0.0.1:9000/ocpp --chargers 500",
+            "simfleet run my.yaml --set stages[0].over=30s --json > summary.json",
+        ),
+        configure_run,
+    ),
+    Command(
+        "csms",
+        "serve the embedded central system alone",
+        (
+            "simfleet csms --port 9000",
+            "simfleet csms --boot pending --boot-interval 30",
+            "simfleet csms --delay 50ms --reject-tag STOLEN-1",
+        ),
+        configure_csms,
+    ),
+    Command(
+        "check",
+        "validate a scenario file; names every mistake with line and column",
+        ("simfleet check scenarios/ten-thousand.yaml",),
+        configure_check,
+    ),
+    Command(
+        "schema",
+        "print the JSON Schema of scenario files, for editors",
+        ("simfleet schema > scenario.schema.json",),
+        configure_nothing,
+    ),
+    Command(
+        "bench",
+        "measure SimFleet itself, each figure beside a floor or a peer",
+        ("simfleet bench", "simfleet bench bench_roundtrip --quick", "simfleet bench --list"),
+        configure_bench,
+    ),
+    Command(
+        "version",
+        "print the versions a bug report needs",
+        ("simfleet version",),
+        configure_nothing,
+    ),
+)

@@ -1,0 +1,138 @@
+"""The `simfleet` command: parse, import the command asked for, turn its end into an exit code.
+
+The only place where an exception becomes an exit code and a line on standard error:
+
+- what SimFleet raises on purpose (`SimFleetError`) is one line per problem and no traceback;
+- Ctrl-C is 130, a reader of standard output that went away is 141;
+- anything else is a bug of ours: the traceback, a line that says so, and 70.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from simfleet import __version__
+from simfleet.cli.arguments import COMMANDS
+from simfleet.cli.exit_codes import ExitCode, exit_code_of
+from simfleet.errors import SimFleetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DESCRIPTION = """\
+SimFleet drives virtual EV chargers (OCPP) against a central system and tells the truth about it.
+"""
+EPILOG = "\n".join(
+    [
+        "exit codes:",
+        *(f"  {code.value:<5} {code.name.lower().replace('_', ' ')}" for code in ExitCode),
+        "",
+        "'simfleet COMMAND --help' explains a command's options.",
+    ]
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's own) and return its exit code."""
+    try:
+        code = _parse_and_run(argv)
+        sys.stdout.flush()  # here, where a closed pipe can still be answered
+    except BaseException as error:
+        return _explain(error)
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; cheap, since no command is imported for it."""
+    parser = argparse.ArgumentParser(
+        prog="simfleet",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawTextHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"simfleet {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for command in COMMANDS:
+        examples = "\n".join(f"  {example}" for example in command.examples)
+        command.configure(
+            commands.add_parser(
+                command.name,
+                help=f"{command.summary}\n  {command.examples[0]}",
+                description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+                epilog=f"examples:\n{examples}\n",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+                allow_abbrev=False,
+            )
+        )
+    return parser
+
+
+def _parse_and_run(argv: Sequence[str] | None) -> int:
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as parsed:  # argparse has printed help (0) or what is wrong (2)
+        return ExitCode.USAGE if parsed.code else ExitCode.PASSED
+    if arguments.command is None:
+        parser.print_help(sys.stderr)
+        return ExitCode.USAGE
+    command = importlib.import_module(f"simfleet.cli.{arguments.command}")
+    return int(command.main(arguments))
+
+
+# ── how a command that raised ends ───────────────────────────────────────────────────────────────
+
+
+def _explain(error: BaseException) -> ExitCode:
+    """Say on standard error why the command ended, and return the code for it."""
+    causes = list(_leaves(error))
+    bugs = [cause for cause in causes if not isinstance(cause, SimFleetError | KeyboardInterrupt)]
+    if bugs and all(isinstance(cause, BrokenPipeError) for cause in bugs) and _stdout_is_broken():
+        # Point it elsewhere, or the interpreter's last flush fails aloud.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OUTPUT_CLOSED
+    if bugs:
+        return _report_bug(error)
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+        print("simfleet: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    known = [cause for cause in causes if isinstance(cause, SimFleetError)]
+    for message in dict.fromkeys(str(cause) for cause in known):  # each text once, in order
+        for line in message.splitlines() or [type(known[0]).__name__]:
+            print(f"simfleet: {line}", file=sys.stderr)
+    return exit_code_of(known[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions that a nursery's groups, however nested, are about."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _report_bug(error: BaseException) -> ExitCode:
+    import traceback  # 10 ms that only a failure should cost
+
+    traceback.print_exception(error)
+    print(
+        f"simfleet: this is a bug in SimFleet {__version__}; "
+        "please report it with the traceback above",
+        file=sys.stderr,
+    )
+    return ExitCode.INTERNAL
+
+
+def _stdout_is_broken() -> bool:
+    """Whether nobody reads standard output any more; asked, since other pipes break too."""
+    import select
+
+    asked = select.poll()
+    asked.register(sys.stdout.fileno(), 0)  # errors are reported without being asked for
+    return any(events & select.POLLERR for _, events in asked.poll(0))
