@@ -89,7 +89,7 @@ class ExitCode(IntEnum):
     )
     OUTPUT_CLOSED = (
         141,
-        "Whoever read standard output closed it before everything was written (`| head`).",
+        "Whoever read standard output closed it before everything was written, as `head` does.",
         "Nothing, if it was meant; a run's folder is complete all the same.",
     )
 
