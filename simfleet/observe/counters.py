@@ -1,0 +1,353 @@
+"""Fleet-wide counters of one run: everything the summary counts that is not a latency.
+
+Plain slotted objects in bounded memory, changed from the one event loop of a shard and read by
+`snapshot()`. Rule of the house: every drop has a counter, and every counter is visible here.
+Keys that a peer chooses (error codes, actions, reasons) go through `Tally`, so a CSMS that answers
+garbage cannot fill our memory with the names of it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from simfleet.clock import iso
+
+if TYPE_CHECKING:
+    from collections.abc import ItemsView
+
+    from simfleet.errors import ConnectReason, ProtocolViolation
+
+__all__ = [
+    "CRASHES_MAX",
+    "VIOLATIONS_MAX",
+    "VIOLATION_FRAME_MAX_BYTES",
+    "ConnectCounters",
+    "Counters",
+    "CrashLog",
+    "RatePerSecond",
+    "Tally",
+    "ViolationLog",
+]
+
+TALLY_KEYS_MAX = 64
+"""Distinct keys of one tally; counts of further ones go to `TALLY_OTHER`."""
+TALLY_KEY_MAX_CHARS = 80
+"""Longer keys are cut; OCPP's longest error code has 29 characters, its longest action 32."""
+TALLY_OTHER = "(other)"
+
+VIOLATIONS_MAX = 100
+"""Violations kept with their frame; further ones are only counted."""
+VIOLATION_FRAME_MAX_BYTES = 2 * 1024
+"""Kept of an offending frame; enough for all but firmware-sized DataTransfers."""
+CRASHES_MAX = 20
+"""Crashes kept with their traceback; further ones are only counted."""
+TRACEBACK_MAX_CHARS = 16 * 1024
+"""Kept of a traceback, from its end: the last lines say what went wrong."""
+
+
+class Tally:
+    """Counts per name, most of them names a peer made up; bounded by `TALLY_KEYS_MAX`."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self, *keys: str) -> None:
+        """Start the given keys at 0, so that a reader sees them even if they never happen."""
+        self._counts: dict[str, int] = dict.fromkeys(keys, 0)
+
+    def add(self, key: str, n: int = 1) -> None:
+        """Count `n` more of `key`."""
+        counts = self._counts
+        if key in counts:
+            counts[key] += n
+            return
+        key = key[:TALLY_KEY_MAX_CHARS]
+        if key not in counts and len(counts) >= TALLY_KEYS_MAX:
+            key = TALLY_OTHER
+        counts[key] = counts.get(key, 0) + n
+
+    def __getitem__(self, key: str) -> int:
+        return self._counts.get(key, 0)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def items(self) -> ItemsView[str, int]:
+        """Return the live (key, count) pairs."""
+        return self._counts.items()
+
+    @property
+    def total(self) -> int:
+        """All counts together."""
+        return sum(self._counts.values())
+
+    def snapshot(self) -> dict[str, int]:
+        """Return the counts by key, keys in alphabetical order."""
+        return dict(sorted(self._counts.items()))
+
+
+class RatePerSecond:
+    """Events per whole second of the monotonic clock: total, peak and the second just over. O(1).
+
+    Buckets are whole seconds of `at_s`, not a sliding window: a burst that straddles a boundary is
+    split, so `peak` may be lower than the busiest sliding second, never higher. Times must not go
+    backwards by more than the second at hand; an older event counts in the current bucket.
+    """
+
+    __slots__ = ("_bucket", "_bucket_count", "_last_count", "_peak", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._bucket = -1
+        self._bucket_count = 0
+        self._last_count = 0
+        self._peak = 0
+
+    def add(self, at_s: float, n: int = 1) -> None:
+        """Count `n` events at the monotonic time `at_s`."""
+        second = int(at_s)
+        if second > self._bucket:
+            self._turn(second)
+        self._bucket_count += n
+        self.total += n
+
+    def _turn(self, second: int) -> None:
+        self._last_count = self._bucket_count if second == self._bucket + 1 else 0
+        self._peak = max(self._peak, self._bucket_count)
+        self._bucket = second
+        self._bucket_count = 0
+
+    @property
+    def peak(self) -> int:
+        """Events in the busiest whole second so far, the one at hand included."""
+        return max(self._peak, self._bucket_count)
+
+    def current(self, at_s: float) -> int:
+        """Return the events in the last complete second before `at_s`; 0 if nothing happened."""
+        second = int(at_s)
+        if second <= self._bucket:
+            return self._last_count
+        return self._bucket_count if second == self._bucket + 1 else 0
+
+
+class ConnectCounters:
+    """Attempts to open a connection, and how they ended.
+
+    `connected` is the number open now. `first_at_s` and `last_opened_at_s` (monotonic) bound the
+    time the fleet took to connect; None before the first.
+    """
+
+    __slots__ = (
+        "attempts",
+        "connected",
+        "connected_peak",
+        "failures",
+        "first_at_s",
+        "last_opened_at_s",
+        "opened",
+    )
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.failures = Tally()
+        self.opened = RatePerSecond()
+        self.connected = 0
+        self.connected_peak = 0
+        self.first_at_s: float | None = None
+        self.last_opened_at_s: float | None = None
+
+    def attempt(self, at_s: float) -> None:
+        """Count one attempt, started at `at_s`."""
+        self.attempts += 1
+        if self.first_at_s is None:
+            self.first_at_s = at_s
+
+    def open(self, at_s: float) -> None:
+        """Count one attempt that ended in an open connection."""
+        self.opened.add(at_s)
+        self.last_opened_at_s = at_s
+        self.connected += 1
+        if self.connected > self.connected_peak:
+            self.connected_peak = self.connected
+
+    def fail(self, reason: ConnectReason | str) -> None:
+        """Count one attempt that ended in `reason`, see `errors.ConnectReason`."""
+        self.failures.add(str(reason))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the counters; rates are per whole second."""
+        return {
+            "attempts": self.attempts,
+            "failures": self.failures.snapshot(),
+            "opened": self.opened.total,
+            "per_s_peak": self.opened.peak,
+            "connected": self.connected,
+            "connected_peak": self.connected_peak,
+        }
+
+
+class _CommandCounters:
+    __slots__ = ("count", "errors")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.errors = Tally()
+
+
+class ViolationLog:
+    """What the peer sent against the protocol: the first `VIOLATIONS_MAX` in full, all counted."""
+
+    __slots__ = ("kept", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.kept: list[dict[str, Any]] = []
+
+    def add(
+        self, violation: ProtocolViolation, *, charger_id: str, frame: bytes, at_wall_s: float
+    ) -> None:
+        """Count `violation`, found in `frame`; keep it if there is room."""
+        self.total += 1
+        if len(self.kept) >= VIOLATIONS_MAX:
+            return
+        self.kept.append(
+            {
+                "at": iso(at_wall_s),
+                "charger": charger_id,
+                "error_code": violation.error_code,
+                "description": violation.description,
+                "path": violation.path,
+                "message_id": violation.message_id,
+                # Cut in bytes, maybe inside a character; what is no UTF-8 stays visible.
+                "frame": frame[:VIOLATION_FRAME_MAX_BYTES].decode("utf-8", "backslashreplace"),
+                "frame_bytes": len(frame),
+            }
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the total, how many are not kept, and the kept ones, oldest first."""
+        return {
+            "total": self.total,
+            "not_kept": self.total - len(self.kept),
+            "kept": list(self.kept),
+        }
+
+
+class CrashLog:
+    """Bugs of ours that ended a charger's task: the first `CRASHES_MAX` with traceback."""
+
+    __slots__ = ("kept", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.kept: list[dict[str, Any]] = []
+
+    def add(self, error: BaseException, *, charger_id: str, at_wall_s: float) -> None:
+        """Count the crash of `charger_id`; keep its traceback if there is room."""
+        self.total += 1
+        if len(self.kept) >= CRASHES_MAX:
+            return
+        text = "".join(traceback.format_exception(error))
+        self.kept.append(
+            {
+                "at": iso(at_wall_s),
+                "charger": charger_id,
+                "error": f"{type(error).__name__}: {error}"[:TRACEBACK_MAX_CHARS],
+                "traceback": text[-TRACEBACK_MAX_CHARS:],
+            }
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the total, how many are not kept, and the kept ones, oldest first."""
+        return {
+            "total": self.total,
+            "not_kept": self.total - len(self.kept),
+            "kept": list(self.kept),
+        }
+
+
+class Counters:
+    """All counters of a fleet. Public attributes that are ints may be counted up directly."""
+
+    __slots__ = (
+        "_commands",
+        "boot",
+        "connect",
+        "crashes",
+        "disconnects",
+        "dropped",
+        "duplicate_replies",
+        "frames_received",
+        "frames_sent",
+        "late_replies",
+        "malformed_frames",
+        "unknown_replies",
+        "violations",
+    )
+
+    def __init__(self) -> None:
+        self.connect = ConnectCounters()
+        self.disconnects = Tally()
+        self.boot = Tally("accepted", "pending", "rejected")
+        self._commands: dict[str, _CommandCounters] = {}
+        self.violations = ViolationLog()
+        self.crashes = CrashLog()
+        self.dropped = Tally()
+        self.late_replies = 0
+        self.unknown_replies = 0
+        self.duplicate_replies = 0
+        self.malformed_frames = 0
+        self.frames_sent = RatePerSecond()
+        self.frames_received = RatePerSecond()
+
+    def disconnect(self, kind: str) -> None:
+        """Count one open connection that ended; `kind` as in `errors.LinkClosed`, or ours."""
+        self.disconnects.add(kind)
+        self.connect.connected -= 1
+
+    def boot_answered(self, status: str) -> None:
+        """Count one BootNotification response by its status: Accepted, Pending or Rejected."""
+        self.boot.add(status.lower())
+
+    def command(self, action: str, error_code: str | None = None) -> None:
+        """Count one CALL from the CSMS, answered with a CALLERROR if there is an `error_code`."""
+        counters = self._commands.get(action)
+        if counters is None:
+            action = action[:TALLY_KEY_MAX_CHARS]
+            if action not in self._commands and len(self._commands) >= TALLY_KEYS_MAX:
+                action = TALLY_OTHER
+            counters = self._commands.setdefault(action, _CommandCounters())
+        counters.count += 1
+        if error_code is not None:
+            counters.errors.add(error_code)
+
+    def drop(self, kind: str, n: int = 1) -> None:
+        """Count `n` messages that were given up; `kind` says which and why."""
+        self.dropped.add(kind, n)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything as plain values, ready for JSON."""
+        return {
+            "connect": self.connect.snapshot(),
+            "disconnects": self.disconnects.snapshot(),
+            "boot": self.boot.snapshot(),
+            "commands": {
+                action: {"count": counters.count, "errors": counters.errors.snapshot()}
+                for action, counters in sorted(self._commands.items())
+            },
+            "violations": self.violations.snapshot(),
+            "replies": {
+                "late": self.late_replies,
+                "unknown": self.unknown_replies,
+                "duplicate": self.duplicate_replies,
+            },
+            "malformed_frames": self.malformed_frames,
+            "dropped": self.dropped.snapshot(),
+            "crashes": self.crashes.snapshot(),
+            "frames": {
+                "sent": self.frames_sent.total,
+                "sent_per_s_peak": self.frames_sent.peak,
+                "received": self.frames_received.total,
+                "received_per_s_peak": self.frames_received.peak,
+            },
+        }
