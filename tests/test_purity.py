@@ -23,6 +23,8 @@ PURE = (
     "simfleet.station*",
     "simfleet.csms.session",
     "simfleet.csms.behaviour",
+    "simfleet.csms.book",
+    "simfleet.csms.misbehaviour",
     "simfleet.load.metrics",
     "simfleet.load.pacers",
     "simfleet.load.quantities",

@@ -11,42 +11,45 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from simfleet.csms import misbehaviour
+from simfleet.csms.misbehaviour import parse_duration_s
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHARGERS_MAX = 10_000  # per run, for now
 PORT_MAX = 65_535
+INTERVAL_MAX_S = 2**31 - 1  # OCPP integers are 32 bits wide in practice
 _TARGET = re.compile(r"embedded|wss?://[^/\s?#]+[^\s?#]*")
 _ASSIGNMENT = re.compile(r"[^=\s]+=.*", re.DOTALL)
 
 
 class Command(NamedTuple):
-    """One verb of the command line. `examples` are whole command lines; the first is the best."""
+    """One verb of the command line. `examples` are whole command lines; the first is the best.
+
+    `details` is text for the end of the command's help.
+    """
 
     name: str
     summary: str
     examples: tuple[str, ...]
     configure: Callable[[argparse.ArgumentParser], None]
+    details: str = ""
 
 
 # ── kinds of value ───────────────────────────────────────────────────────────────────────────────
 
 
-def duration_s(text: str) -> float:
-    """Seconds in `50ms`, `10s`, `1m30s` or `1h`; read as scenario files are, unit and all."""
-    from simfleet.load.quantities import parse_duration  # not for help: it needs msgspec
-
-    try:
-        return parse_duration(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from wrong
-
-
 def interval_s(text: str) -> int:
     """Whole seconds, as OCPP counts its intervals: `300`, or a duration such as `5m`."""
-    took_s = float(text) if text.isascii() and text.isdigit() else duration_s(text)
-    if not took_s.is_integer():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds")
+    try:
+        took_s = float(text) if text.isdecimal() else parse_duration_s(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from wrong
+    if not took_s.is_integer() or took_s > INTERVAL_MAX_S:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number of seconds up to {INTERVAL_MAX_S}"
+        )
     return int(took_s)
 
 
@@ -123,7 +126,10 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_csms(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `simfleet csms`; None means the behaviour's own default."""
+    """Arguments of `simfleet csms`; what is not given is the behaviour's own default.
+
+    Those that describe the behaviour stay text here: `csms.behaviour.behaviour_of` reads them.
+    """
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
         "--port",
@@ -135,9 +141,8 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--password", help="require HTTP Basic authentication with this password")
     parser.add_argument(
         "--boot",
-        choices=("accepted", "pending", "rejected"),
-        default="accepted",
-        help="the answer to BootNotification (%(default)s)",
+        metavar="ANSWER",
+        help="answer to BootNotification: accepted, pending, rejected; pending:2 accepts after two",
     )
     parser.add_argument(
         "--boot-interval",
@@ -149,36 +154,19 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
         "--heartbeat-interval",
         type=interval_s,
         metavar="SECONDS",
-        help="the heartbeat interval given to accepted stations",
+        help="heartbeat interval of accepted stations",
     )
+    for option, value, purpose in (
+        ("--reject-tag", "TAG[=STATUS]", "an idTag that is refused (Invalid), or has this status"),
+        ("--parent-tag", "TAG=PARENT", "the parentIdTag of an idTag"),
+        ("--delay", "[ACTION=]TIME", "answer this late: 50ms, 50ms..2s, MeterValues=1s"),
+        ("--misbehave", "KIND[=VALUE]", "break a rule on purpose, see the kinds below"),
+    ):
+        parser.add_argument(
+            option, action="append", default=[], metavar=value, help=f"{purpose}; may be repeated"
+        )
     parser.add_argument(
-        "--reject-tag",
-        action="append",
-        default=[],
-        metavar="TAG",
-        help="an idTag that is never authorized; may be repeated",
-    )
-    parser.add_argument(
-        "--delay", type=duration_s, default=0.0, metavar="TIME", help="answer this late, e.g. 50ms"
-    )
-    parser.add_argument(
-        "--stall-after",
-        type=duration_s,
-        metavar="TIME",
-        help="this long after the start, stop reading and answering",
-    )
-    parser.add_argument(
-        "--stall-for",
-        type=duration_s,
-        metavar="TIME",
-        help="how long the stall lasts (default: for ever)",
-    )
-    parser.add_argument(
-        "--misbehave",
-        action="append",
-        default=[],
-        metavar="KIND",
-        help="break a rule of OCPP on purpose; may be repeated",
+        "--seed", type=whole_number(0), default=0, metavar="S", help="seed of delays and drops (0)"
     )
     # JSON lines on stdin and stdout, for the run that started this process.
     parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
@@ -224,8 +212,10 @@ COMMANDS = (
             "simfleet csms --port 9000",
             "simfleet csms --boot pending --boot-interval 30",
             "simfleet csms --delay 50ms --reject-tag STOLEN-1",
+            "simfleet csms --misbehave never-answer=Heartbeat --misbehave stall=5s@10s",
         ),
         configure_csms,
+        details=f"kinds of misbehaviour:\n{misbehaviour.as_text()}\n",
     ),
     Command(
         "check",

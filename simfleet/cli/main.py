@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _parse_and_run(argv)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
     except BaseException as error:
-        return _explain(error)
+        return explain(error)
     return code
 
 
@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
                 command.name,
                 help=f"{command.summary}\n  {command.examples[0]}",
                 description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-                epilog=f"examples:\n{examples}\n",
+                epilog=f"examples:\n{examples}\n\n{command.details}",
                 formatter_class=argparse.RawDescriptionHelpFormatter,
                 allow_abbrev=False,
             )
@@ -88,7 +88,7 @@ def _parse_and_run(argv: Sequence[str] | None) -> int:
 # ── how a command that raised ends ───────────────────────────────────────────────────────────────
 
 
-def _explain(error: BaseException) -> ExitCode:
+def explain(error: BaseException) -> ExitCode:
     """Say on standard error why the command ended, and return the code for it."""
     causes = list(_leaves(error))
     bugs = [cause for cause in causes if not isinstance(cause, SimFleetError | KeyboardInterrupt)]
