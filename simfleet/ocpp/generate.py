@@ -283,15 +283,20 @@ def _class(module: _Module, name: str) -> str:
     if module.structs[name]:
         lines.append("")
     for field in module.structs[name]:
-        named_by_rename = _camel(field.name) == field.wire_name
-        explicit = f"name={_quoted(field.wire_name)}"
-        if field.required:
-            default = "" if named_by_rename else f" = field({explicit})"
-            lines.append(f"    {field.name}: {field.type}{default}")
-        else:
-            default = "None" if named_by_rename else f"field(default=None, {explicit})"
-            lines.append(f"    {field.name}: {field.type} | None = {default}")
+        lines += _field_lines(field)
     return "\n".join(lines)
+
+
+def _field_lines(field: _Field) -> list[str]:
+    line = f"    {field.name}: {field.type}{'' if field.required else ' | None'}"
+    if _camel(field.name) == field.wire_name:
+        return [line if field.required else f"{line} = None"]
+    # msgspec's camelCase would not give the wire name, as in responderURL.
+    arguments = f"{'' if field.required else 'default=None, '}name={_quoted(field.wire_name)}"
+    whole = f"{line} = field({arguments})"
+    if len(whole) <= _WIDTH:
+        return [whole]
+    return [f"{line} = field(", f"        {arguments}", "    )"]
 
 
 def _docstring(module: _Module, name: str) -> list[str]:

@@ -159,11 +159,9 @@ class PayloadSchema:
         """What the schema forbids in this payload, the first in document order, or None."""
         try:
             payload = _UNTYPED.decode(raw)
-            if self._is_valid(payload):
-                return None
+            return None if self._is_valid(payload) else self._explain(payload)
         except (ValueError, RecursionError) as error:
             return malformed(error, self._codes)
-        return self._explain(payload)
 
     def _explain(self, payload: object) -> ProtocolViolation:
         if not isinstance(payload, dict):
@@ -269,9 +267,9 @@ def _description(error: jsonschema_rs.ValidationError, path: Sequence[str | int]
         case Kind.MinItems(limit=limit) if isinstance(value, list):
             return f"{field} has {len(value)} items, expected at least {limit}"
         case Kind.Minimum(limit=bound):
-            return f"{field} is {_shown(value)}, expected at least {bound}"
+            return f"{field} is {_shown(value)}, expected at least {_bound(bound)}"
         case Kind.Maximum(limit=bound):
-            return f"{field} is {_shown(value)}, expected at most {bound}"
+            return f"{field} is {_shown(value)}, expected at most {_bound(bound)}"
         case Kind.MultipleOf(multiple_of=step):
             return f"{field} is {_shown(value)}, expected a multiple of {step}"
         case Kind.Format(format=name):
@@ -292,7 +290,7 @@ def _name_of(path: Sequence[str | int]) -> str:
 
 
 def _json_path(path: Sequence[str | int]) -> str:
-    """``$.meterValue[0].sampledValue[1].unit``; a key that is no plain word as ``["like this"]``."""
+    """``$.meterValue[0].sampledValue[1].unit``; a key that is no plain word ``["like this"]``."""
     return "$" + "".join(
         f".{step}"
         if isinstance(step, str) and _PLAIN_KEY.fullmatch(step)
@@ -307,6 +305,10 @@ _SHOWN_MAX: Final = 60
 def _shown(value: object) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 3] + "..."
+
+
+def _bound(limit: object) -> str:
+    return str(limit).removesuffix(".0")  # the schemas write 100.0 for an integer's maximum
 
 
 def _cut(text: str) -> str:
