@@ -1,0 +1,102 @@
+"""TLS without I/O: bytes in, bytes out.
+
+`trio.SSLStream` breaks for good when a send is cancelled half-way, and links are cancelled all
+the time. Here the ciphertext goes into the link's own buffer of unsent bytes, like plain text
+does without TLS, so there is nothing that cancelling could tear.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from functools import lru_cache
+
+_READ_BYTES = 65536
+
+
+@lru_cache(maxsize=1)
+def default_context() -> ssl.SSLContext:
+    """The system's authorities, one context for all links: loading them takes tens of
+    milliseconds.
+    """
+    return ssl.create_default_context()
+
+
+class TlsSession:
+    """One side of a TLS connection. Errors are `ssl.SSLError`; what is still to be sent then is
+    the alert.
+    """
+
+    __slots__ = ("_incoming", "_object", "_outgoing", "_waiting", "ended", "established")
+
+    def __init__(self, context: ssl.SSLContext, *, server_hostname: str | None = None) -> None:
+        """`server_hostname` is whom a client expects; None makes this the server."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=server_hostname is None,
+            server_hostname=server_hostname,
+        )
+        self._waiting = b""
+        self.established = False
+        self.ended = False
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The peer's certificate in DER form, None without one."""
+        return self._object.getpeercert(binary_form=True)
+
+    def handshake(self) -> bool:
+        """Go on with the handshake; True once it is done."""
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        self.established = True
+        return True
+
+    def feed(self, ciphertext: bytes) -> None:
+        """Take bytes from the network; b"" is the end of the stream."""
+        if ciphertext:
+            self._incoming.write(ciphertext)
+        else:
+            self._incoming.write_eof()
+
+    def decrypt(self, ciphertext: bytes) -> bytes:
+        """Take bytes from the network and return the plain text they complete, which may be none.
+
+        Sets `ended` when the peer said that nothing follows (close_notify).
+        """
+        self.feed(ciphertext)
+        parts = []
+        try:
+            while part := self._object.read(_READ_BYTES):
+                parts.append(part)
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.ended = True
+        if self._waiting:
+            self.encrypt(b"")
+        return b"".join(parts)
+
+    def encrypt(self, plain: bytes) -> None:
+        """Queue `plain`; the ciphertext is taken with `take_outgoing`."""
+        waiting = self._waiting + plain
+        try:
+            while waiting:
+                waiting = waiting[self._object.write(waiting) :]
+        except ssl.SSLWantReadError:
+            pass  # a renegotiation (TLS 1.2) wants an answer first; decrypt() tries again
+        self._waiting = waiting
+
+    def end(self) -> None:
+        """Queue close_notify; the peer's is not waited for."""
+        with contextlib.suppress(ssl.SSLError):  # theirs is not here yet, or the session is dead
+            self._object.unwrap()
+
+    def take_outgoing(self) -> bytes:
+        """Return what must go to the network now, and forget it."""
+        return self._outgoing.read() if self._outgoing.pending else b""
