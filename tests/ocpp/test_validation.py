@@ -134,6 +134,14 @@ def violation_of(action: str, payload: object) -> ProtocolViolation:
             id="wrong type where an enumeration is expected",
         ),
         pytest.param(
+            "LogStatusNotification",
+            {"status": "Idle", "requestId": 1.0},
+            "TypeConstraintViolation",
+            "$.requestId",
+            "requestId is a number, expected integer",
+            id="fraction, even of zero",
+        ),
+        pytest.param(
             "BootNotification",
             BOOT | {"chargePointModel": True},
             "TypeConstraintViolation",
