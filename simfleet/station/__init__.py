@@ -1,0 +1,1 @@
+"""The virtual charging station. Pure: no I/O, no clock of its own, no randomness of its own."""

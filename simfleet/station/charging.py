@@ -1,0 +1,476 @@
+"""Charging sessions: cable, tag, energy, and the end of it, on one connector of a station (OCPP 1.6
+chapters 3, 4).
+
+Cable and tag come in either order. The words for what happened go to the outbox; statuses are
+reported from the edge of the phase, so no path can forget one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simfleet.errors import Refused
+from simfleet.station.connector import NEVER_S, NO_ERROR
+from simfleet.station.effects import TransactionClosed, TransactionOpened
+from simfleet.station.messages import (
+    StatusReport,
+    TokenQuestion,
+    TransactionEnded,
+    TransactionSampled,
+    TransactionStarted,
+)
+from simfleet.station.phase import ENERGIZED, Move, Phase
+from simfleet.station.transaction import Transaction
+from simfleet.station.vehicle import Vehicle
+
+if TYPE_CHECKING:
+    from simfleet.station.connector import Connector
+    from simfleet.station.station import Station
+    from simfleet.station.tokens import TokenInfo
+    from simfleet.station.vehicle import VehicleSpec
+
+CATCH_UP_MAX: Final = 100
+"""Samples of one connector that one tick makes up for; a station that was further behind goes on at
+the next tick.
+"""
+
+TO_START: Final = "start"
+TO_STOP: Final = "stop"
+
+
+# ── status ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def moved(station: Station, connector: Connector, *, at_s: float) -> None:
+    """Report a status after a change of phase or fault, unless it must first last
+    (MinimumStatusDuration).
+    """
+    if connector.reported == (connector.phase, connector.error_code):
+        connector.status_due_s = NEVER_S
+        return
+    wait_s = station.configuration.seconds("MinimumStatusDuration")
+    if wait_s and connector.error_code == NO_ERROR:
+        connector.status_due_s = at_s + wait_s
+    else:
+        report_status(station, connector, at_s=at_s)
+    if connector.autopilot is not None:
+        connector.autopilot.moved(station, connector, at_s=at_s)
+
+
+def report_status(station: Station, connector: Connector, *, at_s: float) -> None:
+    """Queue the status of a connector. Statuses of the time before registration are reported then,
+    all at once.
+    """
+    connector.status_due_s = NEVER_S
+    if not station.may_report:
+        return
+    connector.reported = (connector.phase, connector.error_code)
+    station.say(status_of(station, connector, at_s=at_s), due_s=at_s)
+
+
+def status_of(station: Station, connector: Connector, *, at_s: float) -> StatusReport:
+    """The status of a connector now."""
+    wall_s = station.wall_s(at_s)
+    return StatusReport(
+        connector.id, connector.phase, connector.error_code, connector.error_info, wall_s
+    )
+
+
+# ── cable ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plug_in(
+    station: Station,
+    connector: Connector,
+    *,
+    at_s: float,
+    vehicle: VehicleSpec | None = None,
+    soc: float | None = None,
+) -> None:
+    """A cable goes in. Raises `Refused` when there is one already."""
+    if connector.plugged:
+        raise Refused(f"connector {connector.id} has a cable in already")
+    spec = station.spec
+    chance = station.chance
+    vehicle_spec = vehicle if vehicle is not None else chance.choice(spec.vehicles)
+    soc = spec.habits.soc.draw(chance) if soc is None else soc
+    connector.vehicle = Vehicle(vehicle_spec, soc=soc, kind=spec.electrical.kind)
+    connector.plugged = True
+    connector.ev_paused = False
+    if (
+        connector.transaction is not None
+    ):  # StopTransactionOnEVSideDisconnect false: the same session goes on
+        flow(station, connector, at_s=at_s)
+    elif connector.phase in (Phase.AVAILABLE, Phase.RESERVED):
+        connector.move(Move.OCCUPIED)
+        moved(station, connector, at_s=at_s)
+    _start_when_ready(station, connector, at_s=at_s)
+
+
+def unplug(station: Station, connector: Connector, *, at_s: float) -> None:
+    """The cable comes out. Raises `Refused` when there is none."""
+    if not connector.plugged:
+        raise Refused(f"connector {connector.id} has no cable in")
+    connector.meter_to(at_s)
+    if connector.transaction is not None:
+        if station.configuration.flag("StopTransactionOnEVSideDisconnect"):
+            end(station, connector, reason="EVDisconnected", at_s=at_s, cable_out=True)
+        else:
+            connector.unplug()
+            flow(station, connector, at_s=at_s)
+        return
+    connector.unplug()
+    connector.forget_tag()
+    if connector.phase in (Phase.PREPARING, Phase.FINISHING):
+        release(station, connector, at_s=at_s)
+
+
+def release(station: Station, connector: Connector, *, at_s: float) -> None:
+    """Neither cable nor tag: Available, or out of service if that was waiting."""
+    connector.forget_tag()
+    if connector.inoperative and connector.phase is Phase.FINISHING:
+        connector.move(Move.WITHDRAWN)
+    else:
+        connector.move(Move.RELEASED)
+        if connector.inoperative:
+            moved(station, connector, at_s=at_s)
+            connector.move(Move.WITHDRAWN)
+    moved(station, connector, at_s=at_s)
+
+
+# ── tag ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: float) -> None:
+    """A tag at the reader: starts a session, or stops the one it (or its group) started."""
+    transaction = connector.transaction
+    if transaction is not None:
+        if id_tag == transaction.id_tag:  # the same tag needs no Authorize (OCPP 1.6 section 4.8)
+            end(station, connector, reason="Local", at_s=at_s, id_tag=id_tag)
+        else:
+            ask(station, connector, id_tag, purpose=TO_STOP, at_s=at_s)
+        return
+    if (
+        connector.phase not in (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING)
+        or connector.inoperative
+    ):
+        raise Refused(f"connector {connector.id} is {connector.phase} and takes no tag")
+    if station.spec.free_charging:
+        accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
+        return
+    known = station.tokens.find(id_tag, wall_s=station.wall_s(at_s))
+    accepted = known is not None and known.status == "Accepted"
+    if not station.online:
+        offline_ok = accepted and station.configuration.flag("LocalAuthorizeOffline")
+        unknown_ok = known is None and station.configuration.flag("AllowOfflineTxForUnknownId")
+        if offline_ok or unknown_ok:
+            accept_tag(
+                station,
+                connector,
+                id_tag,
+                parent_id_tag=known.parent_id_tag if known else None,
+                at_s=at_s,
+            )
+        else:
+            deny_tag(station, connector, at_s=at_s)
+        return
+    if accepted and station.configuration.flag("LocalPreAuthorize"):
+        assert known is not None
+        accept_tag(station, connector, id_tag, parent_id_tag=known.parent_id_tag, at_s=at_s)
+        return
+    ask(station, connector, id_tag, purpose=TO_START, at_s=at_s)
+
+
+def ask(station: Station, connector: Connector, id_tag: str, *, purpose: str, at_s: float) -> None:
+    """Ask the CSMS about a tag; `token_answered` goes on from there."""
+    if connector.tag_pending is not None:
+        raise Refused(
+            f"connector {connector.id} waits for the answer about tag {connector.tag_pending!r}"
+        )
+    connector.tag_pending = id_tag
+    station.say(TokenQuestion(connector.id, id_tag, purpose), due_s=at_s)
+
+
+def token_answered(
+    station: Station, question: TokenQuestion, info: TokenInfo | None, *, at_s: float
+) -> None:
+    """The CSMS has spoken about a tag; None: it did not (error, no answer, link lost)."""
+    connector = station.connectors[question.connector_id - 1]
+    if connector.tag_pending != question.id_tag:
+        return  # overtaken: the cable came out meanwhile
+    connector.tag_pending = None
+    accepted = info is not None and info.status == "Accepted"
+    parent = info.parent_id_tag if info is not None else None
+    if question.purpose == TO_STOP:
+        transaction = connector.transaction
+        same_group = (
+            transaction is not None and parent is not None and parent == transaction.parent_id_tag
+        )
+        if accepted and same_group:
+            end(station, connector, reason="Local", at_s=at_s, id_tag=question.id_tag)
+    elif accepted and connector.transaction is None:
+        accept_tag(station, connector, question.id_tag, parent_id_tag=parent, at_s=at_s)
+    elif (
+        info is None
+        and not station.online
+        and station.configuration.flag("AllowOfflineTxForUnknownId")
+    ):
+        accept_tag(station, connector, question.id_tag, parent_id_tag=None, at_s=at_s)
+    else:
+        deny_tag(station, connector, at_s=at_s)
+
+
+def accept_tag(
+    station: Station,
+    connector: Connector,
+    id_tag: str,
+    *,
+    parent_id_tag: str | None,
+    at_s: float,
+    remote: bool = False,
+) -> None:
+    """A tag may charge here: start, or wait for the cable as long as ConnectionTimeOut."""
+    if connector.phase not in (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING, Phase.RESERVED):
+        return deny_tag(station, connector, at_s=at_s)
+    connector.authorized_tag = id_tag
+    connector.parent_id_tag = parent_id_tag
+    connector.tag_pending = None
+    connector.remote_start = remote
+    if connector.phase is not Phase.PREPARING:
+        connector.move(Move.OCCUPIED)
+        moved(station, connector, at_s=at_s)
+    if not connector.plugged:
+        timeout_s = station.configuration.seconds("ConnectionTimeOut")
+        connector.plug_deadline_s = at_s + timeout_s if timeout_s else NEVER_S
+        if connector.autopilot is not None:
+            connector.autopilot.moved(station, connector, at_s=at_s)
+    _start_when_ready(station, connector, at_s=at_s)
+    return None
+
+
+def deny_tag(station: Station, connector: Connector, *, at_s: float) -> None:
+    """A tag may not charge here. The connector stays as it is; what next is the driver's affair."""
+    connector.tag_pending = None
+    connector.remote_start = False
+    if connector.autopilot is not None:
+        connector.autopilot.denied(station, at_s=at_s)
+
+
+def connection_timed_out(station: Station, connector: Connector, *, at_s: float) -> None:
+    """A tag was accepted and no cable came (ConnectionTimeOut)."""
+    connector.plug_deadline_s = NEVER_S
+    if connector.phase is Phase.PREPARING and not connector.plugged:
+        release(station, connector, at_s=at_s)
+
+
+# ── energy ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _start_when_ready(station: Station, connector: Connector, *, at_s: float) -> None:
+    """Begin the transaction once there are both a tag and a cable."""
+    tag = connector.authorized_tag
+    if tag is None or not connector.plugged or connector.phase is not Phase.PREPARING:
+        return
+    station.transactions += 1
+    connector.metered_s = at_s
+    meter = connector.meter
+    wall_s = station.wall_s(at_s)
+    transaction = Transaction(
+        number=station.transactions,
+        connector_id=connector.id,
+        id_tag=tag,
+        start_wh=meter.energy_wh,
+        start_integral_wh=meter.integral_wh,
+        wall_s=wall_s,
+    )
+    transaction.parent_id_tag = connector.parent_id_tag
+    connector.forget_tag()
+    connector.transaction = transaction
+    connector.withheld = False
+    connector.limit_wh = None
+    connector.sampled_wh = meter.energy_wh
+    station.effects.append(TransactionOpened(transaction.number, connector.id))
+    station.say(TransactionStarted(transaction), due_s=at_s)
+    if station.keeps_samples:
+        transaction.keep(wall_s, "Transaction.Begin", connector.reading())
+    interval_s = station.configuration.seconds("MeterValueSampleInterval")
+    connector.sample_due_s = at_s + interval_s if interval_s else NEVER_S
+    flow(station, connector, at_s=at_s)
+
+
+def flow(station: Station, connector: Connector, *, at_s: float) -> None:
+    """Let energy flow, or not, as things stand; call after anything that may change it."""
+    connector.meter_to(at_s)
+    move = connector.wanted_move()
+    before = connector.phase
+    wanted = {
+        Move.ENERGY_ON: Phase.CHARGING,
+        Move.EV_PAUSED: Phase.SUSPENDED_EV,
+        Move.EVSE_WITHHELD: Phase.SUSPENDED_EVSE,
+    }[move]
+    if before is not wanted:
+        connector.move(move)
+    connector.offer(station.spec.electrical.max_power_w, at_s=at_s)
+    if before is not wanted:
+        moved(station, connector, at_s=at_s)
+
+
+def power_changed(station: Station, connector: Connector, *, at_s: float) -> None:
+    """The moment computed by `Connector.offer`: full, or a target or limit reached."""
+    connector.change_due_s = NEVER_S
+    connector.meter_to(at_s)
+    register_wh = connector.meter.energy_wh
+    if connector.limit_wh is not None and register_wh >= connector.limit_wh - 1e-6:
+        connector.withheld = True
+    reached = connector.target_wh is not None and register_wh >= connector.target_wh - 1e-6
+    if reached:
+        connector.target_wh = None
+    flow(station, connector, at_s=at_s)
+    if reached and connector.autopilot is not None:
+        connector.autopilot.satisfied(station, at_s=at_s)
+    elif reached:
+        stop_by_driver(station, connector, at_s=at_s, leave=True)
+
+
+def want_energy(
+    station: Station, connector: Connector, energy_wh: float | None, *, at_s: float
+) -> None:
+    """The driver wants this much more in the running transaction (None: until full)."""
+    connector.meter_to(at_s)
+    connector.target_wh = None if energy_wh is None else connector.meter.energy_wh + energy_wh
+    connector.offer(connector.offered_w, at_s=at_s)
+
+
+def take_samples(station: Station, connector: Connector, *, at_s: float) -> None:
+    """The periodic samples that are due, each with its own time even if it comes late (OCPP 1.6
+    section 3.16).
+    """
+    interval_s = station.configuration.seconds("MeterValueSampleInterval")
+    if not interval_s or connector.transaction is None:
+        connector.sample_due_s = NEVER_S
+        return
+    for _ in range(CATCH_UP_MAX):
+        due_s = connector.sample_due_s
+        if due_s > at_s:
+            break
+        # What happened since may have metered past the due time; the register never goes back.
+        sample(station, connector, due_s=due_s, context="Sample.Periodic")
+        connector.sample_due_s = due_s + interval_s
+
+
+def sample(
+    station: Station,
+    connector: Connector,
+    *,
+    due_s: float,
+    context: str,
+    measurands: tuple[str, ...] | None = None,
+) -> None:
+    """Queue one reading of the running transaction."""
+    transaction = connector.transaction
+    assert transaction is not None
+    if due_s > connector.metered_s:
+        connector.meter_to(due_s)
+    reading = connector.reading(since_wh=connector.sampled_wh)
+    wall_s = station.wall_s(due_s)
+    if context == "Sample.Periodic":
+        connector.sampled_wh = reading.energy_wh
+        if station.keeps_samples:
+            transaction.keep(wall_s, context, reading)
+    if measurands is None:
+        measurands = station.configuration.measurands("MeterValuesSampledData")
+    station.say(TransactionSampled(transaction, reading, context, measurands, wall_s), due_s=due_s)
+
+
+def restart_sampling(station: Station, *, at_s: float) -> None:
+    """MeterValueSampleInterval was changed: it counts anew from now."""
+    interval_s = station.configuration.seconds("MeterValueSampleInterval")
+    for connector in station.connectors:
+        if connector.transaction is not None:
+            connector.sample_due_s = at_s + interval_s if interval_s else NEVER_S
+
+
+# ── the end ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def stop_by_driver(station: Station, connector: Connector, *, at_s: float, leave: bool) -> None:
+    """The driver ends the session with the tag that began it, and may unplug at once."""
+    if connector.transaction is None:
+        raise Refused(f"no transaction runs on connector {connector.id}")
+    end(station, connector, reason="Local", at_s=at_s, id_tag=connector.transaction.id_tag)
+    if leave and connector.plugged:
+        unplug(station, connector, at_s=at_s)
+
+
+def end(
+    station: Station,
+    connector: Connector,
+    *,
+    reason: str,
+    at_s: float,
+    id_tag: str | None = None,
+    cable_out: bool = False,
+    failed: bool = False,
+) -> None:
+    """End the transaction: final reading, StopTransaction, and the phase that follows. Raises
+    `Refused` if none runs.
+    """
+    transaction = connector.transaction
+    if transaction is None or connector.phase not in ENERGIZED:
+        raise Refused(f"no transaction runs on connector {connector.id}")
+    connector.meter_to(at_s)
+    meter = connector.meter
+    wall_s = station.wall_s(at_s)
+    if station.keeps_samples:
+        transaction.keep(
+            wall_s, "Transaction.End", connector.reading(since_wh=connector.sampled_wh)
+        )
+    transaction.end(reason=reason, stop_wh=meter.energy_wh, wall_s=wall_s, id_tag=id_tag)
+    connector.transaction = None
+    connector.target_wh = connector.limit_wh = connector.sampled_wh = None
+    connector.withheld = False
+    connector.sample_due_s = connector.change_due_s = NEVER_S
+    connector.tag_pending = None
+    connector.offered_w = 0.0
+    if cable_out:
+        connector.unplug()
+    station.effects.append(
+        TransactionClosed(
+            transaction.number,
+            transaction.stop_wh - transaction.start_wh,
+            meter.integral_wh - transaction.start_integral_wh,
+            reason,
+        )
+    )
+    station.say(TransactionEnded(transaction), due_s=at_s)
+    if failed:
+        connector.move(Move.FAILED)
+    elif connector.inoperative:
+        connector.move(Move.WITHDRAWN)  # Unavailable without an Available in between
+    else:
+        connector.move(Move.ENDED if connector.plugged else Move.LEFT)
+    moved(station, connector, at_s=at_s)
+
+
+def started_answered(
+    station: Station, transaction: Transaction, status: str, *, at_s: float
+) -> None:
+    """The CSMS has judged the tag of a running transaction (StartTransaction.conf)."""
+    if status == "Accepted" or transaction.ended:
+        return
+    connector = station.connectors[transaction.connector_id - 1]
+    if connector.transaction is not transaction:
+        return
+    transaction.deauthorized = True
+    if station.configuration.flag("StopTransactionOnInvalidId"):
+        end(station, connector, reason="DeAuthorized", at_s=at_s)
+        return
+    allowance_wh = float(station.configuration.whole("MaxEnergyOnInvalidId"))
+    if allowance_wh > 0:
+        connector.meter_to(at_s)
+        connector.limit_wh = transaction.start_wh + allowance_wh
+        if connector.meter.energy_wh >= connector.limit_wh:
+            connector.withheld = True
+    else:
+        connector.withheld = True
+    flow(station, connector, at_s=at_s)

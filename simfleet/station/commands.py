@@ -1,0 +1,184 @@
+"""What the CSMS can make a station do, in domain words; dialects translate (OCPP 1.6 chapter 5).
+
+Each function returns the status the CSMS is told. The answer leaves before anything that follows
+from it, because what follows waits in the outbox.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from simfleet.station import charging, metering, registration
+from simfleet.station.messages import Beat, StatusReport, TokenQuestion
+from simfleet.station.phase import Move, Phase
+from simfleet.station.registration import Registration
+
+if TYPE_CHECKING:
+    from simfleet.station.connector import Connector
+    from simfleet.station.station import Station
+
+YesNo = Literal["Accepted", "Rejected"]
+
+
+# ── sessions ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def remote_start(station: Station, id_tag: str, connector_id: int | None, *, at_s: float) -> YesNo:
+    """Start for a tag on a connector (None: the station picks a free one)."""
+    if (
+        station.registration is not Registration.ACCEPTED
+        or station.reset_deadline_s != registration.NEVER_S
+    ):
+        return "Rejected"
+    connector = _connector_to_start(station, connector_id)
+    if connector is None:
+        return "Rejected"
+    connector.remote_start = True
+    if station.configuration.flag("AuthorizeRemoteTxRequests") and not station.spec.free_charging:
+        connector.tag_pending = id_tag
+        station.say(TokenQuestion(connector.id, id_tag, charging.TO_START), due_s=at_s)
+    else:
+        charging.accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s, remote=True)
+    return "Accepted"
+
+
+def _connector_to_start(station: Station, connector_id: int | None) -> Connector | None:
+    if connector_id is not None and not 1 <= connector_id <= len(station.connectors):
+        return None
+    candidates = (
+        station.connectors if connector_id is None else [station.connectors[connector_id - 1]]
+    )
+    for connector in candidates:
+        waiting = connector.remote_start or connector.authorized_tag or connector.tag_pending
+        if connector.free and not waiting and connector.transaction is None:
+            return connector
+    return None
+
+
+def remote_stop(station: Station, transaction_id: int, *, at_s: float) -> YesNo:
+    """Stop a transaction that runs here."""
+    if station.registration is not Registration.ACCEPTED:
+        return "Rejected"
+    for connector in station.connectors:
+        transaction = connector.transaction
+        if transaction is not None and transaction.id == transaction_id:
+            charging.end(station, connector, reason="Remote", at_s=at_s)
+            return "Accepted"
+    return "Rejected"
+
+
+def unlock(
+    station: Station, connector_id: int, *, at_s: float
+) -> Literal["Unlocked", "UnlockFailed", "NotSupported"]:
+    """Open the lock of a connector; a transaction there ends."""
+    if not 1 <= connector_id <= len(station.connectors):
+        return "NotSupported"
+    connector = station.connectors[connector_id - 1]
+    if connector.lock_fails:
+        return "UnlockFailed"
+    if connector.transaction is not None:
+        charging.end(station, connector, reason="UnlockCommand", at_s=at_s)
+    return "Unlocked"
+
+
+# ── availability ──────────────────────────────────────────────────────────────────────────────────
+
+
+def change_availability(
+    station: Station, connector_id: int, *, operative: bool, at_s: float
+) -> Literal["Accepted", "Rejected", "Scheduled"]:
+    """Take a connector (0: station and all connectors) in or out of service, now or when its
+    session is over.
+    """
+    if not 0 <= connector_id <= len(station.connectors):
+        return "Rejected"
+    chosen = station.connectors if connector_id == 0 else [station.connectors[connector_id - 1]]
+    if connector_id == 0 and station.inoperative is operative:
+        station.inoperative = not operative
+        if station.may_report:
+            station.say(registration.status_of_station(station, at_s=at_s), due_s=at_s)
+    scheduled = [_set_operative(station, connector, operative, at_s=at_s) for connector in chosen]
+    return "Scheduled" if any(scheduled) else "Accepted"
+
+
+def _set_operative(station: Station, connector: Connector, operative: bool, *, at_s: float) -> bool:
+    """Returns whether the change has to wait for the end of a session."""
+    connector.inoperative = not operative
+    if operative:
+        if connector.phase is Phase.UNAVAILABLE:
+            connector.move(Move.OCCUPIED if connector.plugged else Move.OFFERED)
+            charging.moved(station, connector, at_s=at_s)
+        return False
+    if connector.phase in (Phase.AVAILABLE, Phase.FINISHING, Phase.RESERVED):
+        connector.forget_tag()
+        connector.move(Move.WITHDRAWN)
+        charging.moved(station, connector, at_s=at_s)
+        return False
+    return connector.charging or connector.phase is Phase.PREPARING
+
+
+# ── configuration ─────────────────────────────────────────────────────────────────────────────────
+
+
+def change_configuration(
+    station: Station, key: str, value: str, *, at_s: float
+) -> Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]:
+    """Set a key; timers that hang on it follow at once."""
+    status = station.configuration.change(key, value)
+    if status == "Accepted":
+        match key.lower():
+            case "heartbeatinterval":
+                interval_s = station.configuration.seconds("HeartbeatInterval")
+                station.heartbeat_due_s = at_s + interval_s if interval_s else registration.NEVER_S
+            case "metervaluesampleinterval":
+                charging.restart_sampling(station, at_s=at_s)
+            case "clockaligneddatainterval":
+                registration.align(station, at_s=at_s)
+    return status
+
+
+def clear_cache(station: Station) -> YesNo:
+    """Forget what is known of tags; Rejected where there is no cache."""
+    if not station.configuration.flag("AuthorizationCacheEnabled"):
+        return "Rejected"
+    station.tokens.clear()
+    return "Accepted"
+
+
+# ── triggers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def trigger(
+    station: Station, message: str, connector_id: int | None, *, at_s: float
+) -> Literal["Accepted", "Rejected", "NotImplemented"]:
+    """Send a message the CSMS asks for, exactly that; no connector means all that the message is
+    about.
+    """
+    if connector_id is not None and not 0 <= connector_id <= len(station.connectors):
+        return "Rejected"
+    match message:
+        case "BootNotification":
+            registration.boot(station, due_s=at_s)
+        case "Heartbeat":
+            station.say(Beat(), due_s=at_s, triggered=True)
+        case "StatusNotification":
+            for report in _statuses(station, connector_id, at_s=at_s):
+                station.say(report, due_s=at_s, triggered=True)
+        case "MeterValues":
+            chosen = (
+                station.connectors if not connector_id else [station.connectors[connector_id - 1]]
+            )
+            for connector in chosen:
+                connector.meter_to(at_s)
+                metering.take_triggered(station, connector, at_s=at_s)
+        case _:
+            return "NotImplemented"
+    return "Accepted"
+
+
+def _statuses(station: Station, connector_id: int | None, *, at_s: float) -> list[StatusReport]:
+    everything = [
+        registration.status_of_station(station, at_s=at_s),
+        *(charging.status_of(station, connector, at_s=at_s) for connector in station.connectors),
+    ]
+    return everything if connector_id is None else [everything[connector_id]]

@@ -1,0 +1,168 @@
+"""One connector: its phase, cable, tag, vehicle, meter and transaction, and when it next needs
+attention.
+
+It knows nothing of the wire. `charging.py` decides what happens to it; this class keeps the facts
+consistent: the phase moves only along the table, and the meter is always advanced with the power
+that was on offer before anything changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simfleet.station.phase import ENERGIZED, Move, Phase, next_phase
+
+if TYPE_CHECKING:
+    from simfleet.station.behaviour import Autopilot
+    from simfleet.station.meter import Meter, Reading
+    from simfleet.station.transaction import Transaction
+    from simfleet.station.vehicle import Vehicle
+
+NEVER_S: Final = float("inf")
+NO_ERROR: Final = "NoError"
+
+
+class Connector:
+    """Connector number `id`, from 1. All times are monotonic seconds."""
+
+    __slots__ = (
+        "aligned_wh",
+        "authorized_tag",
+        "autopilot",
+        "change_due_s",
+        "error_code",
+        "error_info",
+        "ev_paused",
+        "id",
+        "inoperative",
+        "limit_wh",
+        "lock_fails",
+        "meter",
+        "metered_s",
+        "offered_w",
+        "parent_id_tag",
+        "phase",
+        "plug_deadline_s",
+        "plugged",
+        "remote_start",
+        "reported",
+        "sample_due_s",
+        "sampled_wh",
+        "status_due_s",
+        "tag_pending",
+        "target_wh",
+        "transaction",
+        "vehicle",
+        "withheld",
+    )
+
+    def __init__(self, connector_id: int, meter: Meter) -> None:
+        self.id = connector_id
+        self.meter = meter
+        self.phase = Phase.AVAILABLE
+        self.plugged = False
+        self.vehicle: Vehicle | None = None
+        self.ev_paused = False
+        self.withheld = False
+        """The station offers nothing (an invalid tag kept its transaction,
+        StopTransactionOnInvalidId false).
+        """
+        self.authorized_tag: str | None = None
+        """The tag that may start the next transaction here."""
+        self.parent_id_tag: str | None = None
+        self.tag_pending: str | None = None
+        """The tag the CSMS has been asked about."""
+        self.remote_start = False
+        self.transaction: Transaction | None = None
+        self.target_wh: float | None = None
+        """Register at which the driver has what was wanted."""
+        self.limit_wh: float | None = None
+        """Register at which the station stops giving (MaxEnergyOnInvalidId)."""
+        self.inoperative = False
+        """Out of service is wanted; applied when no session is in the way."""
+        self.error_code = NO_ERROR
+        self.error_info = ""
+        self.lock_fails = False
+        self.offered_w = 0.0
+        self.metered_s = 0.0
+        self.sampled_wh: float | None = None
+        self.aligned_wh: float | None = None
+        self.plug_deadline_s = NEVER_S
+        """ConnectionTimeOut of a tag without a cable."""
+        self.sample_due_s = NEVER_S
+        self.change_due_s = NEVER_S
+        """When the vehicle will be full, or a target or limit reached."""
+        self.status_due_s = NEVER_S
+        """MinimumStatusDuration of a status not reported yet."""
+        self.reported: tuple[Phase, str] | None = None
+        self.autopilot: Autopilot | None = None
+
+    def wake_at_s(self) -> float:
+        """The first of the connector's own times."""
+        wake_s = min(self.plug_deadline_s, self.sample_due_s, self.change_due_s, self.status_due_s)
+        if self.autopilot is not None and self.autopilot.due_s < wake_s:
+            return self.autopilot.due_s
+        return wake_s
+
+    def move(self, move: Move) -> None:
+        """Change the phase, or raise `IllegalTransition` and change nothing."""
+        self.phase = next_phase(self.phase, move)
+
+    def meter_to(self, at_s: float) -> None:
+        """Advance meter and vehicle to this moment with what was on offer since the last time."""
+        if self.vehicle is not None and self.phase is Phase.CHARGING:
+            self.meter.advance(
+                at_s - self.metered_s, vehicle=self.vehicle, offered_w=self.offered_w
+            )
+        self.metered_s = at_s
+
+    def offer(self, power_w: float, *, at_s: float) -> None:
+        """Change the power on offer, and find when it will next matter. Meter first."""
+        self.offered_w = power_w
+        self.change_due_s = NEVER_S
+        vehicle, meter = self.vehicle, self.meter
+        if vehicle is None or self.phase is not Phase.CHARGING:
+            return
+        due_s = meter.seconds_until_full(vehicle=vehicle, offered_w=power_w)
+        for register_wh in (self.target_wh, self.limit_wh):
+            if register_wh is not None:
+                missing_wh = max(0.0, register_wh - meter.energy_wh)
+                due_s = min(
+                    due_s, meter.seconds_until(missing_wh, vehicle=vehicle, offered_w=power_w)
+                )
+        self.change_due_s = at_s + due_s
+
+    def wanted_move(self) -> Move:
+        """How energy flows in a transaction as things stand."""
+        if self.withheld:
+            return Move.EVSE_WITHHELD
+        if self.ev_paused or not self.plugged or self.vehicle is None or self.vehicle.full:
+            return Move.EV_PAUSED
+        return Move.ENERGY_ON
+
+    def reading(self, *, since_wh: float | None = None) -> Reading:
+        """What the meter shows; `meter_to` first."""
+        offered_w = self.offered_w if self.phase is Phase.CHARGING else 0.0
+        return self.meter.reading(vehicle=self.vehicle, offered_w=offered_w, since_wh=since_wh)
+
+    @property
+    def free(self) -> bool:
+        """Whether a new session can begin here."""
+        return self.phase in (Phase.AVAILABLE, Phase.PREPARING) and not self.inoperative
+
+    @property
+    def charging(self) -> bool:
+        """Whether a transaction runs here."""
+        return self.phase in ENERGIZED
+
+    def unplug(self) -> None:
+        """Take the cable out and forget the vehicle."""
+        self.plugged = False
+        self.vehicle = None
+        self.ev_paused = False
+
+    def forget_tag(self) -> None:
+        """No tag waits here any more."""
+        self.authorized_tag = self.parent_id_tag = self.tag_pending = None
+        self.remote_start = False
+        self.plug_deadline_s = NEVER_S

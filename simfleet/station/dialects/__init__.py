@@ -1,0 +1,42 @@
+"""Domain words to OCPP messages and back: the only place that knows a version, beside `ocpp/v*`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from simfleet.station.dialects.v16 import Dialect16
+
+if TYPE_CHECKING:
+    from simfleet.ocpp.catalog import Catalog
+    from simfleet.ocpp.rpc import Received
+    from simfleet.ocpp.wire import Wire
+    from simfleet.station.messages import Message
+    from simfleet.station.station import Station
+
+
+class Dialect(Protocol):
+    """What a station needs of a version. Without state: one object serves all stations."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The messages of the version."""
+
+    def action_of(self, message: Message) -> str:
+        """The OCPP action that carries a message."""
+
+    def request_for(self, station: Station, message: Message) -> Wire | None:
+        """The request to send; None when it can never be sent (the transaction was never named)."""
+
+    def answered(self, station: Station, message: Message, response: Wire, *, at_s: float) -> None:
+        """The CSMS has answered a message."""
+
+    def handle(self, station: Station, received: Received, *, at_s: float) -> None:
+        """The CSMS calls: answer, and do what follows."""
+
+
+_DIALECTS: dict[str, Dialect] = {"ocpp1.6": Dialect16()}
+
+
+def dialect_of(version: str) -> Dialect:
+    """The dialect of a version, by subprotocol name. KeyError for a version we do not speak."""
+    return _DIALECTS[version]

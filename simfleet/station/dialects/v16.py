@@ -1,0 +1,305 @@
+"""OCPP 1.6J: the station's messages, and what their answers mean. CALLs of the CSMS are in
+`v16_commands.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.v16 import messages as v16
+from simfleet.station import charging, registration
+from simfleet.station.dialects.v16_commands import handle_command
+from simfleet.station.effects import TransactionDelivered
+from simfleet.station.messages import (
+    Beat,
+    Boot,
+    MeterSampled,
+    StatusReport,
+    TokenQuestion,
+    TransactionEnded,
+    TransactionSampled,
+    TransactionStarted,
+    VendorData,
+)
+from simfleet.station.meter import samples
+from simfleet.station.tokens import TokenInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simfleet.ocpp.catalog import Catalog
+    from simfleet.ocpp.rpc import Received
+    from simfleet.ocpp.wire import Wire
+    from simfleet.station.messages import Message
+    from simfleet.station.meter import Reading
+    from simfleet.station.station import Station
+
+_ID_TAG_MAX = 20
+_SERIAL_MAX = 25
+_DEFAULT_CONTEXT = "Sample.Periodic"
+
+
+def timestamp(wall_s: float) -> datetime:
+    """A moment as OCPP writes it, to the millisecond."""
+    return datetime.fromtimestamp(round(wall_s, 3), UTC)
+
+
+class Dialect16:
+    """See `dialects.Dialect`."""
+
+    catalog: Catalog = V16
+
+    def action_of(self, message: Message) -> str:
+        """The OCPP action that carries a message."""
+        return _ACTIONS[type(message)]
+
+    def request_for(self, station: Station, message: Message) -> Wire | None:
+        """The request to send, or None when it can never be sent."""
+        return _BUILDERS[type(message)](station, message)
+
+    def answered(self, station: Station, message: Message, response: Wire, *, at_s: float) -> None:
+        """The CSMS has answered a message."""
+        reader = _READERS.get(type(message))
+        if reader is not None:
+            reader(station, message, response, at_s)
+
+    def handle(self, station: Station, received: Received, *, at_s: float) -> None:
+        """The CSMS calls: answer, and do what follows."""
+        handle_command(station, received, at_s=at_s)
+
+
+# ── what the station says ─────────────────────────────────────────────────────────────────────────
+
+
+def _boot(station: Station, _: Boot) -> v16.BootNotificationRequest:
+    spec = station.spec
+    return v16.BootNotificationRequest(
+        charge_point_vendor=spec.vendor,
+        charge_point_model=spec.model,
+        charge_point_serial_number=station.identity[:_SERIAL_MAX],
+        firmware_version=spec.firmware_version,
+    )
+
+
+def _beat(_: Station, __: Beat) -> v16.HeartbeatRequest:
+    return v16.HeartbeatRequest()
+
+
+def _status(_: Station, message: StatusReport) -> v16.StatusNotificationRequest:
+    return v16.StatusNotificationRequest(
+        connector_id=message.connector_id,
+        error_code=cast("v16.ChargePointErrorCode", message.error_code),
+        status=message.phase.value,
+        info=message.info or None,
+        timestamp=timestamp(message.wall_s),
+    )
+
+
+def _token(_: Station, message: TokenQuestion) -> v16.AuthorizeRequest:
+    return v16.AuthorizeRequest(id_tag=message.id_tag[:_ID_TAG_MAX])
+
+
+def _started(_: Station, message: TransactionStarted) -> v16.StartTransactionRequest:
+    transaction = message.transaction
+    return v16.StartTransactionRequest(
+        connector_id=transaction.connector_id,
+        id_tag=transaction.id_tag[:_ID_TAG_MAX],
+        meter_start=int(transaction.start_wh),
+        timestamp=timestamp(transaction.start_wall_s),
+    )
+
+
+def _sampled(_: Station, message: TransactionSampled) -> v16.MeterValuesRequest | None:
+    transaction = message.transaction
+    if transaction.id is None:
+        return None
+    values = _sampled_values(message.reading, message.measurands, message.context)
+    return v16.MeterValuesRequest(
+        transaction.connector_id,
+        [v16.MeterValue(timestamp(message.wall_s), values)],
+        transaction.id,
+    )
+
+
+def _metered(_: Station, message: MeterSampled) -> v16.MeterValuesRequest:
+    values = _sampled_values(message.reading, message.measurands, message.context)
+    return v16.MeterValuesRequest(
+        message.connector_id, [v16.MeterValue(timestamp(message.wall_s), values)]
+    )
+
+
+def _ended(station: Station, message: TransactionEnded) -> v16.StopTransactionRequest | None:
+    transaction = message.transaction
+    if transaction.id is None:
+        return None
+    return v16.StopTransactionRequest(
+        meter_stop=int(transaction.stop_wh),
+        timestamp=timestamp(transaction.stop_wall_s),
+        transaction_id=transaction.id,
+        id_tag=transaction.stop_id_tag[:_ID_TAG_MAX]
+        if transaction.stop_id_tag is not None
+        else None,
+        reason=cast("v16.Reason", transaction.reason),
+        transaction_data=_transaction_data(station, message),
+    )
+
+
+def _transaction_data(
+    station: Station, message: TransactionEnded
+) -> list[v16.TransactionData] | None:
+    """The readings kept for the end; omitted when there are none."""
+    if not message.transaction.samples:
+        return None
+    configuration = station.configuration
+    sampled = (
+        configuration.measurands("StopTxnSampledData")
+        if configuration.get("StopTxnSampledData")
+        else ()
+    )
+    aligned = (
+        configuration.measurands("StopTxnAlignedData")
+        if configuration.get("StopTxnAlignedData")
+        else ()
+    )
+    data = []
+    for wall_s, context, reading in message.transaction.samples:
+        measurands = aligned if context == "Sample.Clock" else sampled
+        if measurands:
+            values = [
+                v16.TransactionDataSampledValue(*_fields(value))
+                for value in _sampled_values(reading, measurands, context)
+            ]
+            data.append(v16.TransactionData(timestamp(wall_s), values))
+    return data or None
+
+
+def _fields(value: v16.SampledValue) -> tuple[Any, ...]:
+    return tuple(getattr(value, name) for name in value.__struct_fields__)
+
+
+def _vendor(_: Station, message: VendorData) -> v16.DataTransferRequest:
+    return v16.DataTransferRequest(
+        vendor_id=message.vendor_id, message_id=message.message_id, data=message.text
+    )
+
+
+@lru_cache(maxsize=4096)
+def _sampled_value(
+    measurand: str,
+    value: str,
+    unit: str | None,
+    phase: str | None,
+    location: str | None,
+    context: str,
+) -> v16.SampledValue:
+    """One sampled value. Shared: structs are frozen, and a steady load repeats the same power and
+    current.
+    """
+    return v16.SampledValue(value, context, None, measurand, phase, location, unit)  # type: ignore[arg-type]
+
+
+def _sampled_values(
+    reading: Reading, measurands: tuple[str, ...], context: str
+) -> list[v16.SampledValue]:
+    values = []
+    for sample in samples(reading, measurands):
+        measurand, phase = sample.measurand, sample.phase
+        values.append(
+            _sampled_value(measurand, sample.value, sample.unit, phase, sample.location, context)
+        )
+    return values
+
+
+# ── what the CSMS answers ─────────────────────────────────────────────────────────────────────────
+
+
+def _boot_answered(
+    station: Station, _: Boot, response: v16.BootNotificationResponse, at_s: float
+) -> None:
+    registration.boot_answered(
+        station,
+        response.status,
+        interval_s=float(response.interval),
+        csms_wall_s=response.current_time.timestamp(),
+        at_s=at_s,
+    )
+
+
+def _beat_answered(station: Station, _: Beat, response: v16.HeartbeatResponse, at_s: float) -> None:
+    registration.sync_clock(station, response.current_time.timestamp(), at_s=at_s)
+
+
+def _token_answered(
+    station: Station, message: TokenQuestion, response: v16.AuthorizeResponse, at_s: float
+) -> None:
+    info = _learn(station, message.id_tag, response.id_tag_info)
+    charging.token_answered(station, message, info, at_s=at_s)
+
+
+def _started_answered(
+    station: Station,
+    message: TransactionStarted,
+    response: v16.StartTransactionResponse,
+    at_s: float,
+) -> None:
+    transaction = message.transaction
+    station.started(message, transaction_id=response.transaction_id)
+    station.effects.append(TransactionDelivered(transaction.number, "start"))
+    info = _learn(station, transaction.id_tag, response.id_tag_info)
+    if info.parent_id_tag is not None:
+        transaction.parent_id_tag = info.parent_id_tag
+    charging.started_answered(station, transaction, info.status, at_s=at_s)
+
+
+def _ended_answered(
+    station: Station, message: TransactionEnded, response: v16.StopTransactionResponse, at_s: float
+) -> None:
+    transaction = message.transaction
+    station.effects.append(TransactionDelivered(transaction.number, "stop"))
+    if response.id_tag_info is not None and transaction.stop_id_tag is not None:
+        _learn(station, transaction.stop_id_tag, response.id_tag_info)
+
+
+def _learn(station: Station, id_tag: str, said: v16.IdTagInfo) -> TokenInfo:
+    """Put the CSMS's word on a tag into the cache, where there is one."""
+    expires_wall_s = said.expiry_date.timestamp() if said.expiry_date is not None else None
+    info = TokenInfo(said.status, said.parent_id_tag, expires_wall_s)
+    if station.configuration.flag("AuthorizationCacheEnabled"):
+        station.tokens.learn(id_tag, info)
+    return info
+
+
+_ACTIONS: dict[type, str] = {
+    Boot: "BootNotification",
+    Beat: "Heartbeat",
+    StatusReport: "StatusNotification",
+    TokenQuestion: "Authorize",
+    TransactionStarted: "StartTransaction",
+    TransactionSampled: "MeterValues",
+    TransactionEnded: "StopTransaction",
+    MeterSampled: "MeterValues",
+    VendorData: "DataTransfer",
+}
+
+_BUILDERS: dict[type, Callable[[Station, Any], Wire | None]] = {
+    Boot: _boot,
+    Beat: _beat,
+    StatusReport: _status,
+    TokenQuestion: _token,
+    TransactionStarted: _started,
+    TransactionSampled: _sampled,
+    TransactionEnded: _ended,
+    MeterSampled: _metered,
+    VendorData: _vendor,
+}
+
+_READERS: dict[type, Callable[[Station, Any, Any, float], None]] = {
+    Boot: _boot_answered,
+    Beat: _beat_answered,
+    TokenQuestion: _token_answered,
+    TransactionStarted: _started_answered,
+    TransactionEnded: _ended_answered,
+}

@@ -1,0 +1,104 @@
+"""What a station asks of, or reports to, the shell that runs it. Output of `Station.take_effects`.
+
+The end of each CALL is reported as the conversation's own `Outcome`, and each broken rule as its
+`Violation`: the hot path makes no second object for them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from simfleet.ocpp.rpc import Outcome, Violation
+
+
+class _Effect(Struct, frozen=True, gc=False):
+    """Base of the effects."""
+
+
+class Registered(_Effect, frozen=True):
+    """A BootNotification was answered."""
+
+    status: Literal["Accepted", "Pending", "Rejected"]
+    interval_s: float
+
+
+class CommandHandled(_Effect, frozen=True):
+    """A CALL of the CSMS was answered; `error_code` is None for a CALLRESULT. `result` is its
+    status, if it has one.
+    """
+
+    action: str
+    error_code: str | None
+    result: str = ""
+
+
+class TransactionOpened(_Effect, frozen=True):
+    """A transaction began on the station; `number` counts the station's transactions from 1."""
+
+    number: int
+    connector_id: int
+
+
+class TransactionDelivered(_Effect, frozen=True):
+    """The CSMS answered the start or the stop of a transaction."""
+
+    number: int
+    what: Literal["start", "stop"]
+
+
+class TransactionClosed(_Effect, frozen=True):
+    """A transaction ended on the station.
+
+    `energy_wh` is what the register says, `integral_wh` the integral of power found by another
+    path: the ledger compares them.
+    """
+
+    number: int
+    energy_wh: float
+    integral_wh: float
+    reason: str
+
+
+class Dropped(_Effect, frozen=True):
+    """Something that was to be sent was given up. `kind` is its OCPP action, `why` a few words."""
+
+    kind: str
+    why: Literal["queue_full", "attempts_used_up", "no_transaction_id", "link_lost", "reboot"]
+
+
+class Reboot(_Effect, frozen=True):
+    """Close the link, stay dark for `after_s`, then call `Station.restarted` and connect again."""
+
+    after_s: float
+
+
+class PowerOff(_Effect, frozen=True):
+    """Cut the link without a word and stay dark until `PowerRestored` is told."""
+
+
+class PowerOn(_Effect, frozen=True):
+    """Leave the dark: call `Station.restarted` and connect."""
+
+
+class Reconnect(_Effect, frozen=True):
+    """Close the link and connect again at once (new credentials, new interval of pings)."""
+
+    why: str
+
+
+Effect = (
+    Outcome
+    | Violation
+    | Registered
+    | CommandHandled
+    | TransactionOpened
+    | TransactionDelivered
+    | TransactionClosed
+    | Dropped
+    | Reboot
+    | PowerOff
+    | PowerOn
+    | Reconnect
+)

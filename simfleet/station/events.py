@@ -1,0 +1,120 @@
+"""What can happen to a charger from outside the wire: driver, operator, fault, scenario. Input of
+`Station.tell`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from simfleet.station.vehicle import VehicleSpec
+
+
+class _Event(Struct, frozen=True, gc=False):
+    """Base of the events."""
+
+
+class PluggedIn(_Event, frozen=True):
+    """A cable goes in. Without a vehicle, one of the model's is drawn; `soc` is 0..1."""
+
+    connector_id: int = 1
+    vehicle: VehicleSpec | None = None
+    soc: float | None = None
+
+
+class Unplugged(_Event, frozen=True):
+    """The cable comes out."""
+
+    connector_id: int = 1
+
+
+class TokenPresented(_Event, frozen=True):
+    """A tag is held to the reader: starts a session, or stops the one it started."""
+
+    connector_id: int = 1
+    id_tag: str | None = None
+
+
+class StartRequested(_Event, frozen=True):
+    """The driver plugs in, presents the tag, and wants `energy_wh` (None: until the vehicle is
+    full).
+    """
+
+    connector_id: int = 1
+    id_tag: str | None = None
+    energy_wh: float | None = None
+
+
+class StopRequested(_Event, frozen=True):
+    """The driver ends the session with the tag that began it, and unplugs when `unplug`."""
+
+    connector_id: int = 1
+    unplug: bool = True
+
+
+class EvPaused(_Event, frozen=True):
+    """The vehicle stops drawing."""
+
+    connector_id: int = 1
+
+
+class EvResumed(_Event, frozen=True):
+    """The vehicle draws again."""
+
+    connector_id: int = 1
+
+
+class Failed(_Event, frozen=True):
+    """A fault, in OCPP's error codes. Connector 0 is the station itself."""
+
+    connector_id: int = 1
+    error_code: str = "InternalError"
+    info: str = ""
+
+
+class FaultCleared(_Event, frozen=True):
+    """The fault is gone."""
+
+    connector_id: int = 1
+
+
+class LockFailed(_Event, frozen=True):
+    """The connector lock does (not) open when told to."""
+
+    connector_id: int = 1
+    failed: bool = True
+
+
+class TakeSample(_Event, frozen=True):
+    """Send a MeterValues of the running transaction now, as if its interval had come."""
+
+    connector_id: int = 1
+
+
+class PowerLost(_Event, frozen=True):
+    """The mains are gone: no farewell on the wire, transactions end, what hardware stores stays."""
+
+
+class PowerRestored(_Event, frozen=True):
+    """The mains are back; the station boots."""
+
+
+class Retired(_Event, frozen=True):
+    """Bring this charger to rest: end sessions as their drivers would, start no new ones."""
+
+
+Event = (
+    PluggedIn
+    | Unplugged
+    | TokenPresented
+    | StartRequested
+    | StopRequested
+    | EvPaused
+    | EvResumed
+    | Failed
+    | FaultCleared
+    | LockFailed
+    | TakeSample
+    | PowerLost
+    | PowerRestored
+    | Retired
+)

@@ -1,0 +1,188 @@
+"""What happens to a station from outside the wire: the other half of `Station.tell`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from simfleet.errors import Refused
+from simfleet.station import charging, registration
+from simfleet.station.connector import NO_ERROR
+from simfleet.station.effects import PowerOff, PowerOn
+from simfleet.station.events import (
+    EvPaused,
+    EvResumed,
+    Failed,
+    FaultCleared,
+    LockFailed,
+    PluggedIn,
+    PowerLost,
+    PowerRestored,
+    Retired,
+    StartRequested,
+    StopRequested,
+    TakeSample,
+    TokenPresented,
+    Unplugged,
+)
+from simfleet.station.phase import Move, Phase
+
+if TYPE_CHECKING:
+    from simfleet.station.connector import Connector
+    from simfleet.station.events import Event
+    from simfleet.station.station import Station
+
+
+def happen(station: Station, event: Event, *, at_s: float) -> None:
+    """Let one event happen. Raises `Refused`, and changes nothing, when it cannot."""
+    if station.dark and not isinstance(event, PowerRestored | Retired):
+        raise Refused(f"{station.identity} has no power")
+    match event:
+        case PluggedIn(connector_id, vehicle, soc):
+            charging.plug_in(
+                station, station.connector(connector_id), at_s=at_s, vehicle=vehicle, soc=soc
+            )
+        case Unplugged(connector_id):
+            charging.unplug(station, station.connector(connector_id), at_s=at_s)
+        case TokenPresented(connector_id, id_tag):
+            connector = station.connector(connector_id)
+            charging.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
+        case StartRequested(connector_id, id_tag, energy_wh):
+            _start(station, station.connector(connector_id), id_tag, energy_wh, at_s=at_s)
+        case StopRequested(connector_id, leave):
+            charging.stop_by_driver(
+                station, station.connector(connector_id), at_s=at_s, leave=leave
+            )
+        case EvPaused(connector_id):
+            _vehicle_pauses(station, station.connector(connector_id), True, at_s=at_s)
+        case EvResumed(connector_id):
+            _vehicle_pauses(station, station.connector(connector_id), False, at_s=at_s)
+        case Failed(connector_id, error_code, info):
+            fail(station, connector_id, error_code, info, at_s=at_s)
+        case FaultCleared(connector_id):
+            clear(station, connector_id, at_s=at_s)
+        case LockFailed(connector_id, failed):
+            station.connector(connector_id).lock_fails = failed
+        case TakeSample(connector_id):
+            connector = station.connector(connector_id)
+            if connector.transaction is None:
+                raise Refused(f"no transaction runs on connector {connector_id}")
+            charging.sample(station, connector, due_s=at_s, context="Sample.Periodic")
+        case PowerLost():
+            _lose_power(station, at_s=at_s)
+        case PowerRestored():
+            if not station.dark:
+                raise Refused(f"{station.identity} has power")
+            station.effects.append(PowerOn())
+        case Retired():
+            retire(station, at_s=at_s)
+        case _:
+            assert_never(event)
+
+
+def _start(
+    station: Station,
+    connector: Connector,
+    id_tag: str | None,
+    energy_wh: float | None,
+    *,
+    at_s: float,
+) -> None:
+    """A driver comes: cable, tag, and so much energy."""
+    if not connector.free or connector.tag_pending is not None:
+        raise Refused(f"connector {connector.id} is {connector.phase} and starts no session")
+    if not connector.plugged:
+        charging.plug_in(station, connector, at_s=at_s)
+    if energy_wh is not None:
+        connector.target_wh = connector.meter.energy_wh + energy_wh
+    if connector.transaction is None:
+        charging.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
+
+
+def _vehicle_pauses(station: Station, connector: Connector, paused: bool, *, at_s: float) -> None:
+    if connector.transaction is None:
+        raise Refused(f"no transaction runs on connector {connector.id}")
+    connector.meter_to(at_s)
+    connector.ev_paused = paused
+    charging.flow(station, connector, at_s=at_s)
+
+
+def fail(station: Station, connector_id: int, error_code: str, info: str, *, at_s: float) -> None:
+    """A fault. It ends the transaction there; a fault of the station (connector 0) is reported for
+    connector 0.
+    """
+    if connector_id == 0:
+        station.error_code = error_code
+        if station.may_report:
+            station.say(registration.status_of_station(station, at_s=at_s), due_s=at_s)
+        return
+    connector = station.connector(connector_id)
+    connector.meter_to(at_s)
+    connector.error_code = error_code
+    connector.error_info = info[:50]
+    if connector.transaction is not None:
+        charging.end(station, connector, reason="Other", at_s=at_s, failed=True)
+        return
+    connector.forget_tag()
+    if connector.phase is not Phase.FAULTED:
+        connector.move(Move.FAILED)
+    charging.moved(station, connector, at_s=at_s)
+
+
+def clear(station: Station, connector_id: int, *, at_s: float) -> None:
+    """A fault is gone. Raises `Refused` when there is none."""
+    if connector_id == 0:
+        if station.error_code == NO_ERROR:
+            raise Refused(f"{station.identity} has no fault")
+        station.error_code = NO_ERROR
+        if station.may_report:
+            station.say(registration.status_of_station(station, at_s=at_s), due_s=at_s)
+        return
+    connector = station.connector(connector_id)
+    if connector.phase is not Phase.FAULTED:
+        raise Refused(f"connector {connector_id} is {connector.phase}, not Faulted")
+    connector.error_code, connector.error_info = NO_ERROR, ""
+    if connector.inoperative:
+        connector.move(Move.WITHDRAWN)
+    else:
+        connector.move(Move.OCCUPIED if connector.plugged else Move.CLEARED)
+    charging.moved(station, connector, at_s=at_s)
+
+
+def _lose_power(station: Station, *, at_s: float) -> None:
+    """Transactions end with PowerLoss; the CSMS hears of it after the next boot (OCPP 1.6 section
+    4.10).
+    """
+    for connector in station.connectors:
+        if connector.transaction is not None:
+            charging.end(station, connector, reason="PowerLoss", at_s=at_s)
+    station.dark = True
+    station.effects.append(PowerOff())
+
+
+def retire(station: Station, *, at_s: float) -> None:
+    """Drivers end their sessions and go; no new ones come."""
+    station.retired = True
+    for connector in station.connectors:
+        connector.autopilot = None
+        if connector.transaction is not None:
+            charging.stop_by_driver(station, connector, at_s=at_s, leave=True)
+        elif connector.plugged:
+            charging.unplug(station, connector, at_s=at_s)
+        elif connector.phase is Phase.PREPARING:
+            charging.release(station, connector, at_s=at_s)
+
+
+def wake_connectors(station: Station, *, at_s: float) -> None:
+    """After a boot: tags are forgotten, cables and faults are as they were, out of service stays
+    out of service.
+    """
+    for connector in station.connectors:
+        connector.forget_tag()
+        connector.reported = None
+        connector.metered_s = at_s
+        if connector.phase is Phase.PREPARING and not connector.plugged:
+            connector.move(Move.RELEASED)
+        if connector.inoperative and connector.phase in (Phase.AVAILABLE, Phase.FINISHING):
+            connector.move(Move.WITHDRAWN)
+        if connector.autopilot is not None:
+            connector.autopilot.moved(station, connector, at_s=at_s)

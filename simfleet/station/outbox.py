@@ -1,0 +1,150 @@
+"""What waits to be sent, in order, and what happens when sending fails (OCPP 1.6 section 3.7).
+
+Transaction messages are durable: they stay until they are answered, through lost links and reboots,
+and are sent in the order they were made. Everything else is sent once and forgotten when the link
+is lost. A durable message that is refused or times out is tried `attempts` times, the n-th pause
+being n times the interval; meanwhile the others pass.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simfleet.station.messages import DURABLE, Boot, Message, StatusReport
+
+ORDINARY_MAX: Final = 64
+"""Messages other than transactions' that may wait; the oldest goes first when there is no room."""
+DURABLE_MAX: Final = 1000
+"""Transaction messages that may wait; only samples are dropped for want of room, never starts and
+stops.
+"""
+NEVER_S: Final = float("inf")
+
+
+class Entry:
+    """One message that waits. `due_s` is when it should have been sent; response times count from
+    it.
+    """
+
+    __slots__ = ("attempts", "due_s", "durable", "message", "number", "triggered")
+
+    def __init__(
+        self, message: Message, due_s: float, *, number: int, durable: bool, triggered: bool
+    ) -> None:
+        self.message = message
+        self.due_s = due_s
+        self.number = number
+        self.durable = durable
+        self.triggered = triggered
+        self.attempts = 0
+
+
+class Outbox:
+    """The queue of one station. `blocked_until_s` is the end of the pause before the next durable
+    attempt.
+    """
+
+    __slots__ = ("_count", "blocked_until_s", "durable", "ordinary")
+
+    def __init__(self) -> None:
+        self.ordinary: list[Entry] = []
+        self.durable: list[Entry] = []
+        self._count = 0
+        self.blocked_until_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self.ordinary) + len(self.durable)
+
+    def add(self, message: Message, *, due_s: float, triggered: bool = False) -> Message | None:
+        """Queue a message; returns the one that was dropped to make room, if any.
+
+        `triggered`: the CSMS asked for it, so it may go even while the station is Pending.
+        """
+        self._count += 1
+        if isinstance(message, DURABLE):
+            dropped = self._make_room(message) if len(self.durable) >= DURABLE_MAX else None
+            if dropped is not message:
+                self.durable.append(
+                    Entry(message, due_s, number=self._count, durable=True, triggered=triggered)
+                )
+            return dropped
+        dropped = self.ordinary.pop(0).message if len(self.ordinary) >= ORDINARY_MAX else None
+        self.ordinary.append(
+            Entry(message, due_s, number=self._count, durable=False, triggered=triggered)
+        )
+        return dropped
+
+    def _make_room(self, message: Message) -> Message | None:
+        """Drop a sample: the new message if it is one, else the oldest waiting (not the one that
+        may be in flight).
+        """
+        sampled = DURABLE[1]
+        if isinstance(message, sampled):
+            return message
+        for index, entry in enumerate(self.durable[1:], start=1):
+            if isinstance(entry.message, sampled):
+                del self.durable[index]
+                return entry.message
+        return None
+
+    def put_first(self, messages: list[Message], *, due_s: float) -> None:
+        """Queue messages ahead of everything, in their order (status reports after boot precede old
+        transactions).
+        """
+        entries = [Entry(m, due_s, number=-1, durable=False, triggered=False) for m in messages]
+        self.ordinary[:0] = entries
+
+    def next_entry(self, *, at_s: float, registered: bool, pending: bool) -> Entry | None:
+        """What to send now. It stays here until `sent` (ordinary) or `done` (durable) says
+        otherwise.
+
+        Until the station is registered only BootNotification may go, and while Pending also what
+        was triggered.
+        """
+        if not registered:
+            for entry in self.ordinary:
+                if type(entry.message) is Boot or (pending and entry.triggered):
+                    return entry
+            return None
+        durable = self.durable[0] if self.durable and self.blocked_until_s <= at_s else None
+        if not self.ordinary:
+            return durable
+        first = self.ordinary[0]
+        return durable if durable is not None and durable.number < first.number else first
+
+    def wake_at_s(self) -> float:
+        """When a pause ends and something waits for it."""
+        return self.blocked_until_s if self.durable else NEVER_S
+
+    def sent(self, entry: Entry) -> None:
+        """An ordinary message is on its way: nothing to keep."""
+        if not entry.durable:
+            self.ordinary.remove(entry)
+
+    def done(self, entry: Entry) -> None:
+        """A durable message was answered, or is given up."""
+        if self.durable and self.durable[0] is entry:
+            del self.durable[0]
+        elif entry in self.durable:
+            self.durable.remove(entry)
+        self.blocked_until_s = 0.0
+
+    def failed(self, entry: Entry, *, attempts_max: int, interval_s: float, at_s: float) -> bool:
+        """A durable message was refused or timed out. False: attempts used up, it is gone."""
+        entry.attempts += 1
+        if entry.attempts >= attempts_max:
+            self.done(entry)
+            return False
+        self.blocked_until_s = at_s + interval_s * entry.attempts
+        return True
+
+    def link_lost(self) -> list[Message]:
+        """Forget what is not durable; returns what was lost, status reports excepted (they are sent
+        anew).
+        """
+        lost: list[Message] = [
+            e.message for e in self.ordinary if not isinstance(e.message, Boot | StatusReport)
+        ]
+        self.ordinary.clear()
+        self.blocked_until_s = 0.0
+        return lost

@@ -1,0 +1,52 @@
+"""What all chargers of one kind share. Ten thousand stations refer to one of these, so it is
+immutable.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from simfleet.ocpp.rpc import CALL_TIMEOUT_S
+from simfleet.station.chance import Span
+from simfleet.station.meter import ElectricalSpec
+from simfleet.station.vehicle import VehicleSpec
+
+BOOT_RETRY_S = 60.0
+"""Pause before the next BootNotification when the CSMS gave none (error, no answer, interval 0)."""
+REBOOT_S = 5.0
+"""How long a charger is dark when it reboots."""
+SOFT_RESET_MAX_S = 30.0
+"""How long a soft reset waits for the stop of its transactions to be delivered."""
+
+
+class Habits(Struct, frozen=True):
+    """How the drivers of an autopilot behave."""
+
+    think_time_s: Span = Span(5.0, 20.0)
+    """From one session's end (or the boot) until the next car comes."""
+    step_s: Span = Span(1.0, 3.0)
+    """Between two movements of a hand: plug, tag, unplug."""
+    energy_wh: Span = Span(5_000.0, 40_000.0)
+    """What a driver wants; a car that is full earlier leaves earlier."""
+    soc: Span = Span(0.1, 0.6)
+    """State of charge on arrival, 0 to 1."""
+
+
+class StationSpec(Struct, frozen=True):
+    """Model, wiring and habits of a kind of charger."""
+
+    electrical: ElectricalSpec
+    vehicles: tuple[VehicleSpec, ...]
+    version: Literal["ocpp1.6"] = "ocpp1.6"
+    vendor: str = "SimFleet"
+    model: str = "SF-22"
+    firmware_version: str = "1.0.0"
+    connectors: int = 1
+    habits: Habits = Habits()
+    free_charging: bool = False
+    """Starts transactions without asking the CSMS about the tag."""
+    call_timeout_s: float = CALL_TIMEOUT_S
+    boot_retry_s: float = BOOT_RETRY_S
+    reboot_s: float = REBOOT_S

@@ -1,0 +1,375 @@
+"""A virtual charging station: frames, events and the time go in; frames and effects come out. No
+I/O.
+
+The shell (`fleet/actor.py`) calls `link_opened`, `link_closed`, `receive`, `tell` and `tick`, each
+with the time, then writes `take_frames()` and carries out `take_effects()`, in that order.
+`wake_at_s` is when `tick` is next needed. What the station does is in the modules beside this one;
+this class is its state and the dispatch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simfleet.errors import Refused
+from simfleet.ocpp.rpc import LINK_LOST, Conversation, Outcome
+from simfleet.station import charging, happenings, metering, registration
+from simfleet.station.behaviour import Autopilot
+from simfleet.station.connector import NO_ERROR, Connector
+from simfleet.station.dialects import dialect_of
+from simfleet.station.effects import Dropped, Reboot
+from simfleet.station.messages import Boot, MeterSampled, TokenQuestion, TransactionStarted
+from simfleet.station.meter import Meter
+from simfleet.station.outbox import Entry, Outbox
+from simfleet.station.registration import Registration
+from simfleet.station.spec import SOFT_RESET_MAX_S
+from simfleet.station.tokens import TokenCache
+
+if TYPE_CHECKING:
+    from simfleet.station.chance import Chance
+    from simfleet.station.configuration import Configuration
+    from simfleet.station.dialects import Dialect
+    from simfleet.station.effects import Effect
+    from simfleet.station.events import Event
+    from simfleet.station.messages import Message
+    from simfleet.station.spec import StationSpec
+
+NEVER_S: Final = float("inf")
+ID_TAG_CHARACTERS: Final = 8
+"""Hex characters of a default idTag: real CSMSs refuse other lengths than 8 or 14."""
+
+
+class Station:
+    """See the module. `wall_offset_s` is Unix time minus monotonic time: the clock before the CSMS
+    corrects it.
+    """
+
+    __slots__ = (
+        "aligned_due_s",
+        "boot_due_s",
+        "chance",
+        "clock_offset_s",
+        "configuration",
+        "connectors",
+        "conversation",
+        "dark",
+        "dialect",
+        "effects",
+        "error_code",
+        "heartbeat_due_s",
+        "id_tag",
+        "identity",
+        "inoperative",
+        "online",
+        "outbox",
+        "registration",
+        "reset_deadline_s",
+        "retired",
+        "spec",
+        "tokens",
+        "transactions",
+        "wake_at_s",
+    )
+
+    def __init__(
+        self,
+        identity: str,
+        spec: StationSpec,
+        configuration: Configuration,
+        *,
+        chance: Chance,
+        wall_offset_s: float,
+        autopilot: bool = False,
+        id_tag: str | None = None,
+        register_wh: float = 0.0,
+    ) -> None:
+        self.identity = identity
+        self.spec = spec
+        self.configuration = configuration
+        self.chance = chance
+        self.clock_offset_s = wall_offset_s
+        self.id_tag = id_tag if id_tag is not None else chance.hex(ID_TAG_CHARACTERS)
+        self.dialect: Dialect = dialect_of(spec.version)
+        self.conversation = Conversation(
+            self.dialect.catalog,
+            role="station",
+            id_prefix=f"{chance.hex(8)}-",
+            timeout_s=spec.call_timeout_s,
+        )
+        self.outbox = Outbox()
+        self.tokens = TokenCache()
+        self.connectors = [
+            Connector(number, Meter(spec.electrical, start_wh=register_wh))
+            for number in range(1, spec.connectors + 1)
+        ]
+        self.registration = Registration.UNKNOWN
+        self.online = False
+        self.dark = False
+        """No power or rebooting: nothing moves until `restarted`."""
+        self.retired = False
+        self.inoperative = False
+        self.error_code = NO_ERROR
+        self.transactions = 0
+        self.boot_due_s = NEVER_S
+        self.heartbeat_due_s = NEVER_S
+        self.aligned_due_s = NEVER_S
+        self.reset_deadline_s = NEVER_S
+        """A soft reset waits for its StopTransactions, at most until then."""
+        self.effects: list[Effect] = []
+        self.wake_at_s = NEVER_S
+        if autopilot:
+            self.engage()
+
+    # ── what others ask of the state ──────────────────────────────────────────────────────────────
+
+    def wall_s(self, at_s: float) -> float:
+        """The station's own clock, Unix seconds."""
+        return at_s + self.clock_offset_s
+
+    @property
+    def may_report(self) -> bool:
+        """Whether a status can be told now; otherwise all are told when the CSMS listens again."""
+        return self.online and self.registration is Registration.ACCEPTED
+
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether StopTransaction shall carry transactionData."""
+        return bool(self.configuration.get("StopTxnSampledData"))
+
+    @property
+    def drained(self) -> bool:
+        """Nothing is owed to the CSMS: no transaction runs, nothing waits, no CALL is open."""
+        return (
+            self.conversation.idle
+            and not self.outbox
+            and all(connector.transaction is None for connector in self.connectors)
+        )
+
+    def connector(self, connector_id: int) -> Connector:
+        """Connector by number. Raises `Refused` when there is none."""
+        if not 1 <= connector_id <= len(self.connectors):
+            raise Refused(
+                f"{self.identity} has connectors 1 to {len(self.connectors)}, not {connector_id}"
+            )
+        return self.connectors[connector_id - 1]
+
+    # ── driver's seat ─────────────────────────────────────────────────────────────────────────────
+
+    def engage(self, *, at_s: float | None = None) -> None:
+        """Let drivers come by themselves; at once if the station is registered, else when it is."""
+        self.retired = False
+        for connector in self.connectors:
+            if connector.autopilot is None:
+                connector.autopilot = Autopilot()
+                if at_s is not None and self.registration is Registration.ACCEPTED:
+                    connector.autopilot.arrive(self, at_s=at_s)
+        if at_s is not None:
+            self._settle(at_s)
+
+    def disengage(self, *, at_s: float) -> None:
+        """No new drivers; the sessions that run go on until someone ends them."""
+        for connector in self.connectors:
+            connector.autopilot = None
+        self._settle(at_s)
+
+    # ── inputs ────────────────────────────────────────────────────────────────────────────────────
+
+    def link_opened(self, *, at_s: float) -> None:
+        """A connection to the CSMS is up."""
+        self.online = True
+        registration.connected(self, at_s=at_s)
+        self._settle(at_s)
+
+    def link_closed(self, *, at_s: float) -> None:
+        """The connection is gone. Transaction messages stay; the rest is forgotten."""
+        self.online = False
+        for outcome in self.conversation.link_lost(at_s=at_s):
+            self._finished(outcome, at_s)
+        for message in self.outbox.link_lost():
+            self.effects.append(Dropped(self.dialect.action_of(message), "link_lost"))
+            if isinstance(message, TokenQuestion):
+                charging.token_answered(self, message, None, at_s=at_s)
+        self.boot_due_s = NEVER_S
+        self._settle(at_s)
+
+    def restarted(self, *, at_s: float) -> None:
+        """The station has booted again (after `Reboot` or `PowerOn`): it knows what hardware keeps,
+        and no more.
+        """
+        self.dark = False
+        self.registration = Registration.UNKNOWN
+        self.reset_deadline_s = self.heartbeat_due_s = self.aligned_due_s = NEVER_S
+        self.configuration.apply_pending()
+        for message in self.outbox.link_lost():
+            self.effects.append(Dropped(self.dialect.action_of(message), "reboot"))
+        happenings.wake_connectors(self, at_s=at_s)
+        self._settle(at_s)
+
+    def receive(self, frame: bytes, *, at_s: float) -> None:
+        """One text message from the CSMS."""
+        conversation = self.conversation
+        result = conversation.receive(frame, at_s=at_s)
+        if type(result) is Outcome:
+            self._finished(result, at_s)
+        elif result is not None:
+            self.dialect.handle(self, result, at_s=at_s)  # type: ignore[arg-type]
+        if conversation.has_violations:
+            self.effects.extend(conversation.take_violations())
+        self._settle(at_s)
+
+    def tell(self, event: Event, *, at_s: float) -> None:
+        """Something happened to the charger. Raises `Refused` (nothing changed) when it cannot."""
+        happenings.happen(self, event, at_s=at_s)
+        self._settle(at_s)
+
+    def tick(self, *, at_s: float) -> None:
+        """Do whatever is due."""
+        if self.dark:
+            return
+        outcome = self.conversation.tick(at_s=at_s)
+        if outcome is not None:
+            self._finished(outcome, at_s)
+        if self.boot_due_s <= at_s and self.online:
+            registration.boot(self, due_s=self.boot_due_s)
+        if self.heartbeat_due_s <= at_s and self.may_report:
+            registration.beat(self, at_s=at_s)
+        if self.aligned_due_s <= at_s:
+            metering.take_aligned(self, at_s=at_s)
+        for connector in self.connectors:
+            if connector.wake_at_s() <= at_s:
+                self._attend(connector, at_s)
+        self._settle(at_s)
+
+    def _attend(self, connector: Connector, at_s: float) -> None:
+        if connector.sample_due_s <= at_s:
+            charging.take_samples(self, connector, at_s=at_s)
+        if connector.change_due_s <= at_s:
+            charging.power_changed(self, connector, at_s=at_s)
+        if connector.plug_deadline_s <= at_s:
+            charging.connection_timed_out(self, connector, at_s=at_s)
+        if connector.status_due_s <= at_s:
+            charging.report_status(self, connector, at_s=at_s)
+        autopilot = connector.autopilot
+        if autopilot is not None and autopilot.due_s <= at_s:
+            autopilot.act(self, connector, at_s=at_s)
+
+    # ── outputs ───────────────────────────────────────────────────────────────────────────────────
+
+    def take_frames(self) -> list[bytes]:
+        """What to write now, in order; at most one CALL of ours is open among all that were ever
+        taken.
+        """
+        return self.conversation.take_frames()
+
+    def take_effects(self) -> list[Effect]:
+        """What to report and to do, after the frames are written."""
+        effects = self.effects
+        if effects:
+            self.effects = []
+        return effects
+
+    # ── sending ───────────────────────────────────────────────────────────────────────────────────
+
+    def say(self, message: Message, *, due_s: float, triggered: bool = False) -> None:
+        """Queue a message to the CSMS. What is dropped to make room is reported."""
+        dropped = self.outbox.add(message, due_s=due_s, triggered=triggered)
+        if dropped is not None:
+            self.effects.append(Dropped(self.dialect.action_of(dropped), "queue_full"))
+
+    def _settle(self, at_s: float) -> None:
+        """After every input: send the next message if none is open, and find out when to wake."""
+        if self.dark:
+            self.wake_at_s = NEVER_S
+            return
+        conversation, outbox = self.conversation, self.outbox
+        if self.online and (outbox.ordinary or outbox.durable):
+            while conversation.idle:
+                entry = outbox.next_entry(
+                    at_s=at_s,
+                    registered=self.registration is Registration.ACCEPTED,
+                    pending=self.registration is Registration.PENDING,
+                )
+                if entry is None:
+                    break
+                self._send(entry, at_s)
+        if self.reset_deadline_s != NEVER_S and (self.drained or at_s >= self.reset_deadline_s):
+            return self._reboot()
+        wake_s = min(conversation.wake_at_s, self.aligned_due_s, self.reset_deadline_s)
+        if self.online:
+            wake_s = min(wake_s, self.boot_due_s)
+            if self.heartbeat_due_s < wake_s and self.registration is Registration.ACCEPTED:
+                wake_s = self.heartbeat_due_s
+            if at_s < outbox.blocked_until_s < wake_s:
+                wake_s = outbox.blocked_until_s
+        for connector in self.connectors:
+            connector_s = connector.wake_at_s()
+            if connector_s < wake_s:
+                wake_s = connector_s
+        self.wake_at_s = wake_s
+        return None
+
+    def _send(self, entry: Entry, at_s: float) -> None:
+        request = self.dialect.request_for(self, entry.message)
+        if request is None:
+            # Its StartTransaction was given up, so the CSMS never named the transaction.
+            self.outbox.done(entry)
+            self.effects.append(Dropped(self.dialect.action_of(entry.message), "no_transaction_id"))
+            return
+        self.outbox.sent(entry)
+        self.conversation.call(request, at_s=at_s, due_s=entry.due_s, context=entry)
+
+    def _finished(self, outcome: Outcome, at_s: float) -> None:
+        """One CALL of ours has ended."""
+        self.effects.append(outcome)
+        entry = outcome.context
+        assert isinstance(entry, Entry)
+        message = entry.message
+        if outcome.failure is None:
+            if entry.durable:
+                self.outbox.done(entry)
+            assert outcome.response is not None
+            self.dialect.answered(self, message, outcome.response, at_s=at_s)
+            return
+        if entry.durable and outcome.failure != LINK_LOST:
+            self._try_again(entry, at_s)
+        elif isinstance(message, Boot) and outcome.failure != LINK_LOST:
+            registration.boot_failed(self, at_s=at_s)
+        elif isinstance(message, TokenQuestion):
+            charging.token_answered(self, message, None, at_s=at_s)
+        elif isinstance(message, MeterSampled) and outcome.failure == LINK_LOST:
+            self.effects.append(Dropped("MeterValues", "link_lost"))
+
+    def _try_again(self, entry: Entry, at_s: float) -> None:
+        keeps = self.outbox.failed(
+            entry,
+            attempts_max=max(1, self.configuration.whole("TransactionMessageAttempts")),
+            interval_s=self.configuration.seconds("TransactionMessageRetryInterval"),
+            at_s=at_s,
+        )
+        if not keeps:
+            self.effects.append(Dropped(self.dialect.action_of(entry.message), "attempts_used_up"))
+
+    # ── reset ─────────────────────────────────────────────────────────────────────────────────────
+
+    def reset(self, *, hard: bool, at_s: float) -> None:
+        """Reboot: soft ends its transactions first and waits until the CSMS knows; hard goes down
+        at once.
+        """
+        reason = "HardReset" if hard else "SoftReset"
+        for connector in self.connectors:
+            if connector.transaction is not None:
+                charging.end(self, connector, reason=reason, at_s=at_s)
+        if hard:
+            self._reboot()
+        else:
+            self.reset_deadline_s = at_s + SOFT_RESET_MAX_S
+
+    def _reboot(self) -> None:
+        self.reset_deadline_s = NEVER_S
+        self.dark = True
+        self.wake_at_s = NEVER_S
+        self.effects.append(Reboot(self.spec.reboot_s))
+
+    def started(self, message: TransactionStarted, *, transaction_id: int) -> None:
+        """The CSMS has named a transaction: everything queued behind it will carry the id."""
+        message.transaction.id = transaction_id
