@@ -97,7 +97,8 @@ def test_one_step_agrees_with_second_by_second_integration(
 def test_a_limit_that_cuts_the_rise_of_the_curve_is_kept(limit_w: float) -> None:
     cold = Vehicle(COMPACT, soc=0.0, kind="DC")  # rises from 96 kW to 120 kW in its first 5 %
     expected_wh = energy_by_brute_force(cold, 100, limit_w)
-    assert cold.advance(100, limit_w) == pytest.approx(expected_wh, rel=1e-6)
+    # Brute force is off by a part of the second in which the limit begins to hold.
+    assert cold.advance(100, limit_w) == pytest.approx(expected_wh, rel=1e-5)
 
 
 @given(vehicles(), durations_s, limits_w, st.integers(2, 60))
@@ -120,7 +121,7 @@ def test_the_battery_gains_what_was_delivered_and_never_loses(
     assert before <= vehicle.soc <= 1.0
     gained_wh = (vehicle.soc - before) * vehicle.spec.battery_wh
     assert energy_wh == pytest.approx(gained_wh, rel=1e-9, abs=1e-9 * vehicle.spec.battery_wh)
-    assert energy_wh <= limit_w * dt_s / 3600 * (1 + 1e-12)
+    assert energy_wh <= limit_w * dt_s / 3600 * (1 + 1e-12) + 1e-12
 
 
 @given(vehicles(), limits_w)
