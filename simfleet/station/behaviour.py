@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
-from simfleet.station import charging
+from simfleet.station import authorization, charging
 from simfleet.station.phase import ENERGIZED, Phase
 
 if TYPE_CHECKING:
@@ -86,6 +86,6 @@ class Autopilot:
             charging.unplug(station, connector, at_s=at_s)
             self.leaving = False
         elif connector.plugged and connector.tag_pending is None:
-            charging.present_token(station, connector, station.id_tag, at_s=at_s)
+            authorization.present_token(station, connector, station.id_tag, at_s=at_s)
         elif phase in (Phase.AVAILABLE, Phase.PREPARING, Phase.RESERVED) and not connector.plugged:
             charging.plug_in(station, connector, at_s=at_s)

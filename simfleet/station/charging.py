@@ -10,70 +10,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
-from simfleet.station.connector import NEVER_S, NO_ERROR
+from simfleet.station.connector import NEVER_S
 from simfleet.station.effects import TransactionClosed, TransactionOpened
 from simfleet.station.messages import (
-    StatusReport,
-    TokenQuestion,
     TransactionEnded,
     TransactionSampled,
     TransactionStarted,
 )
 from simfleet.station.phase import ENERGIZED, Move, Phase
+from simfleet.station.status import moved
 from simfleet.station.transaction import Transaction
 from simfleet.station.vehicle import Vehicle
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
     from simfleet.station.station import Station
-    from simfleet.station.tokens import TokenInfo
     from simfleet.station.vehicle import VehicleSpec
 
 CATCH_UP_MAX: Final = 100
 """Samples of one connector that one tick makes up for; a station that was further behind goes on at
 the next tick.
 """
-
-TO_START: Final = "start"
-TO_STOP: Final = "stop"
-
-
-# ── status ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def moved(station: Station, connector: Connector, *, at_s: float) -> None:
-    """Report a status after a change of phase or fault, unless it must first last
-    (MinimumStatusDuration).
-    """
-    if connector.reported == (connector.phase, connector.error_code):
-        connector.status_due_s = NEVER_S
-        return
-    wait_s = station.configuration.seconds("MinimumStatusDuration")
-    if wait_s and connector.error_code == NO_ERROR:
-        connector.status_due_s = at_s + wait_s
-    else:
-        report_status(station, connector, at_s=at_s)
-    if connector.autopilot is not None:
-        connector.autopilot.moved(station, connector, at_s=at_s)
-
-
-def report_status(station: Station, connector: Connector, *, at_s: float) -> None:
-    """Queue the status of a connector. Statuses of the time before registration are reported then,
-    all at once.
-    """
-    connector.status_due_s = NEVER_S
-    if not station.may_report:
-        return
-    connector.reported = (connector.phase, connector.error_code)
-    station.say(status_of(station, connector, at_s=at_s), due_s=at_s)
-
-
-def status_of(station: Station, connector: Connector, *, at_s: float) -> StatusReport:
-    """The status of a connector now."""
-    wall_s = station.wall_s(at_s)
-    return StatusReport(
-        connector.id, connector.phase, connector.error_code, connector.error_info, wall_s
-    )
 
 
 # ── cable ─────────────────────────────────────────────────────────────────────────────────────────
@@ -104,7 +61,7 @@ def plug_in(
     elif connector.phase in (Phase.AVAILABLE, Phase.RESERVED):
         connector.move(Move.OCCUPIED)
         moved(station, connector, at_s=at_s)
-    _start_when_ready(station, connector, at_s=at_s)
+    start_when_ready(station, connector, at_s=at_s)
 
 
 def unplug(station: Station, connector: Connector, *, at_s: float) -> None:
@@ -138,135 +95,10 @@ def release(station: Station, connector: Connector, *, at_s: float) -> None:
     moved(station, connector, at_s=at_s)
 
 
-# ── tag ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: float) -> None:
-    """A tag at the reader: starts a session, or stops the one it (or its group) started."""
-    transaction = connector.transaction
-    if transaction is not None:
-        if id_tag == transaction.id_tag:  # the same tag needs no Authorize (OCPP 1.6 section 4.8)
-            end(station, connector, reason="Local", at_s=at_s, id_tag=id_tag)
-        else:
-            ask(station, connector, id_tag, purpose=TO_STOP, at_s=at_s)
-        return
-    if (
-        connector.phase not in (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING)
-        or connector.inoperative
-    ):
-        raise Refused(f"connector {connector.id} is {connector.phase} and takes no tag")
-    if station.spec.free_charging:
-        accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
-        return
-    known = station.tokens.find(id_tag, wall_s=station.wall_s(at_s))
-    accepted = known is not None and known.status == "Accepted"
-    if not station.online:
-        offline_ok = accepted and station.configuration.flag("LocalAuthorizeOffline")
-        unknown_ok = known is None and station.configuration.flag("AllowOfflineTxForUnknownId")
-        if offline_ok or unknown_ok:
-            accept_tag(
-                station,
-                connector,
-                id_tag,
-                parent_id_tag=known.parent_id_tag if known else None,
-                at_s=at_s,
-            )
-        else:
-            deny_tag(station, connector, at_s=at_s)
-        return
-    if accepted and station.configuration.flag("LocalPreAuthorize"):
-        assert known is not None
-        accept_tag(station, connector, id_tag, parent_id_tag=known.parent_id_tag, at_s=at_s)
-        return
-    ask(station, connector, id_tag, purpose=TO_START, at_s=at_s)
-
-
-def ask(station: Station, connector: Connector, id_tag: str, *, purpose: str, at_s: float) -> None:
-    """Ask the CSMS about a tag; `token_answered` goes on from there."""
-    if connector.tag_pending is not None:
-        raise Refused(
-            f"connector {connector.id} waits for the answer about tag {connector.tag_pending!r}"
-        )
-    connector.tag_pending = id_tag
-    station.say(TokenQuestion(connector.id, id_tag, purpose), due_s=at_s)
-
-
-def token_answered(
-    station: Station, question: TokenQuestion, info: TokenInfo | None, *, at_s: float
-) -> None:
-    """The CSMS has spoken about a tag; None: it did not (error, no answer, link lost)."""
-    connector = station.connectors[question.connector_id - 1]
-    if connector.tag_pending != question.id_tag:
-        return  # overtaken: the cable came out meanwhile
-    connector.tag_pending = None
-    accepted = info is not None and info.status == "Accepted"
-    parent = info.parent_id_tag if info is not None else None
-    if question.purpose == TO_STOP:
-        transaction = connector.transaction
-        same_group = (
-            transaction is not None and parent is not None and parent == transaction.parent_id_tag
-        )
-        if accepted and same_group:
-            end(station, connector, reason="Local", at_s=at_s, id_tag=question.id_tag)
-    elif accepted and connector.transaction is None:
-        accept_tag(station, connector, question.id_tag, parent_id_tag=parent, at_s=at_s)
-    elif (
-        info is None
-        and not station.online
-        and station.configuration.flag("AllowOfflineTxForUnknownId")
-    ):
-        accept_tag(station, connector, question.id_tag, parent_id_tag=None, at_s=at_s)
-    else:
-        deny_tag(station, connector, at_s=at_s)
-
-
-def accept_tag(
-    station: Station,
-    connector: Connector,
-    id_tag: str,
-    *,
-    parent_id_tag: str | None,
-    at_s: float,
-    remote: bool = False,
-) -> None:
-    """A tag may charge here: start, or wait for the cable as long as ConnectionTimeOut."""
-    if connector.phase not in (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING, Phase.RESERVED):
-        return deny_tag(station, connector, at_s=at_s)
-    connector.authorized_tag = id_tag
-    connector.parent_id_tag = parent_id_tag
-    connector.tag_pending = None
-    connector.remote_start = remote
-    if connector.phase is not Phase.PREPARING:
-        connector.move(Move.OCCUPIED)
-        moved(station, connector, at_s=at_s)
-    if not connector.plugged:
-        timeout_s = station.configuration.seconds("ConnectionTimeOut")
-        connector.plug_deadline_s = at_s + timeout_s if timeout_s else NEVER_S
-        if connector.autopilot is not None:
-            connector.autopilot.moved(station, connector, at_s=at_s)
-    _start_when_ready(station, connector, at_s=at_s)
-    return None
-
-
-def deny_tag(station: Station, connector: Connector, *, at_s: float) -> None:
-    """A tag may not charge here. The connector stays as it is; what next is the driver's affair."""
-    connector.tag_pending = None
-    connector.remote_start = False
-    if connector.autopilot is not None:
-        connector.autopilot.denied(station, at_s=at_s)
-
-
-def connection_timed_out(station: Station, connector: Connector, *, at_s: float) -> None:
-    """A tag was accepted and no cable came (ConnectionTimeOut)."""
-    connector.plug_deadline_s = NEVER_S
-    if connector.phase is Phase.PREPARING and not connector.plugged:
-        release(station, connector, at_s=at_s)
-
-
 # ── energy ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _start_when_ready(station: Station, connector: Connector, *, at_s: float) -> None:
+def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> None:
     """Begin the transaction once there are both a tag and a cable."""
     tag = connector.authorized_tag
     if tag is None or not connector.plugged or connector.phase is not Phase.PREPARING:

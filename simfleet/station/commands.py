@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from simfleet.station import charging, metering, registration
+from simfleet.station import authorization, charging, metering, registration, status
 from simfleet.station.messages import Beat, StatusReport, TokenQuestion
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import Registration
@@ -36,9 +36,11 @@ def remote_start(station: Station, id_tag: str, connector_id: int | None, *, at_
     connector.remote_start = True
     if station.configuration.flag("AuthorizeRemoteTxRequests") and not station.spec.free_charging:
         connector.tag_pending = id_tag
-        station.say(TokenQuestion(connector.id, id_tag, charging.TO_START), due_s=at_s)
+        station.say(TokenQuestion(connector.id, id_tag, authorization.TO_START), due_s=at_s)
     else:
-        charging.accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s, remote=True)
+        authorization.accept_tag(
+            station, connector, id_tag, parent_id_tag=None, at_s=at_s, remote=True
+        )
     return "Accepted"
 
 
@@ -107,12 +109,12 @@ def _set_operative(station: Station, connector: Connector, operative: bool, *, a
     if operative:
         if connector.phase is Phase.UNAVAILABLE:
             connector.move(Move.OCCUPIED if connector.plugged else Move.OFFERED)
-            charging.moved(station, connector, at_s=at_s)
+            status.moved(station, connector, at_s=at_s)
         return False
     if connector.phase in (Phase.AVAILABLE, Phase.FINISHING, Phase.RESERVED):
         connector.forget_tag()
         connector.move(Move.WITHDRAWN)
-        charging.moved(station, connector, at_s=at_s)
+        status.moved(station, connector, at_s=at_s)
         return False
     return connector.charging or connector.phase is Phase.PREPARING
 
@@ -179,6 +181,6 @@ def trigger(
 def _statuses(station: Station, connector_id: int | None, *, at_s: float) -> list[StatusReport]:
     everything = [
         registration.status_of_station(station, at_s=at_s),
-        *(charging.status_of(station, connector, at_s=at_s) for connector in station.connectors),
+        *(status.status_of(station, connector, at_s=at_s) for connector in station.connectors),
     ]
     return everything if connector_id is None else [everything[connector_id]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from simfleet.errors import Refused
-from simfleet.station import charging, registration
+from simfleet.station import authorization, charging, registration, status
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import PowerOff, PowerOn
 from simfleet.station.events import (
@@ -45,7 +45,7 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             charging.unplug(station, station.connector(connector_id), at_s=at_s)
         case TokenPresented(connector_id, id_tag):
             connector = station.connector(connector_id)
-            charging.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
+            authorization.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
         case StartRequested(connector_id, id_tag, energy_wh):
             _start(station, station.connector(connector_id), id_tag, energy_wh, at_s=at_s)
         case StopRequested(connector_id, leave):
@@ -95,7 +95,7 @@ def _start(
     if energy_wh is not None:
         connector.target_wh = connector.meter.energy_wh + energy_wh
     if connector.transaction is None:
-        charging.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
+        authorization.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
 
 
 def _vehicle_pauses(station: Station, connector: Connector, paused: bool, *, at_s: float) -> None:
@@ -125,7 +125,7 @@ def fail(station: Station, connector_id: int, error_code: str, info: str, *, at_
     connector.forget_tag()
     if connector.phase is not Phase.FAULTED:
         connector.move(Move.FAILED)
-    charging.moved(station, connector, at_s=at_s)
+    status.moved(station, connector, at_s=at_s)
 
 
 def clear(station: Station, connector_id: int, *, at_s: float) -> None:
@@ -145,7 +145,7 @@ def clear(station: Station, connector_id: int, *, at_s: float) -> None:
         connector.move(Move.WITHDRAWN)
     else:
         connector.move(Move.OCCUPIED if connector.plugged else Move.CLEARED)
-    charging.moved(station, connector, at_s=at_s)
+    status.moved(station, connector, at_s=at_s)
 
 
 def _lose_power(station: Station, *, at_s: float) -> None:

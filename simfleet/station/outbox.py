@@ -139,8 +139,9 @@ class Outbox:
         return True
 
     def link_lost(self) -> list[Message]:
-        """Forget what is not durable; returns what was lost, status reports excepted (they are sent
-        anew).
+        """Forget what is not durable.
+
+        Returns what was lost, but for status reports: they are made anew when the link is back.
         """
         lost: list[Message] = [
             e.message for e in self.ordinary if not isinstance(e.message, Boot | StatusReport)

@@ -10,7 +10,7 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
-from simfleet.station import charging
+from simfleet.station import status
 from simfleet.station.effects import Registered
 from simfleet.station.messages import Beat, Boot, Message, StatusReport
 from simfleet.station.phase import Phase
@@ -102,7 +102,7 @@ def report_everything(station: Station, *, at_s: float) -> None:
     for connector in station.connectors:
         connector.reported = (connector.phase, connector.error_code)
         connector.status_due_s = NEVER_S
-        reports.append(charging.status_of(station, connector, at_s=at_s))
+        reports.append(status.status_of(station, connector, at_s=at_s))
     station.outbox.put_first(reports, due_s=at_s)
 
 

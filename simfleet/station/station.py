@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
 from simfleet.ocpp.rpc import LINK_LOST, Conversation, Outcome
-from simfleet.station import charging, happenings, metering, registration
+from simfleet.station import authorization, charging, happenings, metering, registration, status
 from simfleet.station.behaviour import Autopilot
 from simfleet.station.connector import NO_ERROR, Connector
 from simfleet.station.dialects import dialect_of
@@ -188,7 +188,7 @@ class Station:
         for message in self.outbox.link_lost():
             self.effects.append(Dropped(self.dialect.action_of(message), "link_lost"))
             if isinstance(message, TokenQuestion):
-                charging.token_answered(self, message, None, at_s=at_s)
+                authorization.token_answered(self, message, None, at_s=at_s)
         self.boot_due_s = NEVER_S
         self._settle(at_s)
 
@@ -246,9 +246,9 @@ class Station:
         if connector.change_due_s <= at_s:
             charging.power_changed(self, connector, at_s=at_s)
         if connector.plug_deadline_s <= at_s:
-            charging.connection_timed_out(self, connector, at_s=at_s)
+            authorization.connection_timed_out(self, connector, at_s=at_s)
         if connector.status_due_s <= at_s:
-            charging.report_status(self, connector, at_s=at_s)
+            status.report_status(self, connector, at_s=at_s)
         autopilot = connector.autopilot
         if autopilot is not None and autopilot.due_s <= at_s:
             autopilot.act(self, connector, at_s=at_s)
@@ -335,7 +335,7 @@ class Station:
         elif isinstance(message, Boot) and outcome.failure != LINK_LOST:
             registration.boot_failed(self, at_s=at_s)
         elif isinstance(message, TokenQuestion):
-            charging.token_answered(self, message, None, at_s=at_s)
+            authorization.token_answered(self, message, None, at_s=at_s)
         elif isinstance(message, MeterSampled) and outcome.failure == LINK_LOST:
             self.effects.append(Dropped("MeterValues", "link_lost"))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
-from simfleet.station import charging, registration
+from simfleet.station import authorization, charging, registration
 from simfleet.station.dialects.v16_commands import handle_command
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import (
@@ -236,7 +236,7 @@ def _token_answered(
     station: Station, message: TokenQuestion, response: v16.AuthorizeResponse, at_s: float
 ) -> None:
     info = _learn(station, message.id_tag, response.id_tag_info)
-    charging.token_answered(station, message, info, at_s=at_s)
+    authorization.token_answered(station, message, info, at_s=at_s)
 
 
 def _started_answered(
