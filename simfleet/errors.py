@@ -52,6 +52,12 @@ class TargetUnreachable(SimFleetError):
     code = "TARGET_UNREACHABLE"
 
 
+class CsmsFailed(TargetUnreachable):
+    """The embedded CSMS did not start, ended by itself, or does not answer what it is asked."""
+
+    code = "CSMS_FAILED"
+
+
 class Refused(SimFleetError):
     """The state machine says no; nothing was changed."""
 

@@ -170,6 +170,8 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
     )
     # JSON lines on stdin and stdout, for the run that started this process.
     parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
+    # A whole csms.behaviour.Behaviour as JSON, which the other options refine.
+    parser.add_argument("--behaviour", metavar="JSON", help=argparse.SUPPRESS)
 
 
 def configure_check(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,183 @@
+"""`simfleet csms`: the embedded central system alone, until it is interrupted.
+
+With the hidden `--control` it is the child process of a load run (see `csms/control.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import resource
+import signal
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import trio
+
+from simfleet.cli.exit_codes import ExitCode
+from simfleet.csms.behaviour import GOOD, Behaviour, behaviour_of
+from simfleet.csms.control import control
+from simfleet.csms.embedded import PASSWORD_VARIABLE
+from simfleet.csms.server import serve_csms
+from simfleet.errors import UsageWrong
+from simfleet.ocpp.v16 import V16
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator
+
+    from simfleet.csms.server import Csms
+
+REPORT_TERMINAL_S: Final = 1.0
+REPORT_LOG_S: Final = 10.0
+"""How often the status line comes, on a terminal and in a log."""
+COLLECT_AFTER: Final = (50_000, 50, 100)
+"""Thresholds of the cycle collector. Connections leave no cycles worth looking for often, and each
+look at the objects of 10,000 connections stops the loop for tens of milliseconds."""
+FREEZE_AT_CONNECTIONS: Final = 1_000
+"""From here, each time their number has doubled, what exists is taken out of the collector's
+view."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Serve until interrupted, or until standard input ends with `--control`. Exit code 0."""
+    behaviour = behaviour_from(arguments)
+    password = arguments.password or os.environ.get(PASSWORD_VARIABLE)
+    _raise_descriptor_limit()
+    gc.set_threshold(*COLLECT_AFTER)
+    V16.warm_up()
+    trio.run(partial(_run, arguments, behaviour, password))
+    return ExitCode.PASSED
+
+
+def behaviour_from(arguments: argparse.Namespace) -> Behaviour:
+    """The behaviour that the options describe. Raises `UsageWrong`."""
+    start = GOOD
+    if arguments.behaviour is not None:
+        try:
+            start = msgspec.json.decode(arguments.behaviour, type=Behaviour)
+        except msgspec.MsgspecError as error:
+            raise UsageWrong(f"--behaviour: {error}") from None
+    return behaviour_of(
+        start=start,
+        boot=arguments.boot,
+        delays=arguments.delay,
+        tags=arguments.reject_tag,
+        parents=arguments.parent_tag,
+        misbehave=arguments.misbehave,
+        boot_interval_s=arguments.boot_interval,
+        heartbeat_interval_s=arguments.heartbeat_interval,
+        seed=arguments.seed,
+    )
+
+
+async def _run(arguments: argparse.Namespace, behaviour: Behaviour, password: str | None) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            serve = partial(
+                serve_csms,
+                host=arguments.host,
+                port=arguments.port,
+                behaviour=behaviour,
+                password=password,
+            )
+            csms: Csms = await nursery.start(serve)
+            nursery.start_soon(_keep_collector_off, csms)
+            if arguments.control:
+                await _obey(csms, signals)
+            else:
+                await _tell(csms, signals)
+            with trio.CancelScope() as stopping:
+                nursery.start_soon(_abort_on, signals, stopping)
+                await csms.stop()
+            nursery.cancel_scope.cancel()
+    if not arguments.control:
+        print(_summary(csms))
+
+
+async def _obey(csms: Csms, signals: AsyncIterator[int]) -> None:
+    """Answer the parent until its end of the pipe closes, or a signal comes."""
+    async with trio.open_nursery() as nursery:
+
+        async def until_signal() -> None:
+            await anext(signals)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(until_signal)
+        requests = trio.lowlevel.FdStream(os.dup(sys.stdin.fileno()))
+        answers = trio.lowlevel.FdStream(os.dup(sys.stdout.fileno()))
+        async with requests, answers:
+            await control(csms, requests, answers, host=csms.host, port=csms.port)
+        nursery.cancel_scope.cancel()
+
+
+async def _tell(csms: Csms, signals: AsyncIterator[int]) -> None:
+    """Say where we listen and how it goes until a signal comes."""
+    shown = f"[{csms.host}]" if ":" in csms.host else csms.host
+    print(f"listening on ws://{shown}:{csms.port}/{{identity}} (ocpp1.6)", flush=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_report, csms)
+        await anext(signals)
+        nursery.cancel_scope.cancel()
+
+
+async def _abort_on(signals: AsyncIterator[int], stopping: trio.CancelScope) -> None:
+    """A second signal: do not wait for anybody."""
+    await anext(signals)
+    stopping.cancel()
+
+
+async def _report(csms: Csms) -> None:
+    """The status line on standard error: rewritten on a terminal, now and then in a log."""
+    terminal = sys.stderr.isatty()
+    every_s = REPORT_TERMINAL_S if terminal else REPORT_LOG_S
+    calls, due_s = 0, trio.current_time()
+    try:
+        while True:
+            due_s += every_s
+            await trio.sleep_until(due_s)
+            before, calls = calls, sum(csms.book.calls.values())
+            line = (
+                f"{csms.connected} connected, {len(csms.book.open)} transactions open, "
+                f"{max(0, calls - before) / every_s:.0f} calls/s"
+            )
+            print(
+                f"\r{line}\x1b[K" if terminal else line,
+                end="" if terminal else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
+    finally:
+        if terminal:
+            print(file=sys.stderr)
+
+
+async def _keep_collector_off(csms: Csms) -> None:
+    """Freeze the collector's view each time the number of connections has doubled."""
+    at = FREEZE_AT_CONNECTIONS
+    while True:
+        await trio.sleep(1.0)
+        if csms.connected >= at:
+            gc.freeze()
+            at = 2 * csms.connected
+
+
+def _summary(csms: Csms) -> str:
+    book = csms.book
+    calls = sum(book.calls.values())
+    return (
+        f"{len(book.stations)} stations, {book.connected_peak} connected at most, {calls} CALLs "
+        f"answered or refused, {book.starts} transactions started, {book.stops} stopped, "
+        f"{book.energy_wh / 1000:.1f} kWh, {book.violations} violations"
+    )
+
+
+def _raise_descriptor_limit() -> None:
+    """Each connection takes a descriptor; take as many as this user may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Where that is forbidden the limit stays, and connections beyond it wait to be accepted.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

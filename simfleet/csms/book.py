@@ -1,0 +1,458 @@
+"""What the CSMS remembers, in bounded memory: stations, transactions, meter values, totals.
+
+Pure. Every bound is a constant here, and what falls out of it is counted in `forgotten`. The
+`ledger()` is what a load run checks its own books against.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final
+
+from simfleet.errors import QueueFull
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from simfleet.ocpp.rpc import Violation
+    from simfleet.ocpp.v16.messages import (
+        MeterValue,
+        MeterValuesRequest,
+        StartTransactionRequest,
+        StatusNotificationRequest,
+        StopTransactionRequest,
+        TransactionData,
+    )
+
+STATIONS_MAX: Final = 50_000
+"""Identities remembered; beyond, those that went away without an open transaction are forgotten."""
+SEARCHED_MAX: Final = 100
+"""Identities looked at, oldest first, to find one that may be forgotten."""
+CONNECTORS_MAX: Final = 64
+"""Connectors remembered per station, connector 0 included."""
+OPEN_MAX: Final = 100_000
+"""Open transactions remembered."""
+CLOSED_MAX: Final = 10_000
+"""Closed transactions remembered."""
+EXAMPLES_MAX: Final = 20
+"""Violations, and register decreases, that are kept in full."""
+FRAME_SHOWN_BYTES: Final = 500
+"""Bytes of an offending frame that the ledger shows."""
+
+REGISTER: Final = "Energy.Active.Import.Register"
+"""What a sampled value without a measurand is, too (OCPP 1.6 section 7.31)."""
+
+
+class Transaction:
+    """One charging session as the station told it."""
+
+    __slots__ = (
+        "connector_id",
+        "id",
+        "id_tag",
+        "identity",
+        "last_meter_value",
+        "meter_start_wh",
+        "meter_stop_wh",
+        "meter_values",
+        "reason",
+        "started",
+        "stopped",
+    )
+
+    def __init__(self, transaction_id: int, identity: str, start: StartTransactionRequest) -> None:
+        self.id = transaction_id
+        self.identity = identity
+        self.connector_id = start.connector_id
+        self.id_tag = start.id_tag
+        self.meter_start_wh = start.meter_start
+        self.started = start.timestamp
+        self.meter_stop_wh: int | None = None
+        self.stopped: datetime | None = None
+        self.reason: str | None = None
+        self.meter_values = 0
+        self.last_meter_value: MeterValue | None = None
+
+    def is_start(self, start: StartTransactionRequest) -> bool:
+        """Whether `start` is the message that began this one, sent again."""
+        return (
+            self.connector_id == start.connector_id
+            and self.id_tag == start.id_tag
+            and self.meter_start_wh == start.meter_start
+            and self.started == start.timestamp
+        )
+
+    def is_stop(self, stop: StopTransactionRequest) -> bool:
+        """Whether `stop` is the message that ended this one, sent again."""
+        return (
+            self.meter_stop_wh == stop.meter_stop
+            and self.stopped == stop.timestamp
+            and self.reason == stop.reason
+        )
+
+
+class ConnectorRecord:
+    """The last that is known of one connector; 0 is the station as a whole."""
+
+    __slots__ = ("error_code", "last_start", "register_at", "register_wh", "status")
+
+    def __init__(self) -> None:
+        self.status: str | None = None
+        self.error_code: str | None = None
+        self.register_wh: float | None = None
+        self.register_at: datetime | None = None
+        self.last_start: Transaction | None = None
+
+
+class StationRecord:
+    """One identity, across its connections."""
+
+    __slots__ = (
+        "accepted",
+        "boots",
+        "calls",
+        "connected",
+        "connections",
+        "connectors",
+        "doubled",
+        "identity",
+        "open",
+        "seen_at_s",
+    )
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        self.forget_counts()
+        self.accepted = False
+        """Whether its last BootNotification was accepted."""
+        self.connected = 0
+        """Open connections; 2 while a new one replaces the old."""
+        self.seen_at_s = 0.0
+
+    def forget_counts(self) -> None:
+        """Begin again, except for what the open connection is."""
+        self.boots = 0
+        self.calls = 0
+        self.connections = 0
+        self.doubled = False
+        """Whether it ever opened a connection while it had one."""
+        self.connectors: dict[int, ConnectorRecord] = {}
+        self.open = 0
+        """Open transactions."""
+
+    def connector(self, connector_id: int) -> ConnectorRecord | None:
+        """The record of a connector; None when it would be one too many."""
+        record = self.connectors.get(connector_id)
+        if record is None and len(self.connectors) < CONNECTORS_MAX:
+            record = self.connectors[connector_id] = ConnectorRecord()
+        return record
+
+
+class Book:
+    """All records and totals of one CSMS. `next_transaction_id` goes on through `reset`."""
+
+    def __init__(self, *, first_transaction_id: int = 1) -> None:
+        self.next_transaction_id = first_transaction_id
+        self._first_transaction_id = first_transaction_id
+        self.stations: dict[str, StationRecord] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self.open: dict[int, Transaction] = {}
+        self._tags_open: Counter[str] = Counter()
+        self._closed: dict[int, Transaction] = {}
+        self._closed_order: deque[int] = deque()
+        self.connections = self.connected = self.connected_peak = 0
+        self.duplicate_identities = self.replaced = 0
+        self.boots = self.calls_before_boot = 0
+        self.starts = self.duplicate_starts = 0
+        self.stops = self.stopped_twice = self.stop_retries = self.stop_unknown = 0
+        self.energy_wh = self.negative_energies = 0
+        self.meter_values = self.sampled_values = self.unreadable_values = 0
+        self.meter_values_unknown = self.register_decreases = 0
+        self.register_decrease_examples: list[dict[str, object]] = []
+        self.overlapping_calls = self.unanswered = 0
+        self.violations = 0
+        self.violation_examples: list[dict[str, str]] = []
+        self.calls: dict[str, int] = {}
+        self.commands: dict[str, dict[str, int]] = {}
+        self.frames_in = self.frames_out = 0
+        self.late_replies = self.duplicate_replies = self.unknown_replies = 0
+        self.forgotten = {"stations": 0, "connectors": 0, "open": 0, "closed": 0}
+
+    def reset(self) -> None:
+        """Forget everything but who is connected and which transaction ids were used."""
+        self._clear()
+        self._first_transaction_id = self.next_transaction_id
+        self.stations = {name: record for name, record in self.stations.items() if record.connected}
+        for record in self.stations.values():
+            record.forget_counts()
+            record.connections = record.connected
+            self.connections += record.connected
+        self.connected = self.connected_peak = self.connections
+
+    # ── stations ─────────────────────────────────────────────────────────────────────────────────
+
+    def connect(self, identity: str, *, at_s: float) -> StationRecord:
+        """Note a new connection. Raises `QueueFull` when no identity can be forgotten for it."""
+        record = self.stations.get(identity)
+        if record is None:
+            if len(self.stations) >= STATIONS_MAX:
+                self._forget_a_station()
+            record = self.stations[identity] = StationRecord(identity)
+        if record.connected:
+            self.replaced += 1
+            if not record.doubled:
+                record.doubled = True
+                self.duplicate_identities += 1
+        record.connected += 1
+        record.connections += 1
+        record.seen_at_s = at_s
+        self.connections += 1
+        self.connected += 1
+        self.connected_peak = max(self.connected_peak, self.connected)
+        return record
+
+    def disconnect(self, record: StationRecord, *, at_s: float) -> None:
+        """Note the end of a connection."""
+        record.connected -= 1
+        record.seen_at_s = at_s
+        self.connected -= 1
+
+    def _forget_a_station(self) -> None:
+        for _ in range(SEARCHED_MAX):
+            identity = next(iter(self.stations))
+            record = self.stations.pop(identity)
+            if not record.connected and not record.open:
+                self.forgotten["stations"] += 1
+                return
+            self.stations[identity] = record  # at the end: the next search looks at others
+        raise QueueFull("record of stations", STATIONS_MAX)
+
+    def note_status(self, record: StationRecord, request: StatusNotificationRequest) -> None:
+        """Keep a connector's last status."""
+        connector = record.connector(request.connector_id)
+        if connector is None:
+            self.forgotten["connectors"] += 1
+            return
+        connector.status = request.status
+        connector.error_code = request.error_code
+
+    # ── transactions ─────────────────────────────────────────────────────────────────────────────
+
+    def has_open(self, id_tag: str) -> bool:
+        """Whether a transaction of this tag is open anywhere."""
+        return id_tag in self._tags_open
+
+    def is_repeated(self, record: StationRecord, start: StartTransactionRequest) -> bool:
+        """Whether `start` is a message we had already, sent again because our answer was lost."""
+        connector = record.connectors.get(start.connector_id)
+        return bool(connector and connector.last_start and connector.last_start.is_start(start))
+
+    def start(self, record: StationRecord, start: StartTransactionRequest) -> int:
+        """Open a transaction, or find the one that this message opened before; return its id."""
+        connector = record.connector(start.connector_id)
+        if connector is None:
+            self.forgotten["connectors"] += 1
+        elif connector.last_start is not None and connector.last_start.is_start(start):
+            self.duplicate_starts += 1
+            return connector.last_start.id
+        transaction = Transaction(self.next_transaction_id, record.identity, start)
+        self.next_transaction_id += 1
+        self.starts += 1
+        if len(self.open) >= OPEN_MAX:
+            self._end(next(iter(self.open.values())))
+            self.forgotten["open"] += 1
+        self.open[transaction.id] = transaction
+        self._tags_open[start.id_tag] += 1
+        record.open += 1
+        if connector is not None:
+            connector.last_start = transaction
+            self._note_register(record, start.connector_id, start.timestamp, start.meter_start)
+        return transaction.id
+
+    def stop(self, record: StationRecord, stop: StopTransactionRequest) -> None:
+        """Close a transaction. A second stop, or one of an unknown transaction, is only counted."""
+        transaction = self.open.get(stop.transaction_id)
+        if transaction is None or transaction.identity != record.identity:
+            self._count_stray_stop(record, stop)
+            return
+        self._end(transaction)
+        transaction.meter_stop_wh = stop.meter_stop
+        transaction.stopped = stop.timestamp
+        transaction.reason = stop.reason
+        self.stops += 1
+        energy_wh = stop.meter_stop - transaction.meter_start_wh
+        self.energy_wh += energy_wh
+        self.negative_energies += energy_wh < 0
+        self._note_register(record, transaction.connector_id, stop.timestamp, stop.meter_stop)
+        if stop.transaction_data:
+            self._count_values(stop.transaction_data)
+        if len(self._closed_order) >= CLOSED_MAX:
+            del self._closed[self._closed_order.popleft()]
+            self.forgotten["closed"] += 1
+        self._closed[transaction.id] = transaction
+        self._closed_order.append(transaction.id)
+
+    def closed(self, transaction_id: int) -> Transaction | None:
+        """A closed transaction, if it is still remembered."""
+        return self._closed.get(transaction_id)
+
+    def _end(self, transaction: Transaction) -> None:
+        del self.open[transaction.id]
+        self._tags_open[transaction.id_tag] -= 1
+        if not self._tags_open[transaction.id_tag]:
+            del self._tags_open[transaction.id_tag]
+        record = self.stations.get(transaction.identity)
+        if record is not None:
+            record.open -= 1
+
+    def _count_stray_stop(self, record: StationRecord, stop: StopTransactionRequest) -> None:
+        transaction_id = stop.transaction_id
+        earlier = self._closed.get(transaction_id)
+        if earlier is not None and earlier.identity == record.identity:
+            self.stopped_twice += 1
+            self.stop_retries += earlier.is_stop(stop)
+        elif (
+            earlier is None
+            and transaction_id not in self.open
+            and self._first_transaction_id <= transaction_id < self.next_transaction_id
+        ):
+            self.stopped_twice += 1  # ours, and so long closed that it was forgotten
+        else:
+            self.stop_unknown += 1
+
+    # ── meter values ─────────────────────────────────────────────────────────────────────────────
+
+    def note_meter_values(self, record: StationRecord, request: MeterValuesRequest) -> None:
+        """Count meter values, keep the last per transaction, and watch the energy register."""
+        self._count_values(request.meter_value)
+        if request.transaction_id is not None:
+            transaction = self.open.get(request.transaction_id)
+            if transaction is None or transaction.identity != record.identity:
+                self.meter_values_unknown += 1
+            else:
+                transaction.meter_values += len(request.meter_value)
+                transaction.last_meter_value = request.meter_value[-1]
+        for meter_value in request.meter_value:
+            for sampled in meter_value.sampled_value:
+                if (
+                    (sampled.measurand is None or sampled.measurand == REGISTER)
+                    and sampled.phase is None
+                    and sampled.format != "SignedData"
+                ):
+                    register_wh = _number(sampled.value)
+                    if register_wh is None:
+                        self.unreadable_values += 1
+                        continue
+                    if sampled.unit == "kWh":
+                        register_wh *= 1000
+                    self._note_register(
+                        record, request.connector_id, meter_value.timestamp, register_wh
+                    )
+
+    def _count_values(self, meter_values: Sequence[MeterValue | TransactionData]) -> None:
+        self.meter_values += len(meter_values)
+        for meter_value in meter_values:
+            self.sampled_values += len(meter_value.sampled_value)
+
+    def _note_register(
+        self, record: StationRecord, connector_id: int, timestamp: datetime, register_wh: float
+    ) -> None:
+        """Compare a connector's register with the newest seen; older values prove nothing."""
+        connector = record.connector(connector_id)
+        if connector is None:
+            self.forgotten["connectors"] += 1
+            return
+        before_wh = connector.register_wh
+        if before_wh is not None and connector.register_at is not None:
+            if timestamp < connector.register_at:
+                return
+            if register_wh < before_wh:
+                self.register_decreases += 1
+                if len(self.register_decrease_examples) < EXAMPLES_MAX:
+                    self.register_decrease_examples.append(
+                        {
+                            "identity": record.identity,
+                            "connector": connector_id,
+                            "from_wh": before_wh,
+                            "to_wh": register_wh,
+                        }
+                    )
+        connector.register_wh = register_wh
+        connector.register_at = timestamp
+
+    # ── the protocol ─────────────────────────────────────────────────────────────────────────────
+
+    def note_violations(self, identity: str, violations: Sequence[Violation]) -> None:
+        """Count what the station did wrong, and keep the first examples."""
+        self.violations += len(violations)
+        for violation in violations[: EXAMPLES_MAX - len(self.violation_examples)]:
+            self.violation_examples.append(
+                {
+                    "identity": identity,
+                    "kind": violation.kind,
+                    "action": violation.action,
+                    "error_code": violation.error_code,
+                    "description": violation.description,
+                    "path": violation.path,
+                    "frame": violation.frame[:FRAME_SHOWN_BYTES].decode(errors="replace"),
+                }
+            )
+
+    def note_command(self, action: str, result: str) -> None:
+        """Count how one of our own CALLs ended: `answered`, or why not."""
+        ends = self.commands.setdefault(action, {})
+        ends[result] = ends.get(result, 0) + 1
+
+    # ── the ledger ───────────────────────────────────────────────────────────────────────────────
+
+    def ledger(self) -> dict[str, object]:
+        """Everything that was counted, as JSON values. docs/csms.md explains each name."""
+        return {
+            "identities": len(self.stations) + self.forgotten["stations"],
+            "connected": self.connected,
+            "connected_peak": self.connected_peak,
+            "connections": self.connections,
+            "duplicate_identities": self.duplicate_identities,
+            "replaced": self.replaced,
+            "boots": self.boots,
+            "calls_before_boot": self.calls_before_boot,
+            "starts": self.starts,
+            "duplicate_starts": self.duplicate_starts,
+            "stops": self.stops,
+            "stopped_twice": self.stopped_twice,
+            "stop_retries": self.stop_retries,
+            "stop_unknown": self.stop_unknown,
+            "transactions_open": len(self.open),
+            "energy_wh": self.energy_wh,
+            "negative_energies": self.negative_energies,
+            "meter_values": self.meter_values,
+            "sampled_values": self.sampled_values,
+            "unreadable_values": self.unreadable_values,
+            "meter_values_unknown": self.meter_values_unknown,
+            "register_decreases": self.register_decreases,
+            "register_decrease_examples": list(self.register_decrease_examples),
+            "overlapping_calls": self.overlapping_calls,
+            "violations": self.violations,
+            "violation_examples": list(self.violation_examples),
+            "calls": dict(sorted(self.calls.items())),
+            "commands": {action: dict(ends) for action, ends in sorted(self.commands.items())},
+            "frames_in": self.frames_in,
+            "frames_out": self.frames_out,
+            "unanswered": self.unanswered,
+            "late_replies": self.late_replies,
+            "duplicate_replies": self.duplicate_replies,
+            "unknown_replies": self.unknown_replies,
+            "forgotten": dict(self.forgotten),
+        }
+
+
+def _number(text: str) -> float | None:
+    """A finite decimal number, or None."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None

@@ -1,0 +1,207 @@
+"""Asking and commanding a CSMS from another process: JSON lines over a pair of streams.
+
+The first line written is `{"ready": {"host": ..., "port": ...}}`. Then each line read is a request
+`{"id": 1, "ask": "ledger"}`, and each gets one line with its `id` and either a member named like
+what was asked or `"error"`. Answers may come in another order than the requests. The end of the
+input ends the CSMS: a parent that dies leaves no orphan.
+
+    {"id": 1, "ask": "ledger"}                  {"id": 1, "ledger": {...}}
+    {"id": 2, "ask": "freeze", "for_s": 5}      {"id": 2, "freeze": {"for_s": 5.0}}
+    {"id": 3, "ask": "stats"}                   {"id": 3, "stats": {"cpu_s": ..., ...}}
+    {"id": 4, "ask": "reset"}                   {"id": 4, "reset": {}}
+    {"id": 5, "ask": "command", "identity": "CP-1", "action": "Reset", "payload": {"type": "Soft"}}
+                                                {"id": 5, "command": {"failure": null, ...}}
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+import psutil
+import trio
+from msgspec import Meta, Struct
+
+from simfleet.clock import cpu_s
+from simfleet.csms.server import FREEZE_MAX_S
+from simfleet.errors import ProtocolViolation, Refused
+from simfleet.ocpp.v16 import V16
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from simfleet.csms.server import Csms
+    from simfleet.ocpp.rpc import Outcome
+    from simfleet.ocpp.wire import Wire
+
+LINE_MAX_BYTES: Final = 1024 * 1024
+COMMANDS_MAX: Final = 1000
+"""Commands to stations that may be waiting for their outcome at the same time."""
+
+
+class Ask(Struct, forbid_unknown_fields=True, tag_field="ask"):
+    """What every request has. `id` comes back with the answer."""
+
+    id: int | str
+
+
+class AskLedger(Ask, tag="ledger"):
+    """What the CSMS counted."""
+
+
+class AskStats(Ask, tag="stats"):
+    """What the process costs."""
+
+
+class AskReset(Ask, tag="reset"):
+    """Forget what was counted."""
+
+
+class AskFreeze(Ask, tag="freeze"):
+    """Stop reading and answering for a while; answered at once."""
+
+    for_s: Annotated[float, Meta(ge=0, le=FREEZE_MAX_S)]
+
+
+class AskCommand(Ask, tag="command"):
+    """Send a CALL to a station; answered when it ended."""
+
+    identity: str
+    action: str
+    payload: dict[str, Any] = {}
+
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_READ: Final = msgspec.json.Decoder(AskLedger | AskStats | AskReset | AskFreeze | AskCommand).decode
+
+
+async def control(
+    csms: Csms,
+    requests: trio.abc.ReceiveStream,
+    answers: trio.abc.SendStream,
+    *,
+    host: str,
+    port: int,
+) -> None:
+    """Say ready, then answer requests until their stream ends or nobody reads the answers."""
+    desk = _Desk(csms, answers)
+    try:
+        await desk.say({"ready": {"host": host, "port": port}})
+        async with trio.open_nursery() as nursery:
+            async for line in lines_of(requests):
+                await desk.answer(line, nursery)
+            nursery.cancel_scope.cancel()  # nobody is left to hear how commands end
+    except* trio.BrokenResourceError:
+        pass  # the parent is gone, which ends us as the end of the input does
+
+
+async def lines_of(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
+    """The lines of a stream, without their ends; one over the limit comes cut, and is an error."""
+    rest = b""
+    skipping = False
+    async for chunk in stream:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if not skipping and line.strip():
+                yield line
+            skipping = False
+        if len(rest) > LINE_MAX_BYTES:
+            if not skipping:
+                yield rest[:LINE_MAX_BYTES]
+            rest, skipping = b"", True
+
+
+class _Desk:
+    """Reads one request, does it, writes one answer."""
+
+    def __init__(self, csms: Csms, answers: trio.abc.SendStream) -> None:
+        self._csms = csms
+        self._answers = answers
+        self._lock = trio.Lock()
+        self._commands = 0
+        self._process = psutil.Process()
+
+    async def say(self, message: dict[str, object]) -> None:
+        """Write one line."""
+        async with self._lock:
+            await self._answers.send_all(_ENCODE(message) + b"\n")
+
+    async def answer(self, line: bytes, nursery: trio.Nursery) -> None:
+        """Do what one line asks; what takes time goes on in the nursery."""
+        try:
+            request = _READ(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            await self.say({"id": _id_in(line), "error": f"not a request: {error}"})
+            return
+        match request:
+            case AskCommand():
+                await self._begin(request, nursery)
+            case AskLedger():
+                await self.say({"id": request.id, "ledger": self._csms.book.ledger()})
+            case AskStats():
+                await self.say({"id": request.id, "stats": self._stats()})
+            case AskReset():
+                self._csms.book.reset()
+                await self.say({"id": request.id, "reset": {}})
+            case AskFreeze():
+                self._csms.freeze(request.for_s)
+                await self.say({"id": request.id, "freeze": {"for_s": request.for_s}})
+
+    async def _begin(self, request: AskCommand, nursery: trio.Nursery) -> None:
+        try:
+            wire = request_of(request.action, request.payload)
+            if self._commands >= COMMANDS_MAX:
+                raise Refused(f"{COMMANDS_MAX} commands are waiting already")
+        except (ProtocolViolation, Refused) as error:
+            await self.say({"id": request.id, "error": str(error)})
+            return
+        self._commands += 1
+        nursery.start_soon(self._command, request, wire)
+
+    async def _command(self, request: AskCommand, wire: Wire) -> None:
+        try:
+            outcome = await self._csms.command(request.identity, wire)
+        except Refused as error:
+            await self.say({"id": request.id, "error": str(error)})
+        else:
+            await self.say({"id": request.id, "command": _outcome(outcome)})
+        finally:
+            self._commands -= 1
+
+    def _stats(self) -> dict[str, object]:
+        return {
+            "cpu_s": cpu_s(),
+            "rss_bytes": self._process.memory_info().rss,
+            "connections": self._csms.connected,
+        }
+
+
+def request_of(action: str, payload: dict[str, Any]) -> Wire:
+    """The request of a CSMS. Raises `Refused` for an action that a CSMS does not send, and
+    `ProtocolViolation` for a payload that the schema forbids.
+    """
+    known = V16.actions.get(action)
+    if known is None or "csms" not in known.sent_by:
+        raise Refused(f"{action!r} is not an action that a CSMS sends in {V16.version}")
+    return known.decode_request(_ENCODE(payload))
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    sent_s = outcome.due_s if outcome.sent_s is None else outcome.sent_s
+    return {
+        "action": outcome.action.name,
+        "failure": outcome.failure,
+        "detail": outcome.detail,
+        "response": outcome.response,
+        "took_s": outcome.done_s - sent_s,
+    }
+
+
+def _id_in(line: bytes) -> object:
+    """The id in a line that is no request, as far as there is one."""
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    identity = found.get("id") if isinstance(found, dict) else None
+    return identity if isinstance(identity, int | str) else None

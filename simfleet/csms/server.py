@@ -1,0 +1,321 @@
+"""The CSMS on links: one task per connection, which drives one `Session`.
+
+`Csms.handle` is the whole life of a connection and works on any `ServerLink`, so the same CSMS
+serves sockets (`serve_csms`) and the memory network of the tests. Commands come from other tasks:
+they are put into the session, and the connection's task is woken by cancelling what it waits in.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import sys
+import traceback
+from functools import partial
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from simfleet.clock import real_wall_s
+from simfleet.csms.behaviour import GOOD, Behaviour
+from simfleet.csms.book import Book
+from simfleet.csms.session import Session
+from simfleet.errors import LinkClosed, QueueFull, Refused, UsageWrong
+from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall
+from simfleet.link.server import serve
+
+if TYPE_CHECKING:
+    from simfleet.link.accepting import AcceptedLink, Handshake, Verdict
+    from simfleet.link.link import ServerLink
+    from simfleet.ocpp.rpc import Outcome
+    from simfleet.ocpp.wire import Wire
+
+SUBPROTOCOL: Final = "ocpp1.6"
+IDENTITY_MAX: Final = 255
+"""Characters; OCPP 1.6 sets no limit, 2.0.1 sets 48."""
+FREEZE_MAX_S: Final = 3600.0
+STOP_TIMEOUT_S: Final = 5.0
+"""For all closing handshakes together, when stopping."""
+CRASHES_KEPT: Final = 20
+GOING_AWAY: Final = 1001
+REPLACED: Final = (1000, "replaced by a newer connection of this identity")
+BOOK_FULL: Final = (1013, "this CSMS remembers no more identities")
+"""1013 is "try again later" (IANA registry of WebSocket close codes)."""
+
+
+class _Connection:
+    """A session, its link, and the handle by which other tasks reach the task that owns both."""
+
+    __slots__ = ("_waiting", "close_wanted", "link", "session", "woken")
+
+    def __init__(self, link: ServerLink, session: Session) -> None:
+        self.link = link
+        self.session = session
+        self.close_wanted: tuple[int, str] | None = None
+        self.woken = False
+        self._waiting: trio.CancelScope | None = None
+
+    def wake(self) -> None:
+        """Have the task look at its session again."""
+        self.woken = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def close(self, why: tuple[int, str]) -> None:
+        """Have the task close the link."""
+        self.close_wanted = why
+        self.wake()
+
+    async def converse(self, csms: Csms) -> None:
+        """Serve until somebody wants the connection closed; raises `LinkClosed` when it is lost."""
+        link, session, now = self.link, self.session, trio.current_time
+        while True:
+            self.woken = False
+            while csms.frozen_until_s > now():
+                with trio.CancelScope() as self._waiting:
+                    await trio.sleep_until(csms.frozen_until_s)
+            if frames := session.take_frames():
+                await link.send(frames)
+            why = self.close_wanted or session.close_wanted
+            if why is not None:
+                await link.close(*why)
+                return
+            if self.woken:  # while we were sending
+                continue
+            due_s = min(session.wake_at_s, link.wake_at_s)
+            with trio.CancelScope(deadline=due_s) as self._waiting:
+                await self._exchange(due_s)
+            self._waiting = None
+            at_s = now()
+            if at_s >= session.wake_at_s:
+                session.tick(at_s=at_s)
+            if at_s >= link.wake_at_s:
+                await link.tick(at_s=at_s)
+
+    async def _exchange(self, due_s: float) -> None:
+        """Receive and answer until something else than a frame is due.
+
+        Many messages in one cancel scope: opening a scope for each costs as much as handling one.
+        """
+        link, session, now = self.link, self.session, trio.current_time
+        while (
+            due_s == min(session.wake_at_s, link.wake_at_s)
+            and session.close_wanted is None
+            and not self.woken
+        ):
+            frame: bytes | None = await link.receive()
+            while frame is not None:
+                session.receive(frame, at_s=now())
+                frame = link.take_ready()
+            if frames := session.take_frames():
+                await link.send(frames)
+
+
+class Csms:
+    """A central system: who is connected, and what can be asked of it.
+
+    `wall_s` is the Unix time now, for simulated clocks. `host` and `port` are where it listens, if
+    it does. `crashes` holds the first errors of ours that ended a connection; `crashed` counts all.
+    """
+
+    def __init__(
+        self,
+        *,
+        behaviour: Behaviour = GOOD,
+        book: Book | None = None,
+        wall_s: float | None = None,
+    ) -> None:
+        self.behaviour = behaviour
+        self.book = Book() if book is None else book
+        self.frozen_until_s = -math.inf
+        self._wall_offset_s = (real_wall_s() if wall_s is None else wall_s) - trio.current_time()
+        self._connections: dict[str, _Connection] = {}
+        self._number = 0
+        self._stopping = False
+        self._empty = trio.Event()  # only looked at when stopping
+        self._listening: trio.CancelScope | None = None
+        self.host, self.port = "", 0
+        self.crashed = 0
+        self.crashes: list[str] = []
+
+    @property
+    def connected(self) -> int:
+        """Identities connected now."""
+        return len(self._connections)
+
+    async def handle(self, link: ServerLink) -> None:
+        """Serve one connection until it ends. An older one of the same identity is closed."""
+        at_s = trio.current_time()
+        self._number += 1
+        session = Session(
+            link.identity,
+            behaviour=self.behaviour,
+            book=self.book,
+            number=self._number,
+            wall_offset_s=self._wall_offset_s,
+        )
+        try:
+            session.opened(at_s=at_s)
+        except QueueFull:
+            await link.close(*BOOK_FULL)
+            return
+        connection = _Connection(link, session)
+        older = self._connections.get(link.identity)
+        if older is not None:
+            older.close(REPLACED)
+        self._connections[link.identity] = connection
+        if self._stopping:
+            connection.close((GOING_AWAY, "stopping"))
+        try:
+            await connection.converse(self)
+        except LinkClosed:
+            pass  # how connections end
+        finally:
+            if self._connections.get(link.identity) is connection:
+                del self._connections[link.identity]
+            session.closed(at_s=trio.current_time())
+            if self._stopping and not self._connections:
+                self._empty.set()
+
+    def freeze(self, for_s: float) -> None:
+        """Stop reading and answering on every connection for this long, or until then if longer.
+
+        Pings go unanswered too. Messages wait in the sockets, as with a server that hangs.
+        """
+        self.frozen_until_s = max(self.frozen_until_s, trio.current_time() + for_s)
+        for connection in self._connections.values():
+            connection.wake()
+
+    async def stop(self) -> None:
+        """Close every connection with 1001, and those that still come, then stop listening.
+
+        Takes `STOP_TIMEOUT_S` at most; peers that do not answer are cut off then.
+        """
+        self._stopping = True
+        self.frozen_until_s = -math.inf
+        for connection in self._connections.values():
+            connection.close((GOING_AWAY, "stopping"))
+        with trio.move_on_after(STOP_TIMEOUT_S):
+            if self._connections:
+                await self._empty.wait()
+        if self._listening is not None:
+            self._listening.cancel()
+
+    async def command(self, identity: str, request: Wire) -> Outcome:
+        """Send a CALL to a station and wait for how it ends; at the latest by its deadline.
+
+        Raises `Refused` when the station is not connected or has too many commands waiting.
+        """
+        connection = self._connections.get(identity)
+        if connection is None:
+            raise Refused(f"no station {identity!r} is connected")
+        done = trio.Event()
+        outcomes: list[Outcome] = []
+
+        def note(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            done.set()
+
+        try:
+            connection.session.command(request, at_s=trio.current_time(), when_done=note)
+        except QueueFull as full:
+            raise Refused(f"station {identity!r}: {full}") from None
+        connection.wake()
+        await done.wait()
+        return outcomes[0]
+
+    # ── listening ────────────────────────────────────────────────────────────────────────────────
+
+    async def listen(
+        self,
+        *,
+        host: str,
+        port: int,
+        password: str | None = None,
+        task_status: trio.TaskStatus[Csms] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve sockets until `stop` or cancelled; reports itself once connections are accepted.
+
+        With a `password`, stations need HTTP Basic authentication with it and their identity.
+        Raises `UsageWrong` when the address cannot be used.
+        """
+        secret = None if password is None else password.encode()
+        options = ServerOptions(
+            subprotocols=() if self.behaviour.no_subprotocol else (SUBPROTOCOL,),
+            authenticate=None if secret is None else lambda _, given: _same(given, secret),
+            on_request=self._judge,
+            on_crash=self._note_crash,
+        )
+        async with trio.open_nursery() as nursery:
+            self._listening = nursery.cancel_scope
+            serving = partial(serve, self.handle, host=host, port=port, options=options)
+            try:
+                self.port = await nursery.start(serving)
+            except OSError as error:
+                raise UsageWrong(_why_not(host, port, error)) from None
+            self.host = host
+            if self.behaviour.stall_after_s is not None:
+                nursery.start_soon(self._stall, self.behaviour.stall_after_s)
+            task_status.started(self)
+
+    async def _stall(self, after_s: float) -> None:
+        await trio.sleep(after_s)
+        for_s = self.behaviour.stall_for_s
+        self.freeze(math.inf if for_s is None else for_s)
+
+    def _judge(self, handshake: Handshake) -> Verdict:
+        """Decide about an opening handshake, before the password is looked at."""
+        behaviour = self.behaviour
+        if behaviour.close_in_handshake:
+            return Drop()
+        if self.frozen_until_s > trio.current_time():
+            return Stall()
+        if behaviour.http_status is not None:
+            return Refuse(status=behaviour.http_status, body="told to refuse every connection\n")
+        if self._stopping:
+            return Refuse(status=503, body="this CSMS is stopping\n")
+        if not handshake.identity:
+            return Refuse(status=404, body="no identity: connect to /{identity} or below\n")
+        if len(handshake.identity) > IDENTITY_MAX:
+            return Refuse(status=400, body=f"identity is over {IDENTITY_MAX} characters\n")
+        return ACCEPT
+
+    def _note_crash(self, link: AcceptedLink, error: Exception) -> None:
+        """A bug of ours ends one connection, not the CSMS; and it is not hidden."""
+        self.crashed += 1
+        if len(self.crashes) < CRASHES_KEPT:
+            text = "".join(traceback.format_exception(error))
+            self.crashes.append(f"{link.identity}: {text}")
+            print(
+                f"simfleet csms: bug, in the session of {link.identity}:\n{text}", file=sys.stderr
+            )
+
+
+async def serve_csms(
+    *,
+    host: str,
+    port: int,
+    behaviour: Behaviour = GOOD,
+    book: Book | None = None,
+    password: str | None = None,
+    task_status: trio.TaskStatus[Csms] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a CSMS on sockets; reports the `Csms` once it accepts connections. See `Csms.listen`."""
+    csms = Csms(behaviour=behaviour, book=book)
+    await csms.listen(host=host, port=port, password=password, task_status=task_status)
+
+
+def _same(given: bytes | None, secret: bytes) -> bool:
+    return given is not None and compare_digest(given, secret)
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"port {port} of {host} is in use; choose another with --port, or 0 for a free one"
+            )
+        case errno.EACCES:
+            return f"port {port} of {host} needs privileges; choose one above 1023"
+    return f"cannot listen on {host!r} port {port}: {error.strerror or error}"
