@@ -1,0 +1,130 @@
+"""The floor under every figure: a bare pump. N WebSockets, closed loop, the same frame, no station.
+
+    python -m bench.floor --port 9000 --chargers 1000 --lasts-s 8 [--payload '{...}']
+
+websockets' sans-I/O protocol on Trio, one task per connection: no state machine, no validation, no
+deadline, no histogram, no record of anything. What a station costs is said as a multiple of it.
+Prints one JSON object when all are connected, and one with the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+
+import msgspec
+import trio
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
+
+from bench.machine import raise_descriptor_limit
+
+HANDSHAKES_AT_ONCE = 100
+READ_BYTES = 65536
+PAYLOAD = (
+    b'{"connectorId":1,"transactionId":1,"meterValue":[{"timestamp":"2026-01-01T00:00:00.000Z",'
+    b'"sampledValue":[{"value":"1234","context":"Sample.Periodic",'
+    b'"measurand":"Energy.Active.Import.Register","unit":"Wh"}]}]}'
+)
+JSON = msgspec.json.Encoder()
+DECODE = msgspec.json.Decoder().decode
+
+
+class Pump:
+    """All connections together."""
+
+    def __init__(self, *, port: int, chargers: int, payload: bytes) -> None:
+        self.round_trips = 0
+        self._port = port
+        self._chargers = chargers
+        self._payload = msgspec.Raw(payload)
+        self._connected = 0
+        self._handshakes = trio.CapacityLimiter(HANDSHAKES_AT_ONCE)
+        self._go = trio.Event()
+
+    async def run(self, *, warms_up_s: float, lasts_s: float) -> None:
+        """Connect all, warm up, measure, and report on stdout."""
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
+        async with trio.open_nursery() as nursery:
+            for index in range(self._chargers):
+                nursery.start_soon(self._charger, index)
+            await self._go.wait()
+            _say(
+                connect_s=time.perf_counter() - began_s,
+                connect_cpu_s=time.process_time() - began_cpu_s,
+                rss_bytes=_rss_bytes(),
+            )
+            gc.collect()
+            gc.freeze()  # a collection over 10,000 tasks is no round trip
+            await trio.sleep(warms_up_s)
+            cpu_s, before, at_s = time.process_time(), self.round_trips, time.perf_counter()
+            await trio.sleep(lasts_s)
+            cpu_s, took_s = time.process_time() - cpu_s, time.perf_counter() - at_s
+            done = self.round_trips - before
+            _say(
+                round_trips=done,
+                cpu_us=cpu_s / done * 1e6,
+                per_s=done / took_s,
+                cpu_share=cpu_s / took_s,
+                rss_bytes=_rss_bytes(),
+            )
+            nursery.cancel_scope.cancel()
+
+    async def _charger(self, index: int) -> None:
+        async with self._handshakes:
+            sock, protocol = await _connect(self._port, index)
+        self._connected += 1
+        if self._connected == self._chargers:
+            self._go.set()
+        await self._go.wait()
+        sent = 0
+        while True:
+            sent += 1
+            frame = JSON.encode((2, f"{index}-{sent}", "MeterValues", self._payload))
+            protocol.send_text(frame)
+            await sock.send(b"".join(protocol.data_to_send()))
+            while not (events := protocol.events_received()):
+                protocol.receive_data(await sock.recv(READ_BYTES))
+            for event in events:
+                DECODE(event.data)  # type: ignore[union-attr]
+                self.round_trips += 1
+
+
+async def _connect(port: int, index: int) -> tuple[trio.socket.SocketType, ClientProtocol]:
+    sock = trio.socket.socket()
+    await sock.connect(("127.0.0.1", port))
+    sock.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+    uri = parse_uri(f"ws://127.0.0.1:{port}/FLOOR-{index}")
+    protocol = ClientProtocol(uri, subprotocols=["ocpp1.6"])  # type: ignore[list-item]
+    protocol.send_request(protocol.connect())
+    await sock.send(b"".join(protocol.data_to_send()))
+    while not protocol.events_received():
+        protocol.receive_data(await sock.recv(READ_BYTES))
+    return sock, protocol
+
+
+def _rss_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * 4096
+
+
+def _say(**figures: float) -> None:
+    print(JSON.encode(figures).decode(), flush=True)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="the floor: a bare pump over sans-I/O websockets")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--chargers", type=int, default=100)
+    parser.add_argument("--warms-up-s", type=float, default=1.0)
+    parser.add_argument("--lasts-s", type=float, default=5.0)
+    parser.add_argument("--payload", type=str.encode, default=PAYLOAD, help="of each MeterValues")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    options = parse()
+    raise_descriptor_limit()
+    pump = Pump(port=options.port, chargers=options.chargers, payload=options.payload)
+    trio.run(lambda: pump.run(warms_up_s=options.warms_up_s, lasts_s=options.lasts_s))
