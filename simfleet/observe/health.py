@@ -1,0 +1,359 @@
+"""Is the generator itself keeping up? Evidence about this process, and a verdict from it.
+
+A load generator that is late measures itself: a CALL sent 300 ms late, or an answer that lay unread
+for 300 ms, is charged to the CSMS. So every run judges its own generator, by `judge` in
+`generator_verdict.py`, from what is collected here:
+
+- `LoopLagProbe`: how late the event loop runs a task that is due; every other task was as late.
+- `ScheduleLag`: how late CALLs were started because of us, as the chargers saw it.
+- CPU of this process over the load, garbage collections, memory, open descriptors.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import psutil
+import trio
+
+from simfleet.clock import cpu_s, stopwatch_s
+from simfleet.observe.generator_verdict import GeneratorEvidence, GeneratorVerdict, Level, judge
+from simfleet.observe.latency import LATENCY_MAX_US, FastHistogram, summary_ms
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = [
+    "GarbagePauses",
+    "GeneratorEvidence",
+    "GeneratorVerdict",
+    "Health",
+    "Level",
+    "LoopLagProbe",
+    "ScheduleLag",
+    "judge",
+]
+
+PROBE_PERIOD_S: Final = 0.010
+"""Between two looks at the loop. Measured: 0.2 % of a core when the loop is busy anyway, 1.2 % when
+it would sleep otherwise."""
+PROBE_CATCH_UP_MAX_TICKS: Final = 6_000
+"""Missed ticks recorded for one stall (one minute); a machine that slept all night is no news."""
+SAMPLE_PERIOD_S: Final = 5.0
+"""Between two readings of memory and descriptors."""
+
+
+def _record_late(histogram: FastHistogram, late_s: float) -> None:
+    # Early by rounding is on time; above an hour is an hour.
+    histogram.record_value(min(max(int(late_s * 1e6 + 0.5), 0), LATENCY_MAX_US))
+
+
+class LoopLagProbe:
+    """Measures how late the event loop runs what is due, in microseconds.
+
+    Wakes at absolute due times, `PROBE_PERIOD_S` apart. After a stall, each due time missed in it
+    is recorded with its own lateness: of a 1 s stall, 100 samples from 1 s down to 10 ms, as tasks
+    due in it would have seen, and not one. Timers of the kernel interface have a resolution of
+    1 ms, so an idle loop shows up to 1 ms.
+    """
+
+    __slots__ = ("_due_s", "_running", "histogram", "skipped_ticks")
+
+    def __init__(self) -> None:
+        self.histogram = FastHistogram()
+        self.skipped_ticks = 0
+        """Due times that were missed and not recorded, see `PROBE_CATCH_UP_MAX_TICKS`."""
+        self._due_s = 0.0
+        self._running = False
+
+    async def run(self) -> None:
+        """Measure until cancelled. Only while this runs does a due time count as missed."""
+        self._running = True
+        self.restart(trio.current_time())
+        try:
+            while True:
+                await trio.sleep_until(self._due_s)
+                self.catch_up(trio.current_time())
+        finally:
+            self._running = False
+
+    def restart(self, at_s: float) -> None:
+        """Forget what was measured and begin anew at `at_s`."""
+        self.histogram.reset()
+        self.skipped_ticks = 0
+        self._due_s = at_s + PROBE_PERIOD_S
+
+    def catch_up(self, at_s: float) -> None:
+        """Record all due times up to `at_s`; also before reading the histogram."""
+        due_s = self._due_s
+        if due_s > at_s or not self._running:
+            return
+        for _ in range(PROBE_CATCH_UP_MAX_TICKS):
+            _record_late(self.histogram, at_s - due_s)
+            due_s += PROBE_PERIOD_S
+            if due_s > at_s:
+                break
+        else:
+            missed = int((at_s - due_s) / PROBE_PERIOD_S) + 1
+            self.skipped_ticks += missed
+            due_s += missed * PROBE_PERIOD_S
+        self._due_s = due_s
+
+
+class ScheduleLag:
+    """How late CALLs were started because of us: at_s - due_s of those that waited for nothing.
+
+    A CALL waiting behind an earlier one of its charger waits for the CSMS; it does not belong here.
+    """
+
+    __slots__ = ("histogram",)
+
+    def __init__(self) -> None:
+        self.histogram = FastHistogram()
+
+    def record(self, late_s: float) -> None:
+        """Record one CALL started `late_s` seconds after it was due."""
+        _record_late(self.histogram, late_s)
+
+
+class GarbagePauses:
+    """Counts and times garbage collections while inside its `with` block."""
+
+    __slots__ = ("_began_s", "count", "max_s", "total_s")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total_s = 0.0
+        self.max_s = 0.0
+        self._began_s: float | None = None
+
+    def _collecting(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began_s = stopwatch_s()
+        elif self._began_s is not None:
+            took_s = stopwatch_s() - self._began_s
+            self._began_s = None
+            self.count += 1
+            self.total_s += took_s
+            self.max_s = max(self.max_s, took_s)
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self.count = 0
+        self.total_s = self.max_s = 0.0
+
+    def __enter__(self) -> Self:
+        gc.callbacks.append(self._collecting)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        gc.callbacks.remove(self._collecting)
+
+
+def rss_mib() -> float:
+    """Return the memory of this process that is in RAM, MiB."""
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def rss_peak_mib() -> float:
+    """Return the most RAM this process ever had, MiB.
+
+    From VmHWM where there is one: ru_maxrss survives exec, so a child of a big process would start
+    with the peak of its parent.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(kib) / 1024
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+
+
+def open_descriptors() -> int:
+    """Return the number of open descriptors.
+
+    Linux 6.2 and later tell it as the size of a folder; elsewhere the folder must be listed, which
+    takes milliseconds at 10,000 connections.
+    """
+    try:
+        count = Path("/proc/self/fd").stat().st_size
+    except OSError:
+        count = 0
+    return count or psutil.Process().num_fds()
+
+
+class _MachineCpu:
+    """CPU seconds of the whole machine: (all, busy, stolen), since the last `restart`."""
+
+    __slots__ = ("_start",)
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self._start = self._read()
+
+    @staticmethod
+    def _read() -> tuple[float, float, float]:
+        times = psutil.cpu_times()
+        stolen = getattr(times, "steal", 0.0)
+        busy = times.user + times.system + stolen
+        for name in ("nice", "irq", "softirq"):
+            busy += getattr(times, name, 0.0)
+        return busy + times.idle + getattr(times, "iowait", 0.0), busy, stolen
+
+    def ratios(self) -> tuple[float, float]:
+        """Return the shares (busy, stolen) of all cores, 0.0 to 1.0."""
+        total, busy, stolen = (
+            now - start for now, start in zip(self._read(), self._start, strict=True)
+        )
+        if total <= 0:  # less than one tick of the kernel
+            return 0.0, 0.0
+        return busy / total, stolen / total
+
+
+class Health:
+    """Watches this process during a run: a context manager around it, and `run` as a task in it.
+
+    The runner calls `begin_load` when the first stage starts and `end_load` when the last one is
+    over; preparing 10,000 chargers or writing a report may take all the CPU it likes.
+    """
+
+    __slots__ = (
+        "_cpu_start_s",
+        "_descriptors_peak",
+        "_ended",
+        "_garbage",
+        "_load_start_s",
+        "_machine",
+        "_rss_start_mib",
+        "loop_lag",
+        "schedule_lag",
+    )
+
+    def __init__(self, at_s: float) -> None:
+        self.loop_lag = LoopLagProbe()
+        self.schedule_lag = ScheduleLag()
+        self._garbage = GarbagePauses()
+        self._machine = _MachineCpu()
+        self._rss_start_mib = rss_mib()
+        self._load_start_s = at_s
+        self._cpu_start_s = cpu_s()
+        self._descriptors_peak = open_descriptors()
+        self._ended: GeneratorEvidence | None = None
+
+    def __enter__(self) -> Self:
+        self._garbage.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._garbage.__exit__(exc_type, exc, tb)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Measure until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.loop_lag.run, name="health:loop-lag")
+            nursery.start_soon(self._sample, name="health:samples")
+            task_status.started()
+
+    async def _sample(self) -> None:
+        due_s = trio.current_time()
+        while True:
+            self._descriptors_peak = max(self._descriptors_peak, open_descriptors())
+            due_s += SAMPLE_PERIOD_S
+            await trio.sleep_until(due_s)
+
+    def begin_load(self, at_s: float) -> None:
+        """Begin the period that is judged; what was measured before is forgotten."""
+        self.loop_lag.restart(at_s)
+        self.schedule_lag.histogram.reset()
+        self._garbage.reset()
+        self._machine.restart()
+        self._load_start_s = at_s
+        self._cpu_start_s = cpu_s()
+        self._ended = None
+
+    def end_load(self, at_s: float) -> GeneratorEvidence:
+        """End the period that is judged; `evidence` and `snapshot` stay as they are now."""
+        self._ended = self.evidence(at_s)
+        return self._ended
+
+    def evidence(self, at_s: float) -> GeneratorEvidence:
+        """Return what is known at `at_s`, or was when the load ended."""
+        if self._ended is not None:
+            return self._ended
+        self.loop_lag.catch_up(at_s)
+        loop, schedule = self.loop_lag.histogram, self.schedule_lag.histogram
+        loop_ms, schedule_ms = summary_ms(loop), summary_ms(schedule)
+        busy_ratio, stolen_ratio = self._machine.ratios()
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._descriptors_peak = max(self._descriptors_peak, open_descriptors())
+        return GeneratorEvidence(
+            load_s=at_s - self._load_start_s,
+            cpu_s=cpu_s() - self._cpu_start_s,
+            loop_lag_samples=loop.total_count,
+            loop_lag_p50_ms=loop_ms["p50"],
+            loop_lag_p99_ms=loop_ms["p99"],
+            loop_lag_max_ms=loop_ms["max"],
+            schedule_lag_samples=schedule.total_count,
+            schedule_lag_p50_ms=schedule_ms["p50"],
+            schedule_lag_p99_ms=schedule_ms["p99"],
+            schedule_lag_max_ms=schedule_ms["max"],
+            gc_pauses=self._garbage.count,
+            gc_total_ms=self._garbage.total_s * 1000,
+            gc_max_ms=self._garbage.max_s * 1000,
+            rss_start_mib=self._rss_start_mib,
+            rss_peak_mib=rss_peak_mib(),
+            descriptors_peak=self._descriptors_peak,
+            descriptors_limit=0 if limit == resource.RLIM_INFINITY else limit,
+            machine_busy_ratio=busy_ratio,
+            machine_stolen_ratio=stolen_ratio,
+        )
+
+    def snapshot(self, at_s: float) -> dict[str, Any]:
+        """Return the evidence as `summary.json` shows it in `generator`, ready for JSON."""
+        seen = self.evidence(at_s)
+        return {
+            "load_s": seen.load_s,
+            "cpu_s": seen.cpu_s,
+            "cpu_ratio": seen.cpu_ratio,
+            "rss_start_mib": seen.rss_start_mib,
+            "rss_peak_mib": seen.rss_peak_mib,
+            "loop_lag_ms": {
+                "p50": seen.loop_lag_p50_ms,
+                "p99": seen.loop_lag_p99_ms,
+                "max": seen.loop_lag_max_ms,
+                "samples": seen.loop_lag_samples,
+            },
+            "schedule_lag_ms": {
+                "p50": seen.schedule_lag_p50_ms,
+                "p99": seen.schedule_lag_p99_ms,
+                "max": seen.schedule_lag_max_ms,
+                "samples": seen.schedule_lag_samples,
+            },
+            "gc": {
+                "pauses": seen.gc_pauses,
+                "total_ms": seen.gc_total_ms,
+                "max_ms": seen.gc_max_ms,
+            },
+            "descriptors": {"peak": seen.descriptors_peak, "limit": seen.descriptors_limit},
+            "machine": {
+                "busy_ratio": seen.machine_busy_ratio,
+                "stolen_ratio": seen.machine_stolen_ratio,
+            },
+        }
