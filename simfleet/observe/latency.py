@@ -106,7 +106,7 @@ class FastHistogram(HdrHistogram):  # type: ignore[misc]  # hdrh ships no types
         its values are taken in the middle of theirs.
         """
         if not other_hist.total_count:
-            return  # the original would take an empty histogram's minimum for 0
+            return  # most actions are silent in most intervals
         minimum = min(self.min_value, other_hist.min_value)
         maximum = max(self.max_value, other_hist.max_value)
         super().add(other_hist)
