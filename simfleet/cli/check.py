@@ -1,0 +1,44 @@
+"""`simfleet check`: whether a scenario file is right, and what it asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simfleet.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from simfleet.load.scenario import Scenario
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Check the scenario named on the command line."""
+    return check(arguments.scenario)
+
+
+def check(path: str | Path) -> int:
+    """Print in one line what a right scenario asks for.
+
+    Raises ScenarioInvalid with every mistake, UsageWrong for a file that cannot be read.
+    """
+    from simfleet.load.scenario import load_scenario  # 60 ms that `--help` should not cost
+
+    print(f"{path}: {_summary(load_scenario(path))}")
+    return ExitCode.PASSED
+
+
+def _summary(scenario: Scenario) -> str:
+    from simfleet.load.quantities import duration_text
+
+    fleet = f"{_count(scenario.chargers, 'charger')} in {_count(len(scenario.fleet), 'slice')}"
+    stages = f"{_count(len(scenario.stages), 'stage')} over {duration_text(scenario.lasts_s)}"
+    thresholds = _count(len(scenario.thresholds), "threshold")
+    return (
+        f"{scenario.name} is fine: {fleet}, {stages}, {thresholds}, against {scenario.target.url}"
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -1,0 +1,68 @@
+"""A scenario at another size, seed or target: what `--chargers`, `--seed` and `--target` do."""
+
+from __future__ import annotations
+
+import msgspec
+
+from simfleet.errors import UsageWrong
+from simfleet.load.rules import identity_problems
+from simfleet.load.schema1 import CHARGERS_MAX, SEED_MAX, Ramp, Scenario, Slice, Stage
+from simfleet.load.target_url import parse_target_url
+
+
+def with_chargers(scenario: Scenario, chargers: int) -> Scenario:
+    """The scenario with so many chargers in all: slices and ramps keep their proportions.
+
+    Slices sum up exactly (largest remainder first); a ramp to the whole fleet stays one. Raises
+    UsageWrong.
+    """
+    if not 0 <= chargers <= CHARGERS_MAX:
+        raise UsageWrong(f"{chargers} chargers are out of range; write 0 to {CHARGERS_MAX}")
+    total = scenario.chargers
+    if total == 0 and chargers:
+        raise UsageWrong(
+            "a fleet without chargers has no proportions to keep; give its slices counts"
+        )
+    fleet = tuple(
+        msgspec.structs.replace(part, count=count)
+        for part, count in zip(scenario.fleet, _apportioned(scenario.fleet, chargers), strict=True)
+    )
+    if problems := identity_problems(fleet):
+        raise UsageWrong(f"with {chargers} chargers, " + "; ".join(problems))
+    stages = tuple(_scaled(stage, chargers, total) for stage in scenario.stages)
+    return msgspec.structs.replace(scenario, fleet=fleet, stages=stages)
+
+
+def _apportioned(fleet: tuple[Slice, ...], chargers: int) -> list[int]:
+    total = sum(part.count for part in fleet)
+    if total == 0:
+        return [0 for _ in fleet]
+    counts = [part.count * chargers // total for part in fleet]
+    by_remainder = sorted(
+        range(len(fleet)), key=lambda n: (-(fleet[n].count * chargers % total), n)
+    )
+    for n in by_remainder[: chargers - sum(counts)]:
+        counts[n] += 1
+    return counts
+
+
+def _scaled(stage: Stage, chargers: int, total: int) -> Stage:
+    if not isinstance(stage, Ramp) or total == 0:
+        return stage
+    return msgspec.structs.replace(stage, to=(2 * stage.to * chargers + total) // (2 * total))
+
+
+def with_seed(scenario: Scenario, seed: int) -> Scenario:
+    """The scenario with another seed. Raises UsageWrong."""
+    if not 0 <= seed <= SEED_MAX:
+        raise UsageWrong(f"seed {seed} is out of range; write 0 to {SEED_MAX}")
+    return msgspec.structs.replace(scenario, seed=seed)
+
+
+def with_target(scenario: Scenario, url: str) -> Scenario:
+    """The scenario against another CSMS; the rest of `target` stays. Raises UsageWrong."""
+    try:
+        target = msgspec.structs.replace(scenario.target, url=parse_target_url(url))
+    except ValueError as problem:
+        raise UsageWrong(f"--target {problem}") from None
+    return msgspec.structs.replace(scenario, target=target)

@@ -1,0 +1,106 @@
+"""Rules across fields of a scenario, checked on whatever could be read of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simfleet.load.identities import clashes, pattern_problem
+from simfleet.load.kinds import BAD
+from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
+
+if TYPE_CHECKING:
+    from simfleet.load.fields import Draft
+    from simfleet.load.yaml_nodes import Report
+
+
+def check_rules(draft: Draft, report: Report) -> None:
+    """Report every broken rule.
+
+    `draft` may be BAD or have gaps; a rule that needs what is missing is not checked.
+    """
+    if draft is BAD:
+        return
+    fleet = draft.get("fleet")
+    if fleet is BAD:
+        return
+    slices = [item for item in fleet if item is not BAD]
+    _check_names(slices, report)
+    _check_identities(slices, report)
+    _check_configuration(slices, report)
+    counts = [item.get("count") for item in slices]
+    if len(slices) < len(fleet) or any(count is BAD for count in counts):
+        return  # how large the fleet is meant to be is not known
+    total = sum(counts)
+    if total > CHARGERS_MAX:
+        message = f"{total} chargers in all are out of range; a run has 0 to {CHARGERS_MAX}"
+        report(draft.place_of("fleet"), "fleet", message)
+    _check_ramps(draft, total, report)
+
+
+def _check_names(slices: list[Draft], report: Report) -> None:
+    seen: dict[str, Draft] = {}
+    for item in slices:
+        name = item.get("name")
+        if name is BAD:
+            continue
+        first = seen.setdefault(name, item)
+        if first is not item:
+            report(
+                item.place_of("name"),
+                f"{item.path}.name",
+                f"{name!r} is the name of {first.path} already",
+            )
+
+
+def _check_identities(slices: list[Draft], report: Report) -> None:
+    good = []
+    for number, item in enumerate(slices):
+        pattern, count = item.get("id_pattern"), item.get("count")
+        if pattern is BAD or count is BAD:
+            continue
+        if problem := pattern_problem(pattern, count):
+            report(item.place_of("id_pattern"), f"{item.path}.id", problem)
+        else:
+            good.append((number, pattern, count))
+    if sum(count for _, _, count in good) > CHARGERS_MAX:
+        return  # reported as such; not worth a million identities
+    for later, earlier, identity in clashes(good):
+        place = slices[later].place_of("id_pattern")
+        owner = slices[earlier].path
+        message = f"{identity!r} is also in {owner}; identities are unique in a run"
+        report(place, f"{slices[later].path}.id", message)
+
+
+def _check_configuration(slices: list[Draft], report: Report) -> None:
+    for item in slices:
+        configuration = item.get("configuration")
+        seen: dict[str, str] = {}
+        for key in {} if configuration is BAD else configuration:
+            first = seen.setdefault(key.lower(), key)
+            if first != key:
+                message = f"{key!r} and {first!r} are the same key to OCPP, which ignores case"
+                report(item.place_of("configuration"), f"{item.path}.configuration", message)
+
+
+def _check_ramps(draft: Draft, total: int, report: Report) -> None:
+    stages = draft.get("stages")
+    for stage in () if stages is BAD else stages:
+        if stage is BAD or stage.struct is not Ramp:
+            continue
+        to = stage.get("to")
+        if to is not BAD and to > total:
+            message = f"{to} chargers are more than the fleet has; write 0 to {total}"
+            report(stage.place_of("to"), f"{stage.path}.to", message)
+
+
+def identity_problems(slices: tuple[Slice, ...]) -> list[str]:
+    """What is wrong with the identities of a fleet whose counts were changed after it was read."""
+    found = [pattern_problem(part.id_pattern, part.count) for part in slices]
+    problems = [problem for problem in found if problem]
+    if not problems:
+        good = [(number, part.id_pattern, part.count) for number, part in enumerate(slices)]
+        problems = [
+            f"{identity!r} would be in both {slices[earlier].name!r} and {slices[later].name!r}"
+            for later, earlier, identity in clashes(good)
+        ]
+    return problems

@@ -1,0 +1,110 @@
+"""Reading a scenario file: bytes in, a `Scenario` or every problem with its place out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simfleet.errors import ScenarioInvalid, UsageWrong
+from simfleet.load.fields import Part
+from simfleet.load.overrides import overridden
+from simfleet.load.rules import check_rules
+from simfleet.load.schema1 import Behaviour, Hold, Ramp, Scenario, Slice, Stage, Stop, Target
+from simfleet.load.yaml_nodes import SIZE_MAX_BYTES, Place, Scalar, YamlBroken, parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "Behaviour",
+    "Hold",
+    "Ramp",
+    "Scenario",
+    "Slice",
+    "Stage",
+    "Stop",
+    "Target",
+    "load_scenario",
+    "parse_scenario",
+    "scenario_schema",
+]
+
+PROBLEMS_MAX = 100  # more help nobody
+
+_SCENARIO = Part(Scenario, "a scenario, a mapping that begins with schema: 1,")
+
+
+class _Problems:
+    """Everything that is wrong, in the order of the file."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[Place, str, str]] = []
+
+    def report(self, place: Place, path: str, message: str) -> None:
+        self._found.append((place, path, message))
+
+    def raise_if_any(self) -> None:
+        """Raise ScenarioInvalid with all problems that were reported, if there are any."""
+        if not self._found:
+            return
+        # What was given on the command line has no line, and comes last.
+        in_order = sorted(
+            self._found, key=lambda found: (not found[0].line, found[0].line, found[0].column)
+        )
+        lines = [
+            f"{place}: {path}: {text}" if path else f"{place}: {text}"
+            for place, path, text in in_order
+        ]
+        if len(lines) > PROBLEMS_MAX:
+            lines[PROBLEMS_MAX:] = [f"{len(lines) - PROBLEMS_MAX} more problems are not shown"]
+        raise ScenarioInvalid(lines)
+
+
+def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario file; `overrides` are `path=value` as given to `--set`.
+
+    Raises ScenarioInvalid with all problems, UsageWrong if the file cannot be read at all.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(SIZE_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageWrong(f"cannot read the scenario {str(path)!r}: {reason}") from None
+    return parse_scenario(content, source=str(path), overrides=overrides)
+
+
+def parse_scenario(
+    content: bytes, *, source: str = "scenario.yaml", overrides: Sequence[str] = ()
+) -> Scenario:
+    """As `load_scenario`, of content at hand; any bytes give a Scenario or ScenarioInvalid."""
+    problems = _Problems()
+    try:
+        node = parse_yaml(content, source, problems.report)
+    except YamlBroken as broken:
+        problems.report(broken.place, "", broken.message)
+        node = None
+    else:
+        if node is None or (isinstance(node, Scalar) and not node.text):
+            message = "the file is empty; a scenario begins with schema: 1"
+            problems.report(Place(source, 1, 1), "", message)
+            node = None
+    if node is None:
+        problems.raise_if_any()
+    assert node is not None
+    for override in overrides:
+        node = overridden(node, override, problems.report)
+    draft = _SCENARIO.read(node, "", problems.report)
+    check_rules(draft, problems.report)
+    problems.raise_if_any()
+    scenario: Scenario = draft.build()
+    return scenario
+
+
+def scenario_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of scenario files, for editors; reading one checks more."""
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "SimFleet scenario, schema 1",
+    }
+    return head | _SCENARIO.json_schema()
