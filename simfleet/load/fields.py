@@ -170,7 +170,10 @@ class Draft:
         return self.values.get(attribute, BAD)
 
     def place_of(self, attribute: str) -> Place:
-        """Where the value was written; where the whole was, if it was left out."""
+        """Where the value was written; where the whole was, if it was left out.
+
+        For a mapping of free keys, `configuration.X` is the place of X in it.
+        """
         return self.places.get(attribute, self.place)
 
     def build(self) -> Value:
@@ -219,6 +222,9 @@ class Part(Kind):
 
     def _read_field(self, draft: Draft, field: Field, node: Node, report: Report) -> None:
         draft.places[field.attribute] = node.place
+        if isinstance(field.key.kind, MapOf) and isinstance(node, Pairs):
+            for key, entry in node.entries.items():
+                draft.places[f"{field.attribute}.{key}"] = entry.value.place
         value = field.key.kind.read(node, join(draft.path, field.name), report)
         if value is not BAD:
             draft.values[field.attribute] = value

@@ -11,8 +11,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from simfleet.load import quantities
-from simfleet.load.quantities import Span, number_text, shown
+from simfleet.load.quantities import number_text, shown
 from simfleet.load.yaml_nodes import Items, Node, Pairs, Place, Report, Scalar
+from simfleet.station.chance import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -260,10 +261,10 @@ class Range(ScalarKind):
         low_text, high_text = quantities.split_range(text)
         if not low_text or not high_text:
             raise ValueError(f"{shown(text)} is not a range; write {self.accepts}")
-        span = Span(self._of.parse(low_text), self._of.parse(high_text))
-        if span.low > span.high:
+        low, high = self._of.parse(low_text), self._of.parse(high_text)
+        if low > high:
             raise ValueError(f"{shown(text)} runs backwards; write {high_text}..{low_text}")
-        return span
+        return Span(low, high)
 
     def json_schema(self) -> dict[str, Any]:
         """See Kind."""
@@ -303,6 +304,8 @@ class Setting(ScalarKind):
         """See ScalarKind."""
         if len(text) > self.LENGTH_MAX:
             raise ValueError(f"{shown(text)} is longer than {self.LENGTH_MAX} characters")
+        if not text.isprintable():
+            raise ValueError(f"{shown(text)} has control characters; write {self.accepts}")
         return text
 
     def json_schema(self) -> dict[str, Any]:

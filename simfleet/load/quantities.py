@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-import msgspec
-
 DURATION_EXAMPLES = "500ms, 10s, 2m or 1h"
 # Hours, minutes, seconds, milliseconds, in that order, each at most once; twelve digits are plenty.
 _DIGITS = r"[0-9]{1,12}(?:\.[0-9]{1,12})?"
@@ -24,17 +22,6 @@ _UNIT_S = {"h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal(
 _NUMBER_LENGTH_MAX = (
     40  # longer than any number somebody means; int() of a megabyte of digits is slow
 )
-
-
-class Span(msgspec.Struct, frozen=True):
-    """A closed range in base units, from which values are drawn; `low == high` is one value."""
-
-    low: float
-    high: float
-
-    def at(self, fraction: float) -> float:
-        """The value at `fraction` (0 to 1) of the way from low to high."""
-        return self.low + (self.high - self.low) * fraction
 
 
 def shown(text: str) -> str:

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from simfleet.load.identities import clashes, pattern_problem
 from simfleet.load.kinds import BAD
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
+from simfleet.load.yaml_nodes import join
+from simfleet.station.configuration import for_station
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simfleet.load.fields import Draft
     from simfleet.load.yaml_nodes import Report
 
@@ -72,14 +76,31 @@ def _check_identities(slices: list[Draft], report: Report) -> None:
 
 
 def _check_configuration(slices: list[Draft], report: Report) -> None:
+    """What the station itself would refuse, asked of it here so that it has a line and a column."""
     for item in slices:
         configuration = item.get("configuration")
-        seen: dict[str, str] = {}
-        for key in {} if configuration is BAD else configuration:
-            first = seen.setdefault(key.lower(), key)
-            if first != key:
-                message = f"{key!r} and {first!r} are the same key to OCPP, which ignores case"
-                report(item.place_of("configuration"), f"{item.path}.configuration", message)
+        connectors, kind = item.get("connectors"), item.get("type")
+        if not configuration or BAD in (configuration, connectors, kind):
+            continue
+        try:
+            for_station(connectors, configuration, kind=kind)
+        except ValueError as wrong:
+            for line in str(wrong).splitlines():
+                _report_setting(item, configuration, line, report)
+
+
+def _report_setting(
+    item: Draft, configuration: Mapping[str, str], line: str, report: Report
+) -> None:
+    """Report one line of `for_station`, `Key: what is wrong`, where that key was written."""
+    name, _, message = line.partition(": ")
+    path = f"{item.path}.configuration"
+    alike = [key for key in configuration if key.lower() == name.lower()]
+    if alike:
+        key = name if name in alike else alike[0]
+        report(item.place_of(f"configuration.{key}"), join(path, key), message)
+    else:  # about a key that was left out
+        report(item.place_of("configuration"), path, line)
 
 
 def _check_ramps(draft: Draft, total: int, report: Report) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from simfleet.errors import ScenarioInvalid, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.overrides import FREE_KEYED
-from simfleet.load.quantities import Span
 from simfleet.load.scenario import Hold, Ramp, Scenario, Slice, load_scenario, parse_scenario
 from simfleet.load.thresholds import Threshold
+from simfleet.station.chance import Span
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 TEXT = """\

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simfleet.load.quantities import (
-    Span,
     duration_text,
     number_text,
     parse_duration,
@@ -93,11 +92,6 @@ def test_anything_else_is_no_whole_number(text: str) -> None:
 def test_anything_else_is_no_number(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a number|too large"):
         parse_number(text)
-
-
-def test_a_span_is_drawn_from_end_to_end() -> None:
-    span = Span(5, 20)
-    assert [span.at(fraction) for fraction in (0, 0.5, 1)] == [5, 12.5, 20]
 
 
 @settings(deadline=None)

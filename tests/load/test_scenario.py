@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simfleet.errors import ScenarioInvalid
-from simfleet.load.quantities import Span
 from simfleet.load.scenario import (
     Behaviour,
     Hold,
@@ -23,6 +22,7 @@ from simfleet.load.scenario import (
     parse_scenario,
 )
 from simfleet.load.thresholds import Threshold
+from simfleet.station.chance import Span
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 LEAST = """\

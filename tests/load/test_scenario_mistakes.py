@@ -217,8 +217,31 @@ ONE_LINE = [
     (
         4,
         '  - {name: ac, count: 10, id: "S{n}", configuration: {Key: 1, kEY: 2}}',
-        "s.yaml:4:54: fleet[0].configuration: 'kEY' and 'Key' are the same key to OCPP,"
-        " which ignores case",
+        "s.yaml:4:68: fleet[0].configuration.kEY: given twice;"
+        " upper and lower case make no difference",
+    ),
+    (
+        4,
+        '  - {name: ac, count: 10, id: "S{n}", configuration: {MeterValueSampleInterval: soon}}',
+        "s.yaml:4:81: fleet[0].configuration.MeterValueSampleInterval:"
+        ' "soon" is not a whole number from 0 to',
+    ),
+    (
+        4,
+        '  - {name: ac, count: 10, id: "S{n}", configuration: {heartbeatinterval: -1}}',
+        "s.yaml:4:74: fleet[0].configuration.heartbeatinterval:"
+        ' "-1" is not a whole number from 0 to',
+    ),
+    (
+        4,
+        '  - {name: ac, count: 10, id: "S{n}", configuration: {NumberOfConnectors: 2}}',
+        "s.yaml:4:75: fleet[0].configuration.NumberOfConnectors:"
+        ' "2" is not the number of connectors, 1',
+    ),
+    (
+        4,
+        '  - {name: ac, count: 10, id: "S{n}", configuration: {VendorKey: "a\\nb"}}',
+        "s.yaml:4:66: fleet[0].configuration.VendorKey: 'a\\nb' has control characters;",
     ),
     (
         4,
