@@ -44,9 +44,14 @@ class Child:
         core: int | None = None,
         environment: Mapping[str, str] | None = None,
         stderr: int | None = None,
+        stops_on_stdin: bool = True,
     ) -> None:
-        """Start `command` from the root of the checkout, on `core` if that is given."""
+        """Start `command` from the root of the checkout, on `core` if that is given.
+
+        `stops_on_stdin` says whether the end of its stdin ends it; otherwise SIGTERM does.
+        """
         self.name = " ".join(command[:4])
+        self._stops_on_stdin = stops_on_stdin
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             command,
@@ -122,11 +127,13 @@ class Child:
         return self._process.returncode, output
 
     def stop(self) -> None:
-        """End it: by the end of its stdin, else by force. Idempotent."""
+        """End it: as it wants to be ended, else by force. Idempotent."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
+        if not self._stops_on_stdin:
+            self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

@@ -18,6 +18,7 @@ import msgspec
 import trio
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from bench.machine import raise_descriptor_limit
@@ -93,6 +94,8 @@ class Sink:
             for event in protocol.events_received():
                 if isinstance(event, Request):
                     protocol.send_response(protocol.accept(event))
+                elif protocol.state is not State.OPEN:
+                    pass  # its close frame came in the same read
                 elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                     call = CALL.decode(event.data)
                     if call.type == 2:

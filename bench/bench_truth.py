@@ -1,0 +1,179 @@
+"""Response times while the CSMS is frozen, beside the truth of the schedule.
+
+100 chargers make one CALL a second (MeterValues); in the middle of the run the CSMS stands still
+for five seconds (SIGSTOP: its sockets stay open). The truth is computed by `truth` from the times
+at which the CALLs were due: the sample times that the sink found in the MeterValues. The service
+time, counted from the sending, stands beside it: it is what tools report that suffer from
+coordinated omission.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hdrh.histogram import HdrHistogram
+
+from bench import results
+from bench.children import Child, ChildFailed, python
+from bench.machine import generator_core, peer_core
+from bench.results import Row, say
+from bench.truth import Spread, off_by, simulate, spread_ms, worst_step_s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MEASURES = (
+    "Response times of 100 chargers at one CALL per second whose CSMS stands still for 5 s in the "
+    "middle of a run of 25 s, beside the truth computed from the schedule."
+)
+OFF_BY_MAX = 0.03
+COMPARED = ("mean", "p90", "p95", "p99")
+CHARGERS = 100
+INTERVAL_S = 1
+BEFORE_S, FROZEN_S, AFTER_S = 10.0, 5.0, 10.0
+ON_GRID_S = 0.01
+"""How far a sample may be off its schedule: times are written in milliseconds."""
+START_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 60.0
+
+# The hold begins when all are on the ramp, a think time before the last has started to charge.
+SCENARIO = """\
+schema: 1
+name: truth
+seed: 1
+target: {{url: embedded}}
+fleet:
+  - {{name: all, count: {chargers}, id: "SIM-{{n:05}}", version: ocpp1.6, type: AC,
+     max_power_kw: 22, connectors: 1, configuration: {{MeterValueSampleInterval: {interval_s}}}}}
+behaviour: {{think_time: 0s..1s, energy_kwh: 40..60}}
+stages:
+  - {{do: ramp, to: {chargers}, over: 1s, mode: charging}}
+  - {{do: hold, for: {hold_s}s}}
+  - {{do: stop, over: 1s}}
+"""
+
+
+class Freeze(NamedTuple):
+    """When the CSMS stood still, Unix seconds."""
+
+    frozen_at_s: float
+    thawed_at_s: float
+
+
+def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
+    """Run it once; a quick run freezes for one second."""
+    scale = 0.2 if quick else 1.0
+    before_s, frozen_s, after_s = (scale * part for part in (BEFORE_S, FROZEN_S, AFTER_S))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hold_s = round(before_s + frozen_s + after_s + 4)
+        scenario = folder / "truth.yaml"
+        text = SCENARIO.format(chargers=CHARGERS, interval_s=INTERVAL_S, hold_s=hold_s)
+        scenario.write_text(text, encoding="utf-8")
+        say(f"100 chargers for {hold_s} s, the CSMS frozen for {frozen_s:g} s of it ...")
+        with Child(python("bench.sink", "--keep-sample-times"), core=peer_core()) as sink:
+            target = f"ws://127.0.0.1:{sink.hear()['port']}"
+            command = ["run", str(scenario), "--target", target, "--quiet"]
+            with Child(
+                python("simfleet", *command, "--out", str(folder / "run")),
+                core=generator_core(),
+                stderr=subprocess.DEVNULL,
+                stops_on_stdin=False,
+            ) as run:
+                freeze = _freeze(sink, run, before_s=before_s, frozen_s=frozen_s)
+                code, _ = run.wait(timeout_s=hold_s + END_TIMEOUT_S)
+            if code != 0:
+                raise ChildFailed(f"simfleet run ended with exit code {code}")
+            counted = sink.ask()
+        measured = read_spread(folder / "run" / "run.hlog", "MeterValues.response")
+        service = read_spread(folder / "run" / "run.hlog", "MeterValues.service")
+    schedules = [[_unix_s(text) for text in times] for times in counted["sample_times"]]
+    service_s = counted["cpu_s"] / counted["answered"]
+    rows = compare(schedules, freeze, measured, service, service_s=service_s)
+    calls = sum(map(len, schedules))
+    return rows, [f"{len(schedules)} chargers, {calls:,} CALLs; one outstanding each."]
+
+
+def _freeze(sink: Child, run: Child, *, before_s: float, frozen_s: float) -> Freeze:
+    """Wait until all charge, and `before_s` more; then stop the sink for a while."""
+    give_up_s = time.monotonic() + START_TIMEOUT_S
+    while (charging := sink.ask()["by_action"].get("StartTransaction", 0)) < CHARGERS:
+        if time.monotonic() > give_up_s or not run.running():
+            raise ChildFailed(f"only {charging} of {CHARGERS} chargers charge")
+        time.sleep(0.1)
+    time.sleep(before_s)
+    frozen_at_s = time.time()
+    sink.freeze()
+    time.sleep(frozen_s)
+    sink.thaw()
+    return Freeze(frozen_at_s, time.time())
+
+
+def compare(
+    schedules: Sequence[Sequence[float]],
+    freeze: Freeze,
+    measured: Spread,
+    service: Spread,
+    *,
+    service_s: float,
+) -> list[Row]:
+    """One row per figure. Raises ChildFailed where the schedule was not kept: no truth then."""
+    off_grid_s = max(worst_step_s(schedule, interval_s=INTERVAL_S) for schedule in schedules)
+    if off_grid_s > ON_GRID_S:
+        raise ChildFailed(f"a sample was {off_grid_s:.3f} s off its schedule: no truth to compare")
+    answered = simulate(
+        schedules,
+        frozen_at_s=freeze.frozen_at_s,
+        thawed_at_s=freeze.thawed_at_s,
+        service_s=service_s,
+    )
+    truth = spread_ms([one.response_s for one in answered])
+    rows: list[Row] = []
+    for name in COMPARED:
+        ours_ms, true_ms = getattr(measured, name), getattr(truth, name)
+        off = off_by(ours_ms, true_ms)
+        rows.append(
+            Row(
+                case=f"response time, {name}",
+                figure=ours_ms,
+                unit="ms",
+                beside="truth",
+                beside_figure=true_ms,
+                ratio=ours_ms / true_ms,
+                target=f"within {OFF_BY_MAX:.0%}",
+                reached=off <= OFF_BY_MAX,
+                details={"off by %": 100 * off, "service time ms": getattr(service, name)},
+            )
+        )
+    return rows
+
+
+def read_spread(hlog: Path, tag: str) -> Spread:
+    """All intervals of one tag of an .hlog file, added up; values there are microseconds."""
+    whole = HdrHistogram(1, 3_600_000_000, 3)
+    for encoded in _histograms(hlog.read_text(encoding="utf-8").splitlines(), tag):
+        whole.decode_and_add(encoded)
+    if not whole.get_total_count():
+        raise ChildFailed(f"{hlog.name} has no histogram called {tag}")
+    at_us = whole.get_percentile_to_value_dict([50, 90, 95, 99, 100])
+    mean_us = whole.get_mean_value()
+    return Spread(*(us / 1000 for us in (mean_us, *at_us.values())))
+
+
+def _histograms(lines: Iterable[str], tag: str) -> list[str]:
+    prefix = f"Tag={tag},"
+    return [line.rsplit(",", 1)[1] for line in lines if line.startswith(prefix)]
+
+
+def _unix_s(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+if __name__ == "__main__":
+    sys.exit(results.main("bench_truth", MEASURES, measure))
