@@ -166,7 +166,7 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
             option, action="append", default=[], metavar=value, help=f"{purpose}; may be repeated"
         )
     parser.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="S", help="seed of delays and drops (0)"
+        "--seed", type=whole_number(0), metavar="S", help="seed of delays and drops (default: 0)"
     )
     # JSON lines on stdin and stdout, for the run that started this process.
     parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)

@@ -15,6 +15,7 @@ input ends the CSMS: a parent that dies leaves no orphan.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -28,8 +29,6 @@ from simfleet.errors import ProtocolViolation, Refused
 from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from simfleet.csms.server import Csms
     from simfleet.ocpp.rpc import Outcome
     from simfleet.ocpp.wire import Wire
@@ -88,27 +87,50 @@ async def control(
     try:
         await desk.say({"ready": {"host": host, "port": port}})
         async with trio.open_nursery() as nursery:
-            async for line in lines_of(requests):
+            lines = Lines(requests)
+            while (line := await lines.next()) is not None:
                 await desk.answer(line, nursery)
             nursery.cancel_scope.cancel()  # nobody is left to hear how commands end
     except* trio.BrokenResourceError:
         pass  # the parent is gone, which ends us as the end of the input does
 
 
-async def lines_of(stream: trio.abc.ReceiveStream) -> AsyncIterator[bytes]:
-    """The lines of a stream, without their ends; one over the limit comes cut, and is an error."""
-    rest = b""
-    skipping = False
-    async for chunk in stream:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if not skipping and line.strip():
-                yield line
-            skipping = False
-        if len(rest) > LINE_MAX_BYTES:
-            if not skipping:
-                yield rest[:LINE_MAX_BYTES]
-            rest, skipping = b"", True
+class Lines:
+    """The lines of a stream, one at a time; blank ones are left out.
+
+    A line over `LINE_MAX_BYTES` comes cut, and its rest is skipped. (Not an async generator: one
+    that is abandoned by a cancelled task would be finished by the collector.)
+    """
+
+    def __init__(self, stream: trio.abc.ReceiveStream) -> None:
+        self._stream = stream
+        self._complete: deque[bytes] = deque()
+        self._rest = bytearray()
+        self._skipping = False
+
+    async def next(self) -> bytes | None:
+        """The next line without its end; None at the end of the stream."""
+        while not self._complete:
+            chunk = await self._stream.receive_some()
+            if not chunk:
+                return None
+            self._take(chunk)
+        return self._complete.popleft()
+
+    def _take(self, chunk: bytes | bytearray) -> None:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            line = bytes(self._rest + end)
+            self._rest.clear()
+            if not self._skipping and line.strip():
+                self._complete.append(line)
+            self._skipping = False
+        self._rest += rest
+        if len(self._rest) > LINE_MAX_BYTES:
+            if not self._skipping:
+                self._complete.append(bytes(self._rest[:LINE_MAX_BYTES]))
+            self._rest.clear()
+            self._skipping = True
 
 
 class _Desk:
@@ -137,7 +159,7 @@ class _Desk:
             case AskCommand():
                 await self._begin(request, nursery)
             case AskLedger():
-                await self.say({"id": request.id, "ledger": self._csms.book.ledger()})
+                await self.say({"id": request.id, "ledger": self._csms.ledger()})
             case AskStats():
                 await self.say({"id": request.id, "stats": self._stats()})
             case AskReset():

@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from simfleet.csms.behaviour import GOOD, Behaviour
-from simfleet.csms.control import lines_of
+from simfleet.csms.control import Lines
 from simfleet.errors import CsmsFailed, Refused
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class EmbeddedCsms:
 
     async def _read_answers(self) -> None:
         assert self._process.stdout is not None
-        async for line in lines_of(self._process.stdout):
+        lines = Lines(self._process.stdout)
+        while (line := await lines.next()) is not None:
             try:
                 message = msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.MsgspecError:

@@ -144,6 +144,10 @@ class Csms:
         """Identities connected now."""
         return len(self._connections)
 
+    def ledger(self) -> dict[str, object]:
+        """What the book counted, and how many connections a bug of ours ended (`crashed`)."""
+        return {**self.book.ledger(), "crashed": self.crashed}
+
     async def handle(self, link: ServerLink) -> None:
         """Serve one connection until it ends. An older one of the same identity is closed."""
         at_s = trio.current_time()

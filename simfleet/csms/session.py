@@ -283,7 +283,7 @@ class Session:
     def _spoilt(self, answers: list[tuple[Received, Wire]]) -> list[bytes]:
         """The frames to write when answers may be spoilt; a CALL of our own goes first."""
         behaviour, conversation = self._behaviour, self._conversation
-        out = conversation.take_frames()
+        out = list(conversation.take_frames())
         for received, response in answers:
             action = received.action.name
             code = behaviour.error_code_of(action)
