@@ -26,7 +26,7 @@ PURE = (
     "simfleet.csms.book",
     "simfleet.csms.misbehaviour",
     "simfleet.load.metrics",
-    "simfleet.load.pacers",
+    "simfleet.fleet.pacing",
     "simfleet.load.quantities",
     "simfleet.load.thresholds",
 )

@@ -134,17 +134,23 @@ class ConnectCounters:
     """Attempts to open a connection, and how they ended.
 
     `connected` is the number open now. `first_at_s` and `last_opened_at_s` (monotonic) bound the
-    time the fleet took to connect; None before the first.
+    time the fleet took to connect; None before the first. With `wanted` set, `all_at_s` is when so
+    many were first connected at once. `connected_min` is kept while
+    `watch_min` says so.
     """
 
     __slots__ = (
+        "all_at_s",
         "attempts",
         "connected",
+        "connected_min",
         "connected_peak",
         "failures",
         "first_at_s",
         "last_opened_at_s",
         "opened",
+        "wanted",
+        "watching_min",
     )
 
     def __init__(self) -> None:
@@ -155,6 +161,10 @@ class ConnectCounters:
         self.connected_peak = 0
         self.first_at_s: float | None = None
         self.last_opened_at_s: float | None = None
+        self.wanted = 0
+        self.all_at_s: float | None = None
+        self.connected_min: int | None = None
+        self.watching_min = False
 
     def attempt(self, at_s: float) -> None:
         """Count one attempt, started at `at_s`."""
@@ -169,6 +179,20 @@ class ConnectCounters:
         self.connected += 1
         if self.connected > self.connected_peak:
             self.connected_peak = self.connected
+            if self.all_at_s is None and self.connected >= self.wanted:
+                self.all_at_s = at_s
+
+    def close(self) -> None:
+        """Count one open connection less."""
+        self.connected -= 1
+        if self.watching_min and self.connected_min is not None:
+            self.connected_min = min(self.connected_min, self.connected)
+
+    def watch_min(self, watching: bool) -> None:
+        """Begin, or stop, to keep the fewest connections open at once."""
+        self.watching_min = watching
+        if watching and self.connected_min is None:
+            self.connected_min = self.connected
 
     def fail(self, reason: ConnectReason | str) -> None:
         """Count one attempt that ended in `reason`, see `errors.ConnectReason`."""
@@ -204,9 +228,16 @@ class ViolationLog:
         self.kept: list[dict[str, Any]] = []
 
     def add(
-        self, violation: ProtocolViolation, *, charger_id: str, frame: bytes, at_wall_s: float
+        self,
+        violation: ProtocolViolation,
+        *,
+        charger_id: str,
+        frame: bytes,
+        at_wall_s: float,
+        kind: str = "schema",
+        action: str = "",
     ) -> None:
-        """Count `violation`, found in `frame`; keep it if there is room."""
+        """Count `violation` of a `kind` (see `ocpp.rpc.Violation`); keep it if there is room."""
         self.total += 1
         if len(self.kept) >= VIOLATIONS_MAX:
             return
@@ -214,6 +245,8 @@ class ViolationLog:
             {
                 "at": iso(at_wall_s),
                 "charger": charger_id,
+                "kind": kind,
+                "action": action,
                 "error_code": violation.error_code,
                 "description": violation.description,
                 "path": violation.path,
@@ -303,7 +336,7 @@ class Counters:
     def disconnect(self, kind: str) -> None:
         """Count one open connection that ended; `kind` as in `errors.LinkClosed`, or ours."""
         self.disconnects.add(kind)
-        self.connect.connected -= 1
+        self.connect.close()
 
     def boot_answered(self, status: str) -> None:
         """Count one BootNotification response by its status: Accepted, Pending or Rejected."""

@@ -1,4 +1,4 @@
-"""Tags: who may charge, says the CSMS, the cache, or the rules for being offline (OCPP 1.6, 3.4)."""
+"""Tags: who may charge, say the CSMS, the cache, the rules for being offline (OCPP 1.6, 3.4)."""
 
 from __future__ import annotations
 

@@ -18,43 +18,46 @@ if TYPE_CHECKING:
     from simfleet.station.station import Station
 
 NEVER_S: Final = float("inf")
-FIRST_SESSION_MAX_S: Final = 20.0
-"""A charger put on autopilot begins its first session within this time of being registered."""
+FIRST_TRANSACTION_MAX_S: Final = 20.0
+"""On autopilot the first tag is presented within this time of the station's registration."""
 
 
 class Autopilot:
-    """The driver at one connector. `due_s` is the next movement of a hand; `leaving` means it is
-    time to go.
-    """
+    """The driver at one connector. `due_s` is the next movement of a hand."""
 
-    __slots__ = ("due_s", "leaving")
+    __slots__ = ("due_s", "first", "leaving")
 
     def __init__(self) -> None:
         self.due_s = NEVER_S
+        self.first = True
+        """The first driver hurries, so that a fleet is charging soon after it is connected."""
         self.leaving = False
 
     def arrive(self, station: Station, *, at_s: float) -> None:
         """The charger is ready for its first driver."""
-        wait_s = min(station.spec.habits.think_time_s.draw(station.chance), FIRST_SESSION_MAX_S)
-        self.due_s = at_s + wait_s
+        self.due_s = at_s + self._step_s(station)
+
+    def _step_s(self, station: Station) -> float:
+        step_s = station.spec.habits.think_time_s.draw(station.chance)
+        return min(step_s, FIRST_TRANSACTION_MAX_S) / 2 if self.first else step_s
 
     def moved(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """The connector's phase has changed: decide when to do the next thing."""
         habits, chance = station.spec.habits, station.chance
         match connector.phase:
             case Phase.CHARGING | Phase.SUSPENDED_EVSE if not self.leaving:
+                self.first = False
                 self.due_s = NEVER_S
-                if connector.target_wh is None and connector.phase is Phase.CHARGING:
-                    charging.want_energy(
-                        station, connector, habits.energy_wh.draw(chance), at_s=at_s
-                    )
                 if connector.withheld:
                     self.satisfied(station, at_s=at_s)
+                elif connector.target_wh is None and connector.phase is Phase.CHARGING:
+                    energy_wh = habits.energy_wh.draw(chance)
+                    charging.want_energy(station, connector, energy_wh, at_s=at_s)
             case Phase.AVAILABLE | Phase.UNAVAILABLE | Phase.FAULTED if not connector.plugged:
                 self.leaving = False
-                self.due_s = at_s + habits.think_time_s.draw(chance)
+                self.due_s = at_s + habits.pause_s.draw(chance)
             case _:
-                self.due_s = at_s + habits.step_s.draw(chance)
+                self.due_s = at_s + self._step_s(station)
 
     def denied(self, station: Station, *, at_s: float) -> None:
         """The tag was refused: leave."""
@@ -63,21 +66,21 @@ class Autopilot:
     def satisfied(self, station: Station, *, at_s: float) -> None:
         """The driver has what was wanted, or will not get it: go soon."""
         self.leaving = True
-        self.due_s = at_s + station.spec.habits.step_s.draw(station.chance)
+        self.due_s = at_s + self._step_s(station)
 
     def act(self, station: Station, connector: Connector, *, at_s: float) -> None:
-        """Do what is next. What the connector refuses is tried again a step later."""
-        # Always leave a next time behind, so that a driver never falls asleep at the charger.
-        self.due_s = at_s + station.spec.habits.think_time_s.draw(station.chance)
+        """Do what is next. What the connector refuses is tried again later."""
+        # Always leave a next time behind, so that no driver falls asleep at the charger.
+        again_s = at_s + max(1.0, station.spec.habits.pause_s.draw(station.chance))
+        self.due_s = again_s
         try:
             self._act(station, connector, at_s=at_s)
         except Refused:
-            self.due_s = at_s + station.spec.habits.think_time_s.draw(station.chance)
+            self.due_s = again_s
 
     def _act(self, station: Station, connector: Connector, *, at_s: float) -> None:
         phase = connector.phase
         if phase in ENERGIZED:
-            # SuspendedEV (full) as well as satisfied
             if not self.leaving and phase is not Phase.SUSPENDED_EV:
                 self.due_s = NEVER_S
                 return
@@ -87,5 +90,5 @@ class Autopilot:
             self.leaving = False
         elif connector.plugged and connector.tag_pending is None:
             authorization.present_token(station, connector, station.id_tag, at_s=at_s)
-        elif phase in (Phase.AVAILABLE, Phase.PREPARING, Phase.RESERVED) and not connector.plugged:
+        elif not connector.plugged and phase in (Phase.AVAILABLE, Phase.PREPARING):
             charging.plug_in(station, connector, at_s=at_s)

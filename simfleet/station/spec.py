@@ -25,9 +25,9 @@ class Habits(Struct, frozen=True):
     """How the drivers of an autopilot behave."""
 
     think_time_s: Span = Span(5.0, 20.0)
-    """From one session's end (or the boot) until the next car comes."""
-    step_s: Span = Span(1.0, 3.0)
-    """Between two movements of a hand: plug, tag, unplug."""
+    """Each step of a human: tag after cable, stop after the car is full, cable after stop."""
+    pause_s: Span = Span(10.0, 60.0)
+    """From the end of a session until the next car comes."""
     energy_wh: Span = Span(5_000.0, 40_000.0)
     """What a driver wants; a car that is full earlier leaves earlier."""
     soc: Span = Span(0.1, 0.6)

@@ -1,0 +1,136 @@
+"""The books of a run: what must add up, whatever the load was.
+
+Kept from the effects of the stations, so they say what the chargers did; the embedded CSMS keeps
+books of its own, and `load/verdict.py` compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from simfleet.station.effects import (
+        TransactionClosed,
+        TransactionDelivered,
+        TransactionOpened,
+    )
+
+ENERGY_TOLERANCE: Final = 1e-6
+"""Register and integral of power may differ by this share, and by `ENERGY_TOLERANCE_WH`: rounding.
+"""
+ENERGY_TOLERANCE_WH: Final = 1e-3
+FAULTS_MAX: Final = 20
+"""Faults kept in words; more are only counted."""
+
+
+class Ledger:
+    """Transactions of a whole fleet. A charger is named by its identity, its transactions by
+    number.
+    """
+
+    __slots__ = (
+        "_open",
+        "_stopped",
+        "closed",
+        "delivered_starts",
+        "delivered_stops",
+        "energy_wh",
+        "faults",
+        "faults_total",
+        "integral_wh",
+        "opened",
+        "overlapping_calls",
+        "stopped_twice",
+        "undelivered",
+    )
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed = 0
+        self.delivered_starts = 0
+        self.delivered_stops = 0
+        self.stopped_twice = 0
+        self.overlapping_calls = 0
+        """CALLs sent while another one of the same charger was open."""
+        self.undelivered = 0
+        """Transaction messages still owed when their charger left."""
+        self.energy_wh = 0.0
+        self.integral_wh = 0.0
+        self.faults: list[str] = []
+        self.faults_total = 0
+        self._open: dict[str, set[int]] = {}
+        self._stopped: dict[str, int] = {}
+
+    def open(self, identity: str, effect: TransactionOpened) -> None:
+        """A transaction began."""
+        self.opened += 1
+        self._open.setdefault(identity, set()).add(effect.number)
+
+    def close(self, identity: str, effect: TransactionClosed) -> None:
+        """A transaction ended on the charger."""
+        self.closed += 1
+        self.energy_wh += effect.energy_wh
+        self.integral_wh += effect.integral_wh
+        open_here = self._open.get(identity, set())
+        if effect.number not in open_here:
+            self._fault(f"{identity} ended transaction {effect.number}, which was not open")
+        open_here.discard(effect.number)
+        if not open_here:
+            self._open.pop(identity, None)
+        difference_wh = abs(effect.energy_wh - effect.integral_wh)
+        if difference_wh > ENERGY_TOLERANCE_WH + ENERGY_TOLERANCE * effect.energy_wh:
+            self._fault(
+                f"{identity}: transaction {effect.number} counted {effect.energy_wh:.3f} Wh,"
+                f" its power adds up to {effect.integral_wh:.3f} Wh"
+            )
+        if effect.energy_wh < 0:
+            self._fault(f"{identity}: transaction {effect.number} counted backwards")
+
+    def deliver(self, identity: str, effect: TransactionDelivered) -> None:
+        """The CSMS has answered a start or a stop."""
+        if effect.what == "start":
+            self.delivered_starts += 1
+            return
+        self.delivered_stops += 1
+        # Transactions are numbered and delivered in order, so one number a charger is enough.
+        if self._stopped.get(identity, 0) >= effect.number:
+            self.stopped_twice += 1
+            self._fault(f"{identity} stopped transaction {effect.number} twice")
+        self._stopped[identity] = effect.number
+
+    def overlap(self, identity: str) -> None:
+        """A charger sent a CALL while one of its own was open."""
+        self.overlapping_calls += 1
+        self._fault(f"{identity} sent a CALL while its last one was open")
+
+    def left_behind(self, identity: str, messages: int) -> None:
+        """A charger went with transaction messages undelivered."""
+        self.undelivered += messages
+        self._fault(f"{identity} left with {messages} transaction messages undelivered")
+
+    @property
+    def still_open(self) -> int:
+        """Transactions that run at this moment."""
+        return sum(map(len, self._open.values()))
+
+    def _fault(self, text: str) -> None:
+        self.faults_total += 1
+        if len(self.faults) < FAULTS_MAX:
+            self.faults.append(text)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            "transactions_opened": self.opened,
+            "transactions_closed": self.closed,
+            "transactions_open": self.still_open,
+            "starts_delivered": self.delivered_starts,
+            "stops_delivered": self.delivered_stops,
+            "stopped_twice": self.stopped_twice,
+            "overlapping_calls": self.overlapping_calls,
+            "undelivered_messages": self.undelivered,
+            "energy_wh": round(self.energy_wh, 3),
+            "integral_wh": round(self.integral_wh, 3),
+            "faults_total": self.faults_total,
+            "faults": list(self.faults),
+        }

@@ -1,0 +1,134 @@
+"""A fleet brought to a wished size and mode, declaratively.
+
+`apply` only records the wish. One task, `reconcile`, makes the fleet so: chargers are started,
+changed or sent away one by one, evenly over the time given, oldest first in, newest first out. A
+new wish replaces the old one wherever it had got to, so two callers cannot race.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+from msgspec import Struct
+
+from simfleet.fleet.actor import Leave, Mode
+from simfleet.fleet.pacing import even_due_s
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simfleet.fleet.plan import ChargerPlan
+    from simfleet.fleet.supervisor import Supervisor
+
+STARTS_PER_S: Final = 1000.0
+"""Pace of a wish without a duration of its own."""
+DRAIN_MAX_S: Final = 60.0
+"""How long a charger that leaves may take to tell the CSMS what is owed to it."""
+
+
+class Wish(Struct, frozen=True):
+    """So many chargers in this mode, reached evenly over `over_s` from `began_s`."""
+
+    target: int
+    mode: Mode
+    began_s: float
+    over_s: float
+    drain_s: float = DRAIN_MAX_S
+
+
+class Mass:
+    """The chargers of `plans`, of which the first `target` are wished to live."""
+
+    def __init__(self, plans: Sequence[ChargerPlan], supervisor: Supervisor) -> None:
+        self._plans = plans
+        self._supervisor = supervisor
+        self._wish = Wish(0, Mode.IDLE, 0.0, 0.0)
+        self._started = 0
+        """The first so many plans have a charger that was not told to leave."""
+        self._changed = trio.Event()
+        self._settled = trio.Event()
+        self._settled.set()
+
+    @property
+    def size(self) -> int:
+        """Chargers that live and were not told to leave."""
+        return self._started
+
+    @property
+    def wish(self) -> Wish:
+        """What is wanted."""
+        return self._wish
+
+    def apply(
+        self, target: int, mode: Mode, *, over_s: float | None = None, drain_s: float = DRAIN_MAX_S
+    ) -> None:
+        """Wish for `target` chargers in `mode`. ValueError outside 0 to the number of plans."""
+        if not 0 <= target <= len(self._plans):
+            raise ValueError(f"target is {target}; this fleet has 0 to {len(self._plans)} chargers")
+        if over_s is None:
+            over_s = abs(target - self._started) / STARTS_PER_S
+        self._wish = Wish(target, mode, trio.current_time(), over_s, drain_s)
+        self._settled = trio.Event()
+        self._changed.set()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last wish has been carried out."""
+        return self._settled.is_set()
+
+    async def settled(self) -> None:
+        """Wait until the last wish has been carried out: everybody started, changed, told to go."""
+        while not self._settled.is_set():
+            await self._settled.wait()
+
+    async def reconcile(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Carry out wishes until cancelled."""
+        task_status.started()
+        while True:
+            await self._changed.wait()
+            self._changed = trio.Event()
+            await self._carry_out(self._wish)
+            if not self._changed.is_set():
+                self._settled.set()
+
+    async def _carry_out(self, wish: Wish) -> None:
+        """Work off a wish, at its pace; stop as soon as there is another one."""
+        switching = [
+            plan.identity
+            for plan in self._plans[: min(self._started, wish.target)]
+            if (charger := self._supervisor.chargers.get(plan.identity)) is not None
+            and charger.mode is not wish.mode
+        ]
+        growth = max(0, wish.target - self._started)
+        shrink = max(0, self._started - wish.target)
+        steps = len(switching) + growth + shrink
+        for step in range(steps):
+            due_s = wish.began_s + even_due_s(step, count=steps, over_s=wish.over_s)
+            if due_s > trio.current_time():
+                with trio.CancelScope(deadline=due_s):
+                    await self._changed.wait()
+            elif step % 50 == 0:
+                await trio.lowlevel.checkpoint()  # behind schedule: let the others run
+            if self._changed.is_set():
+                return
+            if step < shrink:
+                self._send_away(wish)
+            elif step < shrink + len(switching):
+                self._switch(switching[step - shrink], wish.mode)
+            else:
+                await self._supervisor.start(self._plans[self._started], wish.mode)
+                self._started += 1
+
+    def _send_away(self, wish: Wish) -> None:
+        self._started -= 1
+        charger = self._supervisor.chargers.get(self._plans[self._started].identity)
+        if charger is not None:
+            charger.post(Leave(trio.current_time() + wish.drain_s))
+
+    def _switch(self, identity: str, mode: Mode) -> None:
+        charger = self._supervisor.chargers.get(identity)
+        if charger is not None:
+            charger.post(mode)

@@ -1,0 +1,48 @@
+"""What a charger is made of, before it exists: the same plan gives the same charger, anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from simfleet.station.chance import Chance
+from simfleet.station.configuration import Configuration, FactorySettings
+from simfleet.station.spec import StationSpec
+from simfleet.station.station import Station
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ChargerPlan(Struct, frozen=True):
+    """One charger of a fleet. `index` counts over the whole fleet, from 0; `slice_name` groups
+    results.
+
+    Tag, vehicles, times and energies derive from `(seed, index)` alone, so a fleet is the same on
+    one worker as on sixteen.
+    """
+
+    identity: str
+    index: int
+    seed: int
+    slice_name: str
+    spec: StationSpec
+    factory: FactorySettings
+
+    def build(self, *, wall_offset_s: float) -> Station:
+        """The charger, fresh from the factory."""
+        return Station(
+            self.identity,
+            self.spec,
+            Configuration(self.factory),
+            chance=Chance.of(self.seed, self.index),
+            wall_offset_s=wall_offset_s,
+        )
+
+
+def duplicate_identities(plans: Sequence[ChargerPlan]) -> list[str]:
+    """Identities that more than one plan has; a fleet must have none."""
+    counts = Counter(plan.identity for plan in plans)
+    return sorted(identity for identity, count in counts.items() if count > 1)

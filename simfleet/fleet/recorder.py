@@ -1,0 +1,222 @@
+"""What a fleet's chargers report, put where it belongs: counters, latencies, the ledger, the hub.
+
+Called for every frame and every effect of every charger, so it only counts and appends; nothing
+here waits. One object per event loop.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from simfleet.errors import ProtocolViolation
+from simfleet.fleet.ledger import Ledger
+from simfleet.observe.counters import Counters
+from simfleet.observe.latency import Latencies
+from simfleet.ocpp.rpc import LINK_LOST, TIMED_OUT, Outcome, Violation
+from simfleet.station.effects import (
+    CommandHandled,
+    Dropped,
+    Registered,
+    TransactionClosed,
+    TransactionDelivered,
+    TransactionOpened,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from simfleet.clock import WallClock
+    from simfleet.errors import ConnectFailed, Refused
+    from simfleet.observe.health import ScheduleLag
+    from simfleet.observe.hub import Hub
+    from simfleet.station.effects import Effect
+    from simfleet.station.events import Event
+    from simfleet.station.station import Station
+
+PROBLEMS_MAX: Final = 500
+"""Problems kept with their cause for `errors.jsonl` and live views; more are only counted."""
+_CALL_START: Final = b"[2"
+
+
+class Problem(Struct, frozen=True):
+    """Something that went wrong with one charger, for people to read."""
+
+    at_wall_s: float
+    charger_id: str
+    kind: str
+    detail: str
+
+
+class Recorder:
+    """See the module. `hub` is None where nobody can ever listen (a benchmark's floor)."""
+
+    __slots__ = (
+        "_clock",
+        "_hub",
+        "_reports",
+        "_schedule_lag",
+        "booted",
+        "counters",
+        "expects_boot",
+        "latencies",
+        "ledger",
+        "on_problem",
+        "problems",
+        "problems_total",
+    )
+
+    def __init__(self, clock: WallClock, *, hub: Hub | None, schedule_lag: ScheduleLag) -> None:
+        self._clock = clock
+        self._hub = hub
+        self._schedule_lag = schedule_lag
+        self.counters = Counters()
+        self.latencies = Latencies()
+        self.ledger = Ledger()
+        self.booted: set[str] = set()
+        """Identities that have been accepted at least once."""
+        self.expects_boot = True
+        self.problems: list[Problem] = []
+        self.problems_total = 0
+        self.on_problem: Callable[[Problem], None] | None = None
+        self._reports: dict[type, Callable[[str, Any, float], None]] = {
+            Outcome: self._outcome,
+            Violation: self._violation,
+            Registered: self._registered,
+            CommandHandled: self._command,
+            TransactionOpened: self._opened,
+            TransactionClosed: self._closed,
+            TransactionDelivered: self._delivered,
+            Dropped: self._dropped,
+        }
+
+    # ── frames ──────────────────────────────────────────────────────────────────────────────────
+
+    def sent(self, identity: str, frames: Sequence[bytes], at_s: float) -> None:
+        """A charger writes these messages."""
+        self.counters.frames_sent.add(at_s, len(frames))
+        if len(frames) > 1 and sum(frame.startswith(_CALL_START) for frame in frames) > 1:
+            self.ledger.overlap(identity)
+        if self._hub is not None:
+            for frame in frames:
+                self._hub.publish(identity, "sent", frame, at_s)
+
+    def received(self, identity: str, frame: bytes, at_s: float) -> None:
+        """A message has reached a charger."""
+        self.counters.frames_received.add(at_s)
+        if self._hub is not None:
+            self._hub.publish(identity, "received", frame, at_s)
+
+    # ── connections ─────────────────────────────────────────────────────────────────────────────
+
+    def connecting(self, at_s: float) -> None:
+        """A charger begins to connect."""
+        self.counters.connect.attempt(at_s)
+
+    def connected(self, *, at_s: float) -> None:
+        """A charger's link is up."""
+        self.counters.connect.open(at_s)
+
+    def connect_failed(self, identity: str, failure: ConnectFailed, *, at_s: float) -> None:
+        """A charger could not connect."""
+        self.counters.connect.fail(failure.reason)
+        self._problem(identity, f"connect:{failure.reason}", failure.detail, at_s)
+
+    def disconnected(self, identity: str, kind: str, detail: str, *, at_s: float) -> None:
+        """A link has ended; `kind` ``ended`` is by us and on purpose."""
+        self.counters.disconnect(kind)
+        if kind not in ("ended", "cancelled"):
+            self._problem(identity, f"link:{kind}", detail, at_s)
+
+    # ── effects ─────────────────────────────────────────────────────────────────────────────────
+
+    def effect(self, identity: str, effect: Effect, at_s: float) -> None:
+        """Something a station reports."""
+        self._reports[type(effect)](identity, effect, at_s)
+
+    def late(self, late_s: float) -> None:
+        """A charger was woken this long after it wanted to be."""
+        self._schedule_lag.record(late_s)
+
+    def refused(self, identity: str, event: Event, refused: Refused, *, at_s: float) -> None:
+        """An event that a station did not let happen."""
+        self._problem(identity, f"refused:{type(event).__name__}", str(refused), at_s)
+
+    def crashed(self, identity: str, error: BaseException, *, at_s: float) -> None:
+        """A bug of ours ended a charger's task."""
+        self.counters.crashes.add(error, charger_id=identity, at_wall_s=self._clock.wall_s(at_s))
+        self._problem(identity, "crash", f"{type(error).__name__}: {error}", at_s)
+
+    def departed(self, station: Station) -> None:
+        """A charger has gone for good: keep what only it knew."""
+        conversation = station.conversation
+        self.counters.late_replies += conversation.late_replies
+        self.counters.duplicate_replies += conversation.duplicate_replies
+        self.counters.unknown_replies += conversation.unknown_replies
+        if station.outbox.durable:
+            self.ledger.left_behind(station.identity, len(station.outbox.durable))
+
+    def _outcome(self, identity: str, outcome: Outcome, at_s: float) -> None:
+        failure = outcome.failure
+        action = outcome.action.name
+        sent_s = outcome.sent_s
+        if failure is None and sent_s is not None:
+            self.latencies.record(action, outcome.due_s, sent_s, outcome.done_s)
+        elif failure == LINK_LOST or sent_s is None:
+            self.latencies.record_lost(action)
+        elif failure == TIMED_OUT:
+            self.latencies.record_timeout(action, outcome.due_s, sent_s, outcome.done_s)
+            self._problem(identity, f"timeout:{action}", outcome.detail, at_s)
+        else:
+            assert failure is not None
+            self.latencies.record_error(action, failure, outcome.due_s, sent_s, outcome.done_s)
+            self._problem(identity, f"callerror:{action}:{failure}", outcome.detail, at_s)
+
+    def _violation(self, identity: str, violation: Violation, at_s: float) -> None:
+        if violation.kind == "malformed":
+            self.counters.malformed_frames += 1
+        self.counters.violations.add(
+            ProtocolViolation(violation.error_code, violation.description, path=violation.path),
+            charger_id=identity,
+            frame=violation.frame,
+            at_wall_s=self._clock.wall_s(at_s),
+            kind=violation.kind,
+            action=violation.action,
+        )
+        detail = f"{violation.error_code}: {violation.description} {violation.path}".strip()
+        self._problem(identity, f"violation:{violation.kind}:{violation.action}", detail, at_s)
+
+    def _registered(self, identity: str, effect: Registered, at_s: float) -> None:
+        self.counters.boot_answered(effect.status)
+        if effect.status == "Accepted":
+            self.booted.add(identity)
+        else:
+            detail = f"{effect.status}, again in {effect.interval_s:g} s"
+            self._problem(identity, "boot", detail, at_s)
+
+    def _command(self, _: str, effect: CommandHandled, __: float) -> None:
+        self.counters.command(effect.action, effect.error_code)
+
+    def _opened(self, identity: str, effect: TransactionOpened, _: float) -> None:
+        self.ledger.open(identity, effect)
+
+    def _closed(self, identity: str, effect: TransactionClosed, _: float) -> None:
+        self.ledger.close(identity, effect)
+
+    def _delivered(self, identity: str, effect: TransactionDelivered, _: float) -> None:
+        self.ledger.deliver(identity, effect)
+
+    def _dropped(self, identity: str, effect: Dropped, at_s: float) -> None:
+        self.counters.drop(f"{effect.kind}:{effect.why}")
+        self._problem(identity, f"dropped:{effect.kind}", effect.why, at_s)
+
+    def _problem(self, identity: str, kind: str, detail: str, at_s: float) -> None:
+        self.problems_total += 1
+        if len(self.problems) >= PROBLEMS_MAX and self.on_problem is None:
+            return
+        problem = Problem(self._clock.wall_s(at_s), identity, kind, detail[:500])
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(problem)
+        if self.on_problem is not None:
+            self.on_problem(problem)

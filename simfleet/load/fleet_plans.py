@@ -1,0 +1,68 @@
+"""From a scenario's slices to the plans of its chargers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simfleet.errors import ScenarioInvalid
+from simfleet.fleet.plan import ChargerPlan
+from simfleet.station.chance import Span
+from simfleet.station.configuration import FactorySettings, for_station
+from simfleet.station.meter import ElectricalSpec
+from simfleet.station.spec import Habits, StationSpec
+from simfleet.station.vehicle import vehicles_for
+
+if TYPE_CHECKING:
+    from simfleet.load.schema1 import Behaviour, Scenario, Slice
+
+
+def plans_of(scenario: Scenario) -> list[ChargerPlan]:
+    """The chargers of a scenario, in the order they are started.
+
+    Slices are interleaved in proportion to their counts, so that a fleet that is half up has half
+    of each. Raises `ScenarioInvalid` for configuration values that no station accepts.
+    """
+    habits = habits_of(scenario.behaviour)
+    made = [(part, spec_of(part, habits), _factory_of(part)) for part in scenario.fleet]
+    order = sorted(
+        ((n + 0.5) / part.count, position, n)
+        for position, (part, _, _) in enumerate(made)
+        for n in range(part.count)
+    )
+    plans = []
+    for index, (_, position, n) in enumerate(order):
+        part, spec, factory = made[position]
+        plans.append(
+            ChargerPlan(part.identity(n + 1), index, scenario.seed, part.name, spec, factory)
+        )
+    return plans
+
+
+def habits_of(behaviour: Behaviour) -> Habits:
+    """What the drivers do."""
+    return Habits(
+        think_time_s=Span(behaviour.think_time_s.low, behaviour.think_time_s.high),
+        pause_s=Span(behaviour.pause_s.low, behaviour.pause_s.high),
+        energy_wh=Span(behaviour.energy_wh.low, behaviour.energy_wh.high),
+    )
+
+
+def spec_of(part: Slice, habits: Habits) -> StationSpec:
+    """What all chargers of a slice share."""
+    return StationSpec(
+        electrical=ElectricalSpec.of(part.type, max_power_w=part.max_power_w),
+        vehicles=vehicles_for(part.type),
+        version=part.version,
+        vendor=part.vendor,
+        model=part.model,
+        connectors=part.connectors,
+        habits=habits,
+    )
+
+
+def _factory_of(part: Slice) -> FactorySettings:
+    try:
+        return for_station(part.connectors, part.configuration, kind=part.type).factory
+    except ValueError as wrong:
+        where = f"fleet slice {part.name!r}: configuration"
+        raise ScenarioInvalid([f"{where}: {line}" for line in str(wrong).splitlines()]) from None

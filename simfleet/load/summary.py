@@ -1,0 +1,131 @@
+"""`summary.json`: what a run measured. Its names are an interface, explained in docs/summary.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from simfleet.fleet.recorder import Recorder
+    from simfleet.load.schema1 import Scenario
+    from simfleet.observe.health import Health
+
+SUMMARY_SCHEMA: Final = 1
+VIOLATION_GROUPS_MAX: Final = 50
+
+
+class StageResult(Struct, frozen=True):
+    """One stage as it went: times in seconds from the beginning of the load."""
+
+    do: str
+    detail: str
+    began_s: float
+    ended_s: float
+    chargers: int
+    connected: int
+    calls: dict[str, dict[str, Any]]
+
+
+def measure(
+    scenario: Scenario,
+    recorder: Recorder,
+    health: Health,
+    *,
+    at_s: float,
+    load_s: float,
+    target: int,
+    stages: list[StageResult],
+) -> dict[str, Any]:
+    """Everything but verdict and ledger, from what the fleet's recorder and the health know.
+
+    `load_s` is the length of the load, `target` the most chargers any stage wanted.
+    """
+    counters, latencies, ledger = recorder.counters, recorder.latencies, recorder.ledger
+    totals = latencies.totals
+    frames = counters.frames_sent.total + counters.frames_received.total
+    calls = totals["count"]
+    return {
+        "schema": SUMMARY_SCHEMA,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "target": scenario.target.url,
+        "chargers": {
+            "target": target,
+            "connected_peak": counters.connect.connected_peak,
+            "connected_min": counters.connect.connected_min,
+            "booted": len(recorder.booted),
+            "failed": max(0, target - len(recorder.booted)) if recorder.expects_boot else 0,
+            "crashed": counters.crashes.total,
+        },
+        "connect": _connect(recorder),
+        "boot": counters.boot.snapshot(),
+        "disconnects": counters.disconnects.snapshot(),
+        "calls": latencies.snapshot(),
+        "call_totals": totals,
+        "commands": counters.snapshot()["commands"],
+        "replies": {
+            "late": counters.late_replies,
+            "duplicate": counters.duplicate_replies,
+            "unknown": counters.unknown_replies,
+        },
+        "violations": _violations(recorder),
+        "dropped": counters.dropped.snapshot(),
+        "transactions": {
+            "started": ledger.opened,
+            "stopped": ledger.closed,
+            "energy_kwh": round(ledger.energy_wh / 1000, 3),
+        },
+        "throughput": {
+            "calls_per_s": round(calls / load_s, 1) if load_s > 0 else 0.0,
+            "frames_per_s": round(frames / load_s, 1) if load_s > 0 else 0.0,
+            "frames_per_s_peak": counters.frames_sent.peak + counters.frames_received.peak,
+        },
+        "generator": _generator(health, at_s, calls, counters.connect.connected_peak),
+        "problems": {"total": recorder.problems_total, "kept": len(recorder.problems)},
+        "crashes": counters.crashes.snapshot()["kept"],
+        "load_s": round(load_s, 3),
+        "stages": stages,
+    }
+
+
+def _connect(recorder: Recorder) -> dict[str, Any]:
+    connect = recorder.counters.connect
+    to_all_s = None
+    if connect.all_at_s is not None and connect.first_at_s is not None:
+        to_all_s = round(connect.all_at_s - connect.first_at_s, 3)
+    return {
+        "attempts": connect.attempts,
+        "opened": connect.opened.total,
+        "failures": connect.failures.snapshot(),
+        "per_s_peak": connect.opened.peak,
+        "seconds_to_all": to_all_s,
+    }
+
+
+def _violations(recorder: Recorder) -> list[dict[str, Any]]:
+    """The CSMS's violations, one entry for each kind of mistake, with its first frame."""
+    log = recorder.counters.violations
+    keys = ("kind", "action", "error_code", "path", "description")
+    counts = Counter(tuple(kept[key] for key in keys) for kept in log.kept)
+    found = []
+    for group, count in counts.most_common(VIOLATION_GROUPS_MAX):
+        first = next(kept for kept in log.kept if tuple(kept[key] for key in keys) == group)
+        named = dict(zip(keys, group, strict=True))
+        example = {"charger": first["charger"], "frame": first["frame"]}
+        found.append({**named, "count": count, "example": example})
+    uncounted = log.total - sum(entry["count"] for entry in found)
+    if uncounted:
+        found.append({"kind": "more", "description": "not kept in detail", "count": uncounted})
+    return found
+
+
+def _generator(health: Health, at_s: float, calls: int, chargers: int) -> dict[str, Any]:
+    seen = health.snapshot(at_s)
+    grown_kib = (seen["rss_peak_mib"] - seen["rss_start_mib"]) * 1024
+    return {
+        **seen,
+        "cpu_us_per_call": round(seen["cpu_s"] * 1e6 / calls, 1) if calls else None,
+        "rss_per_charger_kib": round(grown_kib / chargers, 1) if chargers else None,
+    }

@@ -1,0 +1,67 @@
+"""What a run comes to. Pure.
+
+An honest verdict has an order: books that do not balance say nothing about the CSMS; a generator
+that was the bottleneck says nothing about it either; only then do thresholds speak.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from simfleet.observe.generator_verdict import GeneratorVerdict, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simfleet.load.audit import Check
+    from simfleet.load.thresholds import ThresholdResult
+
+Result = Literal[
+    "passed", "threshold_failed", "invalid", "ledger_broken", "interrupted", "target_lost"
+]
+
+
+class Verdict(Struct, frozen=True):
+    """`result` decides the exit code; `reasons` are sentences; `generator` is VALID to INVALID."""
+
+    result: Result
+    reasons: list[str]
+    generator: Level
+
+
+def verdict_of(
+    *,
+    thresholds: Sequence[ThresholdResult],
+    checks: Sequence[Check] | None,
+    generator: GeneratorVerdict,
+    interrupted: str | None,
+    target_lost: str | None,
+) -> Verdict:
+    """Weigh everything. `checks` is None when the run was cut off and nothing could be checked.
+
+    The result is the first that applies of target_lost, interrupted, ledger_broken, invalid,
+    threshold_failed; the reasons are all that apply, so nothing hides behind the first.
+    """
+    broken = [f"ledger: {c.name}: {c.detail}" for c in checks or () if not c.holds]
+    missed = [_missed(threshold) for threshold in thresholds if not threshold.passed]
+    doubts = [f"generator {generator.level}: {reason}" for reason in generator.reasons]
+    result: Result = "passed"
+    if target_lost is not None:
+        result = "target_lost"
+    elif interrupted is not None:
+        result = "interrupted"
+    elif broken:
+        result = "ledger_broken"
+    elif generator.level is Level.INVALID:
+        result = "invalid"
+    elif missed:
+        result = "threshold_failed"
+    stops = [reason for reason in (target_lost, interrupted) if reason is not None]
+    return Verdict(result, [*stops, *broken, *missed, *doubts], generator.level)
+
+
+def _missed(threshold: ThresholdResult) -> str:
+    why = f" ({threshold.reason})" if threshold.reason else ""
+    return f"threshold: {threshold.metric} {threshold.limit}: was {threshold.actual_text}{why}"
