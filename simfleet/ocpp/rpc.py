@@ -121,6 +121,7 @@ class Conversation:
         "late_replies",
         "overlapping_calls",
         "queue_max",
+        "silent",
         "unknown_replies",
         "violations_total",
         "wake_at_s",
@@ -144,6 +145,8 @@ class Conversation:
         self._id_prefix = id_prefix
         self._timeout_s = timeout_s
         self.queue_max = queue_max
+        self.silent = False
+        """Broken frames get no CALLERROR: a station that was rejected sends nothing at all."""
         self._count = 0
         self._open_id: str | None = None
         self._action: Action | None = None
@@ -388,13 +391,16 @@ class Conversation:
         data: bytes | str,
     ) -> None:
         self._record(kind, frame.action[:50], violation, data)
-        self._out.append(frames.call_error(frame.id, violation.error_code, violation.description))
+        if not self.silent:
+            self._out.append(
+                frames.call_error(frame.id, violation.error_code, violation.description)
+            )
 
     def _malformed(self, malformed: Malformed, data: bytes | str) -> None:
         codes = self._catalog.codes
         code = codes.unparseable if malformed.unparseable else codes.formation
         self._record("malformed", "", ProtocolViolation(code, malformed.problem), data)
-        if malformed.answer_id is not None:
+        if malformed.answer_id is not None and not self.silent:
             self._out.append(frames.call_error(malformed.answer_id, code, malformed.problem))
 
     def _record(
