@@ -3,7 +3,8 @@
     python -m bench.floor --port 9000 --chargers 1000 --lasts-s 8 [--payload '{...}']
 
 websockets' sans-I/O protocol on Trio, one task per connection: no state machine, no validation, no
-deadline, no histogram, no record of anything. What a station costs is said as a multiple of it.
+deadline, no histogram, no record of anything; only the JSON of each frame, since no client can do
+without. What a station costs is said as a multiple of it.
 Prints one JSON object when all are connected, and one with the figures.
 """
 
@@ -31,6 +32,30 @@ JSON = msgspec.json.Encoder()
 DECODE = msgspec.json.Decoder().decode
 
 
+class SampledValue(msgspec.Struct, rename="camel", omit_defaults=True):
+    """One value, as OCPP 1.6 has it."""
+
+    value: str
+    context: str | None = None
+    measurand: str | None = None
+    unit: str | None = None
+
+
+class MeterValue(msgspec.Struct, rename="camel"):
+    """The values of one moment."""
+
+    timestamp: str
+    sampled_value: list[SampledValue]
+
+
+class MeterValues(msgspec.Struct, rename="camel", omit_defaults=True):
+    """The payload that is sent: made once, and encoded for each frame."""
+
+    connector_id: int
+    meter_value: list[MeterValue]
+    transaction_id: int | None = None
+
+
 class Pump:
     """All connections together."""
 
@@ -38,7 +63,7 @@ class Pump:
         self.round_trips = 0
         self._port = port
         self._chargers = chargers
-        self._payload = msgspec.Raw(payload)
+        self._payload = msgspec.json.decode(payload, type=MeterValues)
         self._connected = 0
         self._handshakes = trio.CapacityLimiter(HANDSHAKES_AT_ONCE)
         self._go = trio.Event()

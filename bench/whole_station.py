@@ -1,0 +1,183 @@
+"""The whole station in a closed loop: what `floor` is compared with.
+
+    python -m bench.whole_station --port 9000 --chargers 1000 --lasts-s 8 [--transport ...]
+
+Chargers as `simfleet run` makes them, from a scenario: supervisor, actor, link, state machine,
+validation of every frame, meter, outbox, histograms, hub and ledger. The only change is the
+schedule of the samples: the next MeterValues is due the moment the last one is answered. Prints
+one JSON object when all are charging, and one with the figures and the payload of a MeterValues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from bench.machine import raise_descriptor_limit
+from simfleet.clock import WallClock
+from simfleet.fleet.actor import Charger, Mode, Surroundings
+from simfleet.fleet.mass import Mass
+from simfleet.fleet.recorder import Recorder
+from simfleet.fleet.supervisor import Supervisor
+from simfleet.link.link import LinkOptions
+from simfleet.link.opening import open_link
+from simfleet.load.fleet_plans import plans_of
+from simfleet.load.scenario import parse_scenario
+from simfleet.observe.health import ScheduleLag
+from simfleet.observe.hub import Hub
+from simfleet.station.chance import Chance
+from simfleet.station.configuration import Configuration
+from simfleet.station.station import Station
+
+if TYPE_CHECKING:
+    from simfleet.fleet.plan import ChargerPlan
+    from simfleet.ocpp.rpc import Outcome
+
+HANDSHAKES_AT_ONCE = 100
+STARTS_PER_S = 1000
+CHARGING_WITHIN_S = 60.0
+
+SCENARIO = """\
+schema: 1
+name: closed-loop
+seed: 1
+target: {{url: embedded}}
+fleet:
+  - {{name: all, count: {chargers}, id: "SIM-{{n:05}}", version: ocpp1.6, type: AC,
+     max_power_kw: 22, connectors: 1, configuration: {{MeterValueSampleInterval: {interval_s}}}}}
+behaviour: {{think_time: 0s..1s, energy_kwh: 40..60}}
+stages:
+  - {{do: ramp, to: {chargers}, over: 1s, mode: charging}}
+"""
+
+
+class ClosedLoopStation(Station):
+    """A station that samples its meter as often as the CSMS lets it, once `looping` is set."""
+
+    __slots__ = ()
+    looping = False
+
+    def _finished(self, outcome: Outcome, at_s: float) -> None:
+        super()._finished(outcome, at_s)
+        if ClosedLoopStation.looping and outcome.action.name == "MeterValues":
+            self.connectors[0].sample_due_s = at_s
+
+
+class Fleet:
+    """All chargers together, as a load run sets them up."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        # Before the loop begins, as seldom as lets every charger enter it within a second or so.
+        interval_s = max(1, options.chargers // STARTS_PER_S)
+        content = SCENARIO.format(chargers=options.chargers, interval_s=interval_s).encode()
+        plans = plans_of(parse_scenario(content, source="closed-loop.yaml"))
+        self._clock = WallClock(trio.current_time())
+        self.hub = Hub(self._clock)
+        self.recorder = Recorder(self._clock, hub=self.hub, schedule_lag=ScheduleLag())
+        self._surroundings = Surroundings(
+            dial=open_link,
+            url=f"ws://127.0.0.1:{options.port}",
+            options=LinkOptions(transport=options.transport),
+            handshakes=trio.Semaphore(HANDSHAKES_AT_ONCE),
+            recorder=self.recorder,
+        )
+        self.supervisor = Supervisor(self._surroundings, self._clock, make=self._make)
+        self.mass = Mass(plans, self.supervisor)
+        self._settles_s = interval_s + 1
+
+    def _make(self, plan: ChargerPlan, mode: Mode) -> Charger:
+        station = ClosedLoopStation(
+            plan.identity,
+            plan.spec,
+            Configuration(plan.factory),
+            chance=Chance.of(plan.seed, plan.index),
+            wall_offset_s=self._clock.wall_s(0.0),
+        )
+        return Charger(station, self._surroundings, mode=mode)
+
+    def round_trips(self) -> int:
+        """MeterValues answered so far."""
+        return self.recorder.latencies.count("MeterValues")
+
+    async def run(self) -> None:
+        """Start all, warm up, measure, and report on stdout."""
+        options = self._options
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.supervisor.run)
+            await nursery.start(self.mass.reconcile)
+            began_s, began_cpu_s = time.perf_counter(), time.process_time()
+            self.mass.apply(options.chargers, Mode.CHARGING, over_s=options.chargers / STARTS_PER_S)
+            with trio.fail_after(CHARGING_WITHIN_S):
+                while self.recorder.ledger.delivered_starts < options.chargers:  # noqa: ASYNC110
+                    await trio.sleep(0.1)
+            _say(
+                connect_s=time.perf_counter() - began_s,
+                connect_cpu_s=time.process_time() - began_cpu_s,
+                rss_bytes=_rss_bytes(),
+            )
+            gc.collect()
+            gc.freeze()
+            ClosedLoopStation.looping = True
+            await trio.sleep(self._settles_s + options.warms_up_s)
+            await self._measure(options.lasts_s)
+            nursery.cancel_scope.cancel()
+
+    async def _measure(self, lasts_s: float) -> None:
+        cpu_s, before, at_s = time.process_time(), self.round_trips(), time.perf_counter()
+        await trio.sleep(lasts_s)
+        cpu_s, took_s = time.process_time() - cpu_s, time.perf_counter() - at_s
+        done = self.round_trips() - before
+        counters, ledger = self.recorder.counters, self.recorder.ledger
+        _say(
+            round_trips=done,
+            cpu_us=cpu_s / done * 1e6,
+            per_s=done / took_s,
+            cpu_share=cpu_s / took_s,
+            rss_bytes=_rss_bytes(),
+            faults=ledger.faults_total + self.recorder.problems_total + counters.crashes.total,
+            problems=[str(problem) for problem in self.recorder.problems[:3]],
+            payload=self._payload(),
+        )
+
+    def _payload(self) -> str:
+        """The payload of a MeterValues that a charger has sent."""
+        for record in self.hub.recent():
+            frame = msgspec.json.decode(record.frame)
+            if frame[0] == 2 and frame[2] == "MeterValues":
+                return msgspec.json.encode(frame[3]).decode()
+        raise AssertionError("no MeterValues among the recent frames")
+
+
+def _rss_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _say(**figures: Any) -> None:
+    print(msgspec.json.encode(figures).decode(), flush=True)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="whole stations, MeterValues in a closed loop")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--chargers", type=int, default=100)
+    parser.add_argument("--warms-up-s", type=float, default=1.0)
+    parser.add_argument("--lasts-s", type=float, default=5.0)
+    parser.add_argument("--transport", default="websockets")
+    return parser.parse_args(arguments)
+
+
+async def main(options: argparse.Namespace) -> None:
+    await Fleet(options).run()
+
+
+if __name__ == "__main__":
+    raise_descriptor_limit()
+    trio.run(main, parse())
