@@ -25,6 +25,8 @@ PURE = (
     "simfleet.csms.behaviour",
     "simfleet.csms.book",
     "simfleet.csms.misbehaviour",
+    "simfleet.csms.records",
+    "simfleet.csms.spoiling",
     "simfleet.load.metrics",
     "simfleet.fleet.pacing",
     "simfleet.load.quantities",

@@ -169,8 +169,8 @@ def _summary(csms: Csms) -> str:
     book = csms.book
     calls = sum(book.calls.values())
     return (
-        f"{len(book.stations)} stations, {book.connected_peak} connected at most, {calls} CALLs "
-        f"answered or refused, {book.starts} transactions started, {book.stops} stopped, "
+        f"{len(book.stations)} stations, {book.connected_peak} connected at most, {calls} CALLs, "
+        f"{book.starts} transactions started, {book.stops} stopped, "
         f"{book.energy_wh / 1000:.1f} kWh, {book.violations} violations"
     )
 

@@ -1,7 +1,7 @@
 """What the CSMS remembers, in bounded memory: stations, transactions, meter values, totals.
 
-Pure. Every bound is a constant here, and what falls out of it is counted in `forgotten`. The
-`ledger()` is what a load run checks its own books against.
+Pure. Every bound is a constant here or in `records.py`, and what falls out of it is counted in
+`forgotten`. The `ledger()` is what a load run checks its own books against.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
+from simfleet.csms.records import StationRecord, Transaction
 from simfleet.errors import QueueFull
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ STATIONS_MAX: Final = 50_000
 """Identities remembered; beyond, those that went away without an open transaction are forgotten."""
 SEARCHED_MAX: Final = 100
 """Identities looked at, oldest first, to find one that may be forgotten."""
-CONNECTORS_MAX: Final = 64
-"""Connectors remembered per station, connector 0 included."""
 OPEN_MAX: Final = 100_000
 """Open transactions remembered."""
 CLOSED_MAX: Final = 10_000
@@ -42,111 +41,6 @@ FRAME_SHOWN_BYTES: Final = 500
 
 REGISTER: Final = "Energy.Active.Import.Register"
 """What a sampled value without a measurand is, too (OCPP 1.6 section 7.31)."""
-
-
-class Transaction:
-    """One charging session as the station told it."""
-
-    __slots__ = (
-        "connector_id",
-        "id",
-        "id_tag",
-        "identity",
-        "last_meter_value",
-        "meter_start_wh",
-        "meter_stop_wh",
-        "meter_values",
-        "reason",
-        "started",
-        "stopped",
-    )
-
-    def __init__(self, transaction_id: int, identity: str, start: StartTransactionRequest) -> None:
-        self.id = transaction_id
-        self.identity = identity
-        self.connector_id = start.connector_id
-        self.id_tag = start.id_tag
-        self.meter_start_wh = start.meter_start
-        self.started = start.timestamp
-        self.meter_stop_wh: int | None = None
-        self.stopped: datetime | None = None
-        self.reason: str | None = None
-        self.meter_values = 0
-        self.last_meter_value: MeterValue | None = None
-
-    def is_start(self, start: StartTransactionRequest) -> bool:
-        """Whether `start` is the message that began this one, sent again."""
-        return (
-            self.connector_id == start.connector_id
-            and self.id_tag == start.id_tag
-            and self.meter_start_wh == start.meter_start
-            and self.started == start.timestamp
-        )
-
-    def is_stop(self, stop: StopTransactionRequest) -> bool:
-        """Whether `stop` is the message that ended this one, sent again."""
-        return (
-            self.meter_stop_wh == stop.meter_stop
-            and self.stopped == stop.timestamp
-            and self.reason == stop.reason
-        )
-
-
-class ConnectorRecord:
-    """The last that is known of one connector; 0 is the station as a whole."""
-
-    __slots__ = ("error_code", "last_start", "register_at", "register_wh", "status")
-
-    def __init__(self) -> None:
-        self.status: str | None = None
-        self.error_code: str | None = None
-        self.register_wh: float | None = None
-        self.register_at: datetime | None = None
-        self.last_start: Transaction | None = None
-
-
-class StationRecord:
-    """One identity, across its connections."""
-
-    __slots__ = (
-        "accepted",
-        "boots",
-        "calls",
-        "connected",
-        "connections",
-        "connectors",
-        "doubled",
-        "identity",
-        "open",
-        "seen_at_s",
-    )
-
-    def __init__(self, identity: str) -> None:
-        self.identity = identity
-        self.forget_counts()
-        self.accepted = False
-        """Whether its last BootNotification was accepted."""
-        self.connected = 0
-        """Open connections; 2 while a new one replaces the old."""
-        self.seen_at_s = 0.0
-
-    def forget_counts(self) -> None:
-        """Begin again, except for what the open connection is."""
-        self.boots = 0
-        self.calls = 0
-        self.connections = 0
-        self.doubled = False
-        """Whether it ever opened a connection while it had one."""
-        self.connectors: dict[int, ConnectorRecord] = {}
-        self.open = 0
-        """Open transactions."""
-
-    def connector(self, connector_id: int) -> ConnectorRecord | None:
-        """The record of a connector; None when it would be one too many."""
-        record = self.connectors.get(connector_id)
-        if record is None and len(self.connectors) < CONNECTORS_MAX:
-            record = self.connectors[connector_id] = ConnectorRecord()
-        return record
 
 
 class Book:

@@ -16,36 +16,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from simfleet.csms.behaviour import applies, chance
-from simfleet.ocpp import frames
+from simfleet.csms.spoiling import spoilt_answer
 from simfleet.ocpp.rpc import Conversation, Outcome, Received
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as m
-from simfleet.ocpp.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simfleet.csms.behaviour import Behaviour, Boot
-    from simfleet.csms.book import Book, StationRecord
+    from simfleet.csms.book import Book
+    from simfleet.csms.records import StationRecord
+    from simfleet.ocpp.wire import Wire
 
 COMMAND_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer a CALL of ours."""
 HELD_MAX: Final = 256
 """Late answers waiting in one session; a CALL beyond them is left unanswered."""
-GARBAGE: Final = b'[3,"\x07 this is no JSON'
-"""What `garbage` answers with; UTF-8, so that the WebSocket itself stays whole."""
-WRONG_ID_PREFIX: Final = "not-"
 CLOSE_POLICY: Final = 1008
 """WebSocket close code of a connection that we cut (RFC 6455 section 7.4.1)."""
 
-
-class _BreaksSchema(Wire, frozen=True):
-    """A payload that no response schema of OCPP 1.6 allows: none has this field."""
-
-    not_in_any_schema: bool
-
-
-_BROKEN: Final = _BreaksSchema(not_in_any_schema=True)
 _REFUSED_BOOT: Final[dict[Boot, m.RegistrationStatus]] = {
     "pending": "Pending",
     "rejected": "Rejected",
@@ -282,30 +272,9 @@ class Session:
 
     def _spoilt(self, answers: list[tuple[Received, Wire]]) -> list[bytes]:
         """The frames to write when answers may be spoilt; a CALL of our own goes first."""
-        behaviour, conversation = self._behaviour, self._conversation
-        out = list(conversation.take_frames())
+        out = list(self._conversation.take_frames())
         for received, response in answers:
-            action = received.action.name
-            code = behaviour.error_code_of(action)
-            if code is not None:
-                conversation.refuse(received, code, "told to refuse this action")
-                answer = conversation.take_frames()
-            elif applies(behaviour.garbage, action):
-                conversation.ignore(received)
-                answer = [GARBAGE]
-            elif applies(behaviour.wrong_id, action):
-                conversation.ignore(received)
-                wrong_id = (WRONG_ID_PREFIX + received.id)[: frames.MESSAGE_ID_MAX]
-                answer = [frames.call_result(wrong_id, response)]
-            elif applies(behaviour.bad_schema, action):
-                conversation.ignore(received)
-                answer = [frames.call_result(received.id, _BROKEN)]
-            else:
-                conversation.answer(received, response)
-                answer = conversation.take_frames()
-            out += answer
-            if applies(behaviour.duplicate, action):
-                out += answer
+            out += spoilt_answer(self._conversation, self._behaviour, received, response)
         self._book.frames_out += len(out)
         return out
 

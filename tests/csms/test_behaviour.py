@@ -9,7 +9,8 @@ import pytest
 from builders_csms import Talk, start_payload
 from simfleet.csms.behaviour import Behaviour, Delay, behaviour_of, chance
 from simfleet.csms.misbehaviour import KINDS, as_text, fields_of
-from simfleet.csms.session import GARBAGE, HELD_MAX
+from simfleet.csms.session import HELD_MAX
+from simfleet.csms.spoiling import GARBAGE
 from simfleet.errors import ProtocolViolation, UsageWrong
 from simfleet.ocpp.v16 import V16
 

@@ -9,12 +9,12 @@ import pytest
 from builders_csms import Talk, start_payload, stop_payload
 from simfleet.csms.book import (
     CLOSED_MAX,
-    CONNECTORS_MAX,
     OPEN_MAX,
     SEARCHED_MAX,
     STATIONS_MAX,
     Book,
 )
+from simfleet.csms.records import CONNECTORS_MAX
 from simfleet.errors import QueueFull
 from simfleet.ocpp.v16.messages import StartTransactionRequest, StopTransactionRequest
 
