@@ -27,6 +27,7 @@ from simfleet.link.link import (
     CLOSE_TIMEOUT_S,
     MAX_SIZE_BYTES,
     PONG_TIMEOUT_S,
+    TCP_END_TIMEOUT_S,
     UNSENT_MAX_BYTES,
 )
 
@@ -302,14 +303,14 @@ class WebSocketLink(Duplex):
                 protocol.send_close(code_ws, _shortened(reason))
                 self._write_protocol()
                 self._closed = LinkClosed("closed", "by us")
-            with trio.move_on_after(CLOSE_TIMEOUT_S):
-                await self._finish(clean=self._closed.kind == "closed")
+            with trio.move_on_after(CLOSE_TIMEOUT_S) as scope:
+                await self._finish(scope, clean=self._closed.kind == "closed")
         except LinkClosed:
             pass
         finally:
             self._release()
 
-    async def _finish(self, *, clean: bool) -> None:
+    async def _finish(self, scope: trio.CancelScope, *, clean: bool) -> None:
         """Write what is unsent, then read until the peer has ended too.
 
         Closing with unread bytes would make the kernel send RST, which may overtake our close
@@ -324,6 +325,7 @@ class WebSocketLink(Duplex):
                 if not clean:
                     self._end_writing()
                 half_closed = True
+                scope.deadline = min(scope.deadline, trio.current_time() + TCP_END_TIMEOUT_S)
             await self._exchange()
             self._discard()
 

@@ -18,7 +18,8 @@ RESOLUTIONS_MAX: Final = 64
 # Linux: choose the local port at connect(), so that one source address carries more connections.
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 
-Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+Endpoint = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+Address = tuple[socket.AddressFamily, Endpoint]
 
 _REASONS: Final = {
     errno.ECONNREFUSED: ConnectReason.REFUSED,
@@ -80,7 +81,7 @@ async def dial(host: str, port: int, *, source_address: str | None = None) -> so
 
 async def _connect(
     family: socket.AddressFamily,
-    address: tuple[str, int] | tuple[str, int, int, int],
+    address: Endpoint,
     source_address: str | None,
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)

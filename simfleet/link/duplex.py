@@ -181,7 +181,7 @@ class Duplex:
 
 
 async def _until_either(descriptor: int) -> None:
-    """Wait until `descriptor` is readable or writable; rarely needed, for it takes a second task."""
+    """Wait until `descriptor` is readable or writable; rare, for it takes a second task."""
 
     async def until(wait: Callable[[int], Awaitable[None]]) -> None:
         with contextlib.suppress(trio.ClosedResourceError):

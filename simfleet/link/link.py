@@ -22,12 +22,12 @@ CONNECT_TIMEOUT_S: Final = 10.0
 PONG_TIMEOUT_S: Final = 20.0
 """How long a ping may stay unanswered."""
 CLOSE_TIMEOUT_S: Final = 3.0
-"""The closing handshake and the end of TCP together; then the socket is released whatever the
-peer does.
-"""
+"""The whole of closing; then the socket is released whatever the peer does."""
+TCP_END_TIMEOUT_S: Final = 1.0
+"""How much of that a client waits, after both close frames, for the server to end TCP first."""
 MAX_SIZE_BYTES: Final = 1024 * 1024
 """A message may be this long, reassembled and decompressed."""
-UNSENT_MAX_BYTES: Final = 1024 * 1024
+UNSENT_MAX_BYTES: Final = 4 * 1024 * 1024
 """With more than this waiting for a peer that does not read, `send` gives the peer up."""
 
 

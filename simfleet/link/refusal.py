@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import ConnectFailed, ConnectReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HEAD_MAX_BYTES: Final = 65536
 """A response head longer than this is no handshake."""
@@ -92,8 +95,19 @@ def why_not_open(
     return ConnectFailed(ConnectReason.RESET, f"connection {cut} {when}")
 
 
-def wrong_subprotocol(offered: str, answered: str | None) -> ConnectFailed:
+def judge(
+    received: bytes | bytearray, *, cut: str | None, subprotocols: Sequence[str], problem: str = ""
+) -> ConnectFailed:
+    """`why_not_open`, and whether it was the subprotocol."""
+    answered = header_of(received, "Sec-WebSocket-Protocol")
+    if status_of(received) == 101 and answered not in (None, *subprotocols):
+        return wrong_subprotocol(subprotocols, answered)
+    return why_not_open(received, cut=cut, problem=problem)
+
+
+def wrong_subprotocol(offered: Sequence[str], answered: str | None) -> ConnectFailed:
     """101, but not for the OCPP version that was asked for."""
+    asked = ", ".join(offered) or "none"
     said = "none" if answered is None else repr(answered)
-    detail = f"asked for {offered}, the server chose {said}"
+    detail = f"asked for {asked}, the server chose {said}"
     return ConnectFailed(ConnectReason.NO_SUBPROTOCOL, detail)

@@ -69,6 +69,10 @@ class TlsSession:
         Sets `ended` when the peer said that nothing follows (close_notify).
         """
         self.feed(ciphertext)
+        return self.read()
+
+    def read(self) -> bytes:
+        """Return the plain text that is complete, which may be none."""
         parts = []
         try:
             while part := self._object.read(_READ_BYTES):
