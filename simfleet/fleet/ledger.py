@@ -30,7 +30,7 @@ class Ledger:
 
     __slots__ = (
         "_open",
-        "_stopped",
+        "_stopping",
         "closed",
         "delivered_starts",
         "delivered_stops",
@@ -59,7 +59,8 @@ class Ledger:
         self.faults: list[str] = []
         self.faults_total = 0
         self._open: dict[str, set[int]] = {}
-        self._stopped: dict[str, int] = {}
+        self._stopping: dict[str, set[int]] = {}
+        """Ended on the charger, and the CSMS has not answered yet."""
 
     def open(self, identity: str, effect: TransactionOpened) -> None:
         """A transaction began."""
@@ -69,6 +70,7 @@ class Ledger:
     def close(self, identity: str, effect: TransactionClosed) -> None:
         """A transaction ended on the charger."""
         self.closed += 1
+        self._stopping.setdefault(identity, set()).add(effect.number)
         self.energy_wh += effect.energy_wh
         self.integral_wh += effect.integral_wh
         open_here = self._open.get(identity, set())
@@ -92,11 +94,14 @@ class Ledger:
             self.delivered_starts += 1
             return
         self.delivered_stops += 1
-        # Transactions are numbered and delivered in order, so one number a charger is enough.
-        if self._stopped.get(identity, 0) >= effect.number:
+        stopping = self._stopping.get(identity, set())
+        if effect.number in stopping:
+            stopping.remove(effect.number)
+        else:
             self.stopped_twice += 1
-            self._fault(f"{identity} stopped transaction {effect.number} twice")
-        self._stopped[identity] = effect.number
+            self._fault(f"{identity} stopped transaction {effect.number} twice, or before its end")
+        if not stopping:
+            self._stopping.pop(identity, None)
 
     def overlap(self, identity: str) -> None:
         """A charger sent a CALL while one of its own was open."""
