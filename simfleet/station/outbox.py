@@ -89,10 +89,12 @@ class Outbox:
 
     def put_first(self, messages: list[Message], *, due_s: float) -> None:
         """Queue messages ahead of everything, in their order (status reports after boot precede old
-        transactions).
+        transactions). They supersede the status reports that wait.
         """
         entries = [Entry(m, due_s, number=-1, durable=False, triggered=False) for m in messages]
-        self.ordinary[:0] = entries
+        self.ordinary[:] = entries + [
+            entry for entry in self.ordinary if not isinstance(entry.message, StatusReport)
+        ]
 
     def next_entry(self, *, at_s: float, registered: bool, pending: bool) -> Entry | None:
         """What to send now. It stays here until `sent` (ordinary) or `done` (durable) says

@@ -24,6 +24,10 @@ CLOCK_TOLERANCE_S: Final = 1.0
 so.
 """
 BEATS_CATCH_UP_MAX: Final = 100
+INTERVAL_MAX_S: Final = 2**31 - 1
+"""The longest HeartbeatInterval; a boot answer may name a longer one."""
+WALL_MAX_S: Final = 8000 * 365.25 * 86_400
+"""A clock beyond this (in the year 9970) could run out of four-digit years."""
 
 
 class Registration(Enum):
@@ -41,8 +45,8 @@ def connected(station: Station, *, at_s: float) -> None:
         report_everything(station, at_s=at_s)
         if station.heartbeat_due_s < at_s:
             station.heartbeat_due_s = at_s  # one overdue while offline
-    else:
-        boot(station, due_s=at_s)
+    elif station.boot_due_s == NEVER_S or station.boot_due_s <= at_s:
+        boot(station, due_s=at_s)  # else the CSMS has asked for a pause, new connection or not
 
 
 def boot(station: Station, *, due_s: float) -> None:
@@ -62,6 +66,7 @@ def boot_answered(
 ) -> None:
     """The CSMS has answered. `interval_s` 0 or less means the station's own default."""
     station.effects.append(Registered(status, interval_s))
+    station.conversation.silent = status == "Rejected"
     if status != "Accepted":
         station.registration = Registration(status)
         station.boot_due_s = at_s + (interval_s if interval_s > 0 else station.spec.boot_retry_s)
@@ -73,7 +78,8 @@ def boot_answered(
     station.boot_due_s = NEVER_S
     sync_clock(station, csms_wall_s, at_s=at_s)
     if interval_s > 0:
-        station.configuration.store("HeartbeatInterval", str(round(interval_s)))
+        interval_s = min(round(interval_s), INTERVAL_MAX_S)
+        station.configuration.store("HeartbeatInterval", str(interval_s))
     restart_heartbeat(station, at_s=at_s)
     if again:
         return
@@ -146,7 +152,11 @@ def beat(station: Station, *, at_s: float) -> None:
 
 
 def sync_clock(station: Station, csms_wall_s: float, *, at_s: float) -> None:
-    """Set the station's clock from the CSMS's currentTime."""
+    """Set the station's clock from the CSMS's currentTime. A time from which no calendar can count
+    on is no time.
+    """
+    if not 0 <= csms_wall_s <= WALL_MAX_S:
+        return
     if abs(station.wall_s(at_s) - csms_wall_s) > CLOCK_TOLERANCE_S:
         station.clock_offset_s = csms_wall_s - at_s
         align(station, at_s=at_s)

@@ -189,7 +189,8 @@ class Station:
             self.effects.append(Dropped(self.dialect.action_of(message), "link_lost"))
             if isinstance(message, TokenQuestion):
                 authorization.token_answered(self, message, None, at_s=at_s)
-        self.boot_due_s = NEVER_S
+        if self.registration is Registration.UNKNOWN:
+            self.boot_due_s = NEVER_S  # a pause of our own ends with the connection
         self._settle(at_s)
 
     def restarted(self, *, at_s: float) -> None:
@@ -198,7 +199,9 @@ class Station:
         """
         self.dark = False
         self.registration = Registration.UNKNOWN
-        self.reset_deadline_s = self.heartbeat_due_s = self.aligned_due_s = NEVER_S
+        self.conversation.silent = False
+        self.reset_deadline_s = self.boot_due_s = NEVER_S
+        self.heartbeat_due_s = self.aligned_due_s = NEVER_S
         self.configuration.apply_pending()
         for message in self.outbox.link_lost():
             self.effects.append(Dropped(self.dialect.action_of(message), "reboot"))
