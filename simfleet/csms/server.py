@@ -22,7 +22,7 @@ from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.book import Book
 from simfleet.csms.session import Session
 from simfleet.errors import LinkClosed, QueueFull, Refused, UsageWrong
-from simfleet.link.accepting import ACCEPT, Drop, Refuse, Stall
+from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall
 from simfleet.link.server import serve
 
 if TYPE_CHECKING:
@@ -245,18 +245,15 @@ class Csms:
         Raises `UsageWrong` when the address cannot be used.
         """
         secret = None if password is None else password.encode()
+        options = ServerOptions(
+            subprotocols=() if self.behaviour.no_subprotocol else (SUBPROTOCOL,),
+            authenticate=None if secret is None else lambda _, given: _same(given, secret),
+            on_request=self._judge,
+            on_crash=self._note_crash,
+        )
         async with trio.open_nursery() as nursery:
             self._listening = nursery.cancel_scope
-            serving = partial(
-                serve,
-                self.handle,
-                host=host,
-                port=port,
-                subprotocols=() if self.behaviour.no_subprotocol else (SUBPROTOCOL,),
-                authenticate=None if secret is None else lambda _, given: _same(given, secret),
-                on_request=self._judge,
-                on_crash=self._note_crash,
-            )
+            serving = partial(serve, self.handle, host=host, port=port, options=options)
             try:
                 self.port = await nursery.start(serving)
             except OSError as error:
