@@ -103,8 +103,8 @@ class LinkClosed(LinkError):
     """An open connection that is now closed.
 
     `kind` is one of ``closed`` (close frame, either side), ``eof`` (TCP FIN without close frame),
-    ``reset``, ``pong_timeout``, ``protocol`` (the peer broke RFC 6455). `code_ws` is the close code
-    received, if any.
+    ``reset``, ``pong_timeout``, ``stalled`` (the peer reads nothing), ``protocol`` (the peer broke
+    RFC 6455). `code_ws` is the close code received, if any.
     """
 
     code = "LINK_CLOSED"

@@ -2,7 +2,7 @@
 section 5.2.
 
 An OCPP connection carries almost only these, so `WebSocketLink` writes and recognizes them here,
-for a third of what the general parser costs; every other frame (control, fragment, compressed,
+for a quarter of what the general code costs; every other frame (control, fragment, compressed,
 malformed) is given to websockets.
 """
 

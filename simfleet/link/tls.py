@@ -27,7 +27,7 @@ class TlsSession:
     the alert.
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "_waiting", "ended", "established")
+    __slots__ = ("_incoming", "_object", "_outgoing", "_waiting", "ended")
 
     def __init__(self, context: ssl.SSLContext, *, server_hostname: str | None = None) -> None:
         """`server_hostname` is whom a client expects; None makes this the server."""
@@ -39,13 +39,7 @@ class TlsSession:
             server_hostname=server_hostname,
         )
         self._waiting = b""
-        self.established = False
         self.ended = False
-
-    @property
-    def peer_certificate(self) -> bytes | None:
-        """The peer's certificate in DER form, None without one."""
-        return self._object.getpeercert(binary_form=True)
 
     def handshake(self) -> bool:
         """Go on with the handshake; True once it is done."""
@@ -53,7 +47,6 @@ class TlsSession:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
-        self.established = True
         return True
 
     def feed(self, ciphertext: bytes) -> None:
