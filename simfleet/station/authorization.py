@@ -10,11 +10,11 @@ from simfleet.station.connector import NEVER_S
 from simfleet.station.messages import TokenQuestion
 from simfleet.station.phase import Move, Phase
 from simfleet.station.status import moved
+from simfleet.station.tokens import TokenInfo
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
     from simfleet.station.station import Station
-    from simfleet.station.tokens import TokenInfo
 
 TO_START: Final = "start"
 TO_STOP: Final = "stop"
@@ -26,8 +26,10 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     if transaction is not None:
         if id_tag == transaction.id_tag:  # the same tag needs no Authorize (OCPP 1.6 section 4.8)
             charging.end(station, connector, reason="Local", at_s=at_s, id_tag=id_tag)
-        else:
+        elif station.online:
             ask(station, connector, id_tag, purpose=TO_STOP, at_s=at_s)
+        else:
+            _stop_with(station, connector, id_tag, _trusted_offline(station, id_tag, at_s), at_s)
         return
     if (
         connector.phase not in (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING)
@@ -37,27 +39,57 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     if station.spec.free_charging:
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
         return
-    known = station.tokens.find(id_tag, wall_s=station.wall_s(at_s))
-    accepted = known is not None and known.status == "Accepted"
     if not station.online:
-        offline_ok = accepted and station.configuration.flag("LocalAuthorizeOffline")
-        unknown_ok = known is None and station.configuration.flag("AllowOfflineTxForUnknownId")
-        if offline_ok or unknown_ok:
-            accept_tag(
-                station,
-                connector,
-                id_tag,
-                parent_id_tag=known.parent_id_tag if known else None,
-                at_s=at_s,
-            )
-        else:
-            deny_tag(station, connector, at_s=at_s)
+        _start_offline(station, connector, id_tag, at_s)
         return
-    if accepted and station.configuration.flag("LocalPreAuthorize"):
-        assert known is not None
+    known = _known(station, id_tag, at_s)
+    if (
+        known is not None
+        and known.status == "Accepted"
+        and station.configuration.flag("LocalPreAuthorize")
+    ):
         accept_tag(station, connector, id_tag, parent_id_tag=known.parent_id_tag, at_s=at_s)
         return
     ask(station, connector, id_tag, purpose=TO_START, at_s=at_s)
+
+
+def _known(station: Station, id_tag: str, at_s: float) -> TokenInfo | None:
+    """The cache's word on a tag; None where there is no cache or it does not know the tag."""
+    if not station.configuration.flag("AuthorizationCacheEnabled"):
+        return None
+    return station.tokens.find(id_tag, wall_s=station.wall_s(at_s))
+
+
+def _trusted_offline(station: Station, id_tag: str, at_s: float) -> TokenInfo | None:
+    """What may be relied on while nobody can be asked: the cache where LocalAuthorizeOffline says
+    so, else AllowOfflineTxForUnknownId for tags of which nothing is known. A tag known as bad never
+    charges.
+    """
+    known = _known(station, id_tag, at_s)
+    if known is None:
+        unknown_ok = station.configuration.flag("AllowOfflineTxForUnknownId")
+        return TokenInfo("Accepted", None, None) if unknown_ok else None
+    return known if station.configuration.flag("LocalAuthorizeOffline") else None
+
+
+def _start_offline(station: Station, connector: Connector, id_tag: str, at_s: float) -> None:
+    trusted = _trusted_offline(station, id_tag, at_s)
+    if trusted is not None and trusted.status == "Accepted":
+        parent_id_tag = trusted.parent_id_tag
+        accept_tag(station, connector, id_tag, parent_id_tag=parent_id_tag, at_s=at_s)
+    else:
+        deny_tag(station, connector, at_s=at_s)
+
+
+def _stop_with(
+    station: Station, connector: Connector, id_tag: str, info: TokenInfo | None, at_s: float
+) -> None:
+    """Another tag than the one that started: it ends the transaction if both are of one group."""
+    transaction = connector.transaction
+    if transaction is None or info is None or info.status != "Accepted":
+        return
+    if info.parent_id_tag is not None and info.parent_id_tag == transaction.parent_id_tag:
+        charging.end(station, connector, reason="Local", at_s=at_s, id_tag=id_tag)
 
 
 def ask(station: Station, connector: Connector, id_tag: str, *, purpose: str, at_s: float) -> None:
@@ -78,23 +110,14 @@ def token_answered(
     if connector.tag_pending != question.id_tag:
         return  # overtaken: the cable came out meanwhile
     connector.tag_pending = None
-    accepted = info is not None and info.status == "Accepted"
-    parent = info.parent_id_tag if info is not None else None
-    if question.purpose == TO_STOP:
-        transaction = connector.transaction
-        same_group = (
-            transaction is not None and parent is not None and parent == transaction.parent_id_tag
-        )
-        if accepted and same_group:
-            charging.end(station, connector, reason="Local", at_s=at_s, id_tag=question.id_tag)
-    elif accepted and connector.transaction is None:
-        accept_tag(station, connector, question.id_tag, parent_id_tag=parent, at_s=at_s)
-    elif (
-        info is None
-        and not station.online
-        and station.configuration.flag("AllowOfflineTxForUnknownId")
-    ):
-        accept_tag(station, connector, question.id_tag, parent_id_tag=None, at_s=at_s)
+    if info is None and not station.online:
+        if question.purpose == TO_START:
+            _start_offline(station, connector, question.id_tag, at_s)
+    elif question.purpose == TO_STOP:
+        _stop_with(station, connector, question.id_tag, info, at_s)
+    elif info is not None and info.status == "Accepted" and connector.transaction is None:
+        parent_id_tag = info.parent_id_tag
+        accept_tag(station, connector, question.id_tag, parent_id_tag=parent_id_tag, at_s=at_s)
     else:
         deny_tag(station, connector, at_s=at_s)
 
@@ -129,7 +152,7 @@ def accept_tag(
 
 def deny_tag(station: Station, connector: Connector, *, at_s: float) -> None:
     """A tag may not charge here. The connector stays as it is; what next is the driver's affair."""
-    connector.tag_pending = None
+    connector.tag_pending = connector.target_wh = None
     connector.remote_start = False
     if connector.autopilot is not None:
         connector.autopilot.denied(station, at_s=at_s)

@@ -44,14 +44,19 @@ def plug_in(
     vehicle: VehicleSpec | None = None,
     soc: float | None = None,
 ) -> None:
-    """A cable goes in. Raises `Refused` when there is one already."""
+    """A cable goes in. Raises `Refused` when there is one already, or the vehicle cannot charge
+    here.
+    """
     if connector.plugged:
         raise Refused(f"connector {connector.id} has a cable in already")
     spec = station.spec
     chance = station.chance
     vehicle_spec = vehicle if vehicle is not None else chance.choice(spec.vehicles)
     soc = spec.habits.soc.draw(chance) if soc is None else soc
-    connector.vehicle = Vehicle(vehicle_spec, soc=soc, kind=spec.electrical.kind)
+    try:
+        connector.vehicle = Vehicle(vehicle_spec, soc=soc, kind=spec.electrical.kind)
+    except ValueError as error:
+        raise Refused(f"connector {connector.id}: {error}") from None
     connector.plugged = True
     connector.ev_paused = False
     if (
@@ -85,6 +90,7 @@ def unplug(station: Station, connector: Connector, *, at_s: float) -> None:
 def release(station: Station, connector: Connector, *, at_s: float) -> None:
     """Neither cable nor tag: Available, or out of service if that was waiting."""
     connector.forget_tag()
+    connector.target_wh = None
     if connector.inoperative and connector.phase is Phase.FINISHING:
         connector.move(Move.WITHDRAWN)
     else:

@@ -278,6 +278,8 @@ class Station:
         dropped = self.outbox.add(message, due_s=due_s, triggered=triggered)
         if dropped is not None:
             self.effects.append(Dropped(self.dialect.action_of(dropped), "queue_full"))
+            if isinstance(dropped, TokenQuestion):
+                authorization.token_answered(self, dropped, None, at_s=due_s)
 
     def _settle(self, at_s: float) -> None:
         """After every input: send the next message if none is open, and find out when to wake."""

@@ -67,7 +67,6 @@ def test_a_call_is_written_and_its_reply_ends_it() -> None:
     conversation.call(BEAT, at_s=5.0, due_s=4.0, context="mine")
     assert written(conversation) == [[2, "s-1", "Heartbeat", {}]]
     assert conversation.open_action == "Heartbeat"
-    assert not conversation.idle
     outcome = ended(conversation.receive(frame(3, "s-1", {"currentTime": NOW}), at_s=6.0))
     assert (outcome.due_s, outcome.sent_s, outcome.done_s) == (4.0, 5.0, 6.0)
     assert (outcome.action.name, outcome.failure, outcome.context) == ("Heartbeat", None, "mine")
