@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NEVER_S: Final = float("inf")
 NO_ERROR: Final = "NoError"
+STEP_MIN_S: Final = 0.001
+"""The shortest time ahead at which a connector asks to be attended to for the sake of energy."""
 
 
 class Connector:
@@ -130,7 +132,9 @@ class Connector:
                 due_s = min(
                     due_s, meter.seconds_until(missing_wh, vehicle=vehicle, offered_w=power_w)
                 )
-        self.change_due_s = at_s + due_s
+        # Rounding can leave a rest that takes less time than the clock can tell apart: without a
+        # step that the clock shows, the moment would come again and again.
+        self.change_due_s = at_s + max(due_s, STEP_MIN_S)
 
     def wanted_move(self) -> Move:
         """How energy flows in a transaction as things stand."""
