@@ -14,13 +14,16 @@ from simfleet.clock import real_wall_s
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.progress import progress_view
 from simfleet.load.run_folder import RunFolder, manifest
-from simfleet.load.runner import Finished, Runner
+from simfleet.load.runner import Runner
 from simfleet.load.scenario import load_scenario
 from simfleet.load.summary_text import summary_text
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
+    from simfleet.load.conclusion import Finished
+    from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
     from simfleet.load.verdict import Result
 
@@ -72,5 +75,7 @@ def scenario_of(arguments: argparse.Namespace) -> Scenario:
     return scenario
 
 
-async def _run(scenario: Scenario, folder: RunFolder, watch: object) -> Finished:
-    return await Runner(scenario, folder, watch=watch).run()  # type: ignore[arg-type]
+async def _run(
+    scenario: Scenario, folder: RunFolder, watch: Callable[[Progress], None]
+) -> Finished:
+    return await Runner(scenario, folder, watch=watch).run()

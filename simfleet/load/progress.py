@@ -6,15 +6,33 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
+from msgspec import Struct
+
 from simfleet.load.quantities import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simfleet.load.runner import Progress
-
 LINE_EVERY_S: Final = 5.0
 """Between two plain lines."""
+
+
+class Progress(Struct, frozen=True):
+    """What a person watching wants to know, once a second."""
+
+    elapsed_s: float
+    stage: str
+    stage_left_s: float
+    chargers: int
+    wanted: int
+    connected: int
+    booted: int
+    transactions: int
+    calls: int
+    frames_per_s: int
+    problems: int
+    loop_lag_p99_ms: float
+    response_p99_ms: float
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """A load run from its first preflight to its verdict: the task tree of `simfleet run`.
 
-    target            the embedded CSMS in its own process, or nothing
-      health          is the generator keeping up?
-      supervisor      10,000 charger tasks in batches
+    signals           Ctrl-C: stop in order; twice: at once
+      target          the embedded CSMS in its own process, or nothing
+        health        is the generator keeping up?
+        supervisor    10,000 charger tasks in batches
         reconcile     brings the fleet to the size and mode the stages wish for
-          ticker      once a second: interval histograms, progress
-          signals     Ctrl-C: stop in order; twice: at once
-          stages      one after the other
+        ticker        once a second: interval histograms, progress
+        stages        one after the other
 
 Leaving goes from the inside out. However the stages ended, the fleet is stopped first, paced, every
 transaction once; only then are the books compared and the verdict given.
@@ -17,15 +17,13 @@ from __future__ import annotations
 import itertools
 import signal
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import trio
-from msgspec import Struct
 
 from simfleet.clock import WallClock
 from simfleet.csms.embedded import EmbeddedCsms, embedded_csms
-from simfleet.errors import CsmsFailed
+from simfleet.errors import CsmsFailed, TargetUnreachable
 from simfleet.fleet.actor import Mode, Surroundings
 from simfleet.fleet.garbage import calm_garbage, settle_garbage
 from simfleet.fleet.mass import Mass
@@ -33,23 +31,21 @@ from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
-from simfleet.load.audit import Check, audit
+from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
+from simfleet.load.progress import Progress
 from simfleet.load.schema1 import Hold, Ramp, Stop
-from simfleet.load.summary import StageResult, measure
-from simfleet.load.thresholds import evaluate
-from simfleet.load.verdict import Verdict, verdict_of
-from simfleet.observe.generator_verdict import judge
+from simfleet.load.summary import most_wanted
+from simfleet.load.timeline import Timeline
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
-from simfleet.observe.latency import TaggedHistograms
 from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from simfleet.link.link import Dialer
+    from simfleet.link.link import Dialer, LinkOptions
     from simfleet.load.run_folder import RunFolder
     from simfleet.load.schema1 import Scenario, Stage
 
@@ -66,32 +62,6 @@ LEAVE_GRACE_S: Final = 90.0
 """How long a stop waits for the last charger; those that do not leave by then are cut off."""
 
 
-class Progress(Struct, frozen=True):
-    """What a person watching wants to know, once a second."""
-
-    elapsed_s: float
-    stage: str
-    stage_left_s: float
-    chargers: int
-    wanted: int
-    connected: int
-    booted: int
-    transactions: int
-    calls: int
-    frames_per_s: int
-    problems: int
-    loop_lag_p99_ms: float
-    response_p99_ms: float
-
-
-class Finished(Struct, frozen=True):
-    """The result of a run."""
-
-    summary: dict[str, Any]
-    verdict: Verdict
-    checks: list[Check]
-
-
 class Runner:
     """One run of one scenario. `watch` is called with the progress, once a second."""
 
@@ -104,13 +74,10 @@ class Runner:
         dial: Dialer = open_link,
     ) -> None:
         self._scenario = scenario
-        self._folder = folder
         self._watch = watch
         self._dial = dial
         self._plans = plans_of(scenario)
-        self._target = max(
-            (stage.to for stage in scenario.stages if isinstance(stage, Ramp)), default=0
-        )
+        self._target = most_wanted(scenario)
         at_s = trio.current_time()
         self._clock = WallClock(at_s)
         self._health = Health(at_s)
@@ -122,45 +89,65 @@ class Runner:
         self.recorder.expects_boot = any(
             isinstance(stage, Ramp) and stage.mode != "idle" for stage in scenario.stages
         )
-        self._began_s = at_s
-        self._ended_s = at_s
+        self._timeline = Timeline(
+            self.recorder.latencies, self._clock, write=folder.hlog.write, at_s=at_s
+        )
         self._stage_name = "starting"
         self._stage_ends_s = at_s
-        self._stage_histograms = TaggedHistograms()
-        self._interval_began_s = at_s
-        self._stages: list[StageResult] = []
-        self._interrupted: str | None = None
-        self._aborted = False
-        self._target_lost: str | None = None
-        self._writing = trio.Lock()
+        self._course = Course()
+        self._loading = False
+        self._stages = trio.CancelScope()
+        self._everything = trio.CancelScope()
 
     # ── the tree ────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> Finished:
-        """Run the scenario. Raises `PreflightFailed` and `TargetUnreachable` before any load."""
-        scenario = self._scenario
+        """Run the scenario. Raises `PreflightFailed`, `TargetUnreachable` and `UsageWrong`, all of
+        them before any load.
+        """
         preflight.ensure_descriptors(self._target)
         preflight.ensure_ports(self._target)
+        options = link_options(self._scenario.target)
         V16.warm_up()
-        with self._health, calm_garbage():
-            async with self._target_of() as (url, csms):
-                options = link_options(scenario.target)
-                if self._plans and csms is None:
-                    first = self._plans[0]
-                    await preflight.ensure_target(
-                        self._dial,
-                        url,
-                        identity=first.identity,
-                        subprotocol=first.spec.version,
-                        options=options,
-                    )
-                surroundings = Surroundings(
-                    self._dial, url, options, trio.Semaphore(HANDSHAKES_MAX), self.recorder
+        refused: TargetUnreachable | None = None
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._heed_signals, signals)
+                try:
+                    with self._everything, self._health, calm_garbage():
+                        await self._run(options)
+                except TargetUnreachable as failure:
+                    refused = failure  # raised below, where no nursery wraps it
+                nursery.cancel_scope.cancel()
+            if refused is not None:
+                raise refused
+            await self._timeline.take_interval()  # what was answered while all was cut off
+            return conclude(
+                self._scenario,
+                self._plans,
+                self.recorder,
+                self._health,
+                self._timeline,
+                self._course,
+            )
+
+    async def _run(self, options: LinkOptions) -> None:
+        async with self._target_of() as (url, csms):
+            if self._plans and csms is None:
+                first = self._plans[0]
+                await preflight.ensure_target(
+                    self._dial,
+                    url,
+                    identity=first.identity,
+                    subprotocol=first.spec.version,
+                    options=options,
                 )
-                supervisor = Supervisor(surroundings, self._clock)
-                await self._load(supervisor, Mass(self._plans, supervisor), csms)
-                csms_books = await self._books_of(csms)
-        return self._conclude(csms_books)
+            surroundings = Surroundings(
+                self._dial, url, options, trio.Semaphore(HANDSHAKES_MAX), self.recorder
+            )
+            supervisor = Supervisor(surroundings, self._clock)
+            await self._load(supervisor, Mass(self._plans, supervisor), csms)
+            await self._compare_books(csms)
 
     @asynccontextmanager
     async def _target_of(self) -> AsyncIterator[tuple[str, EmbeddedCsms | None]]:
@@ -176,70 +163,88 @@ class Runner:
             await nursery.start(self._health.run)
             await nursery.start(supervisor.run)
             await nursery.start(mass.reconcile)
-            self._began_s = self._interval_began_s = trio.current_time()
-            self._health.begin_load(self._began_s)
+            began_s = trio.current_time()
+            self._timeline.begin(began_s)
+            self._health.begin_load(began_s)
+            self._loading = True
             nursery.start_soon(self._tick, mass)
-            with trio.CancelScope() as everything:
-                with trio.CancelScope() as stages:
-                    await nursery.start(self._heed_signals, stages, everything)
-                    if csms is not None:
-                        nursery.start_soon(self._heed_csms, csms, everything)
+            if csms is not None:
+                nursery.start_soon(self._heed_csms, csms)
+            try:
+                with self._stages:
                     for stage in self._scenario.stages:
                         await self._run_stage(stage, mass, supervisor)
                 if supervisor.chargers:
                     await self._bring_home(mass, supervisor)
-            self._ended_s = trio.current_time()
-            self._health.end_load(self._ended_s)
+            finally:
+                self._timeline.ended_s = trio.current_time()
+                self._health.end_load(self._timeline.ended_s)
             nursery.cancel_scope.cancel()
 
-    async def _heed_signals(
-        self,
-        stages: trio.CancelScope,
-        everything: trio.CancelScope,
-        *,
-        task_status: trio.TaskStatus[None],
-    ) -> None:
-        """The first signal ends the stages, the next one everything."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            task_status.started()
-            async for number in signals:
-                if self._interrupted is None:
-                    self._interrupted = f"interrupted by {signal.Signals(number).name}"
-                    stages.cancel()
-                else:
-                    self._interrupted += ", cut off by another signal"
-                    self._aborted = True
-                    everything.cancel()
+    async def _heed_signals(self, signals: AsyncIterator[int]) -> None:
+        """The first signal ends the stages, or a run that has not begun; the next everything."""
+        course = self._course
+        async for number in signals:
+            if course.interrupted is None:
+                course.interrupted = f"interrupted by {signal.Signals(number).name}"
+                self._stages.cancel()
+                if not self._loading:
+                    self._cut_off()
+            elif not course.cut_off:
+                course.interrupted += ", cut off by another signal"
+                self._cut_off()
 
-    async def _heed_csms(self, csms: EmbeddedCsms, everything: trio.CancelScope) -> None:
+    async def _heed_csms(self, csms: EmbeddedCsms) -> None:
         await csms.died.wait()
-        self._target_lost = csms.failure
-        self._aborted = True
-        everything.cancel()
+        self._course.target_lost = csms.failure
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        self._course.cut_off = True
+        self._everything.cancel()
 
     # ── stages ──────────────────────────────────────────────────────────────────────────────────
 
     async def _run_stage(self, stage: Stage, mass: Mass, supervisor: Supervisor) -> None:
-        began_s = trio.current_time()
-        connect = self.recorder.counters.connect
-        self._stage_name = _described(stage)
         planned_s = stage.for_s if isinstance(stage, Hold) else stage.over_s
-        self._stage_ends_s = began_s + planned_s
-        match stage:
-            case Ramp(to=to, over_s=over_s, mode=mode):
-                mass.apply(to, Mode(mode), over_s=over_s)
-                await mass.settled()
-                await trio.sleep_until(self._stage_ends_s)
-                if mode != "idle":
-                    await self._until_up(to)
-                    connect.watch_min(True)
-                settle_garbage()
-            case Hold(for_s=for_s):
-                await trio.sleep(for_s)
-            case Stop(over_s=over_s):
-                connect.watch_min(False)
-                await self._stop(mass, supervisor, over_s)
-        await self._end_stage(type(stage).__name__.lower(), began_s, mass)
+        async with self._stage(type(stage).__name__.lower(), _described(stage), planned_s, mass):
+            match stage:
+                case Ramp(to=to, over_s=over_s, mode=mode):
+                    await self._ramp(mass, to, over_s=over_s, mode=Mode(mode))
+                case Hold(for_s=for_s):
+                    await trio.sleep(for_s)
+                case Stop(over_s=over_s):
+                    await self._stop(mass, supervisor, over_s=over_s)
+
+    @asynccontextmanager
+    async def _stage(
+        self, do: str, detail: str, planned_s: float, mass: Mass
+    ) -> AsyncIterator[None]:
+        """Whatever is done inside is a stage of the timeline, even if it is cut short."""
+        began_s = trio.current_time()
+        self._stage_name, self._stage_ends_s = detail, began_s + planned_s
+        complete = False
+        try:
+            yield
+            complete = True
+        finally:
+            await self._timeline.end_stage(
+                do,
+                detail,
+                complete=complete,
+                began_s=began_s,
+                chargers=mass.size,
+                connected=self.recorder.counters.connect.connected,
+            )
+
+    async def _ramp(self, mass: Mass, to: int, *, over_s: float, mode: Mode) -> None:
+        mass.apply(to, mode, over_s=over_s)
+        await mass.settled()
+        await trio.sleep_until(self._stage_ends_s)
+        if mode is not Mode.IDLE:
+            await self._until_up(to)
+            self.recorder.counters.connect.watch_min(True)
+        settle_garbage()
 
     async def _until_up(self, wanted: int) -> None:
         """Wait for the last chargers of a ramp, within reason."""
@@ -249,7 +254,8 @@ class Runner:
             while connect.connected < wanted or len(self.recorder.booted) < wanted:  # noqa: ASYNC110
                 await trio.sleep(0.05)
 
-    async def _stop(self, mass: Mass, supervisor: Supervisor, over_s: float) -> None:
+    async def _stop(self, mass: Mass, supervisor: Supervisor, *, over_s: float) -> None:
+        self.recorder.counters.connect.watch_min(False)
         mass.apply(0, mass.wish.mode, over_s=over_s)
         await mass.settled()
         with trio.move_on_after(LEAVE_GRACE_S):
@@ -257,27 +263,12 @@ class Runner:
 
     async def _bring_home(self, mass: Mass, supervisor: Supervisor) -> None:
         """Stop what the stages left running: paced, every transaction once."""
-        began_s = trio.current_time()
-        self.recorder.counters.connect.watch_min(False)
-        over_s = len(supervisor.chargers) / STOPS_PER_S
-        self._stage_name, self._stage_ends_s = "stopping", began_s + over_s
-        await self._stop(mass, supervisor, over_s)
-        await self._end_stage("stop", began_s, mass)
-
-    async def _end_stage(self, do: str, began_s: float, mass: Mass) -> None:
-        await self._take_interval()
-        calls, self._stage_histograms = self._stage_histograms.snapshot(), TaggedHistograms()
-        self._stages.append(
-            StageResult(
-                do,
-                self._stage_name,
-                round(began_s - self._began_s, 3),
-                round(trio.current_time() - self._began_s, 3),
-                mass.size,
-                self.recorder.counters.connect.connected,
-                calls,
-            )
-        )
+        chargers = len(supervisor.chargers)
+        over_s = chargers / STOPS_PER_S
+        async with self._stage("stop", f"stop the last {chargers} chargers", over_s, mass):
+            if self._course.interrupted is not None:
+                self._stage_name = f"interrupted, stopping {chargers}; again cuts them off"
+            await self._stop(mass, supervisor, over_s=over_s)
 
     # ── once a second ───────────────────────────────────────────────────────────────────────────
 
@@ -288,21 +279,9 @@ class Runner:
             await trio.sleep_until(due_s)
             self._watch(self._progress(mass))
             if number % INTERVAL_TICKS == 0:
-                await self._take_interval()
+                await self._timeline.take_interval()
                 if not mass.is_settled:
                     settle_garbage()
-
-    async def _take_interval(self) -> None:
-        """End the running interval: into the stage's histograms and, by a thread, the log."""
-        began_s, self._interval_began_s = self._interval_began_s, trio.current_time()
-        clock = self._clock
-        taken = self.recorder.latencies.take_interval(
-            clock.wall_s(began_s), clock.wall_s(self._interval_began_s)
-        )
-        self._stage_histograms.add(taken)
-        if taken:
-            async with self._writing:
-                await trio.to_thread.run_sync(self._folder.hlog.write, taken)
 
     def _progress(self, mass: Mass) -> Progress:
         at_s = trio.current_time()
@@ -311,7 +290,7 @@ class Runner:
         evidence = self._health.evidence(at_s)
         rates = (counters.frames_sent, counters.frames_received)
         return Progress(
-            elapsed_s=at_s - self._began_s,
+            elapsed_s=at_s - self._timeline.began_s,
             stage=self._stage_name,
             stage_left_s=max(0.0, self._stage_ends_s - at_s),
             chargers=mass.size,
@@ -328,53 +307,13 @@ class Runner:
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _books_of(self, csms: EmbeddedCsms | None) -> dict[str, Any] | None:
-        if csms is None or self._target_lost is not None or self._aborted:
-            return None
+    async def _compare_books(self, csms: EmbeddedCsms | None) -> None:
+        if csms is None:
+            return
         try:
-            return await csms.ledger()
+            self._course.csms_books = await csms.ledger()
         except CsmsFailed as failure:
-            self._target_lost = str(failure)
-            return None
-
-    def _conclude(self, csms_books: dict[str, Any] | None) -> Finished:
-        scenario, recorder = self._scenario, self.recorder
-        fleet_books = recorder.ledger.snapshot()
-        summary = measure(
-            scenario,
-            recorder,
-            self._health,
-            at_s=self._ended_s,
-            load_s=self._ended_s - self._began_s,
-            target=self._target,
-            stages=self._stages,
-        )
-        checks = None
-        if not self._aborted:
-            identities = [plan.identity for plan in self._plans]
-            checks = audit(
-                fleet_books,
-                csms_books,
-                identities=len(identities),
-                unique=len(set(identities)),
-            )
-        thresholds = evaluate(scenario.thresholds, msgspec.to_builtins(summary))
-        verdict = verdict_of(
-            thresholds=thresholds,
-            checks=checks,
-            generator=judge(self._health.evidence(self._ended_s)),
-            interrupted=self._interrupted,
-            target_lost=self._target_lost,
-        )
-        summary["thresholds"] = thresholds
-        summary["ledger"] = {
-            "balanced": None if checks is None else all(check.holds for check in checks),
-            "checks": checks or [],
-            "fleet": fleet_books,
-            "csms": csms_books,
-        }
-        summary["verdict"] = verdict
-        return Finished(_ordered(summary), verdict, checks or [])
+            self._course.target_lost = str(failure)
 
 
 def _described(stage: Stage) -> str:
@@ -385,11 +324,3 @@ def _described(stage: Stage) -> str:
             return f"hold {for_s:g} s"
         case Stop(over_s=over_s):
             return f"stop over {over_s:g} s"
-
-
-_FIRST: Final = ("schema", "scenario", "seed", "target", "verdict", "thresholds", "load_s")
-
-
-def _ordered(summary: dict[str, Any]) -> dict[str, Any]:
-    """Verdict first: the file is read by people, too."""
-    return {**{key: summary[key] for key in _FIRST}, **summary}

@@ -5,43 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
+from simfleet.load.schema1 import Ramp
 
 if TYPE_CHECKING:
     from simfleet.fleet.recorder import Recorder
     from simfleet.load.schema1 import Scenario
+    from simfleet.load.timeline import Timeline
     from simfleet.observe.health import Health
 
 SUMMARY_SCHEMA: Final = 1
 VIOLATION_GROUPS_MAX: Final = 50
 
 
-class StageResult(Struct, frozen=True):
-    """One stage as it went: times in seconds from the beginning of the load."""
-
-    do: str
-    detail: str
-    began_s: float
-    ended_s: float
-    chargers: int
-    connected: int
-    calls: dict[str, dict[str, Any]]
+def most_wanted(scenario: Scenario) -> int:
+    """The most chargers that any stage wants."""
+    return max((stage.to for stage in scenario.stages if isinstance(stage, Ramp)), default=0)
 
 
 def measure(
-    scenario: Scenario,
-    recorder: Recorder,
-    health: Health,
-    *,
-    at_s: float,
-    load_s: float,
-    target: int,
-    stages: list[StageResult],
+    scenario: Scenario, recorder: Recorder, health: Health, timeline: Timeline
 ) -> dict[str, Any]:
-    """Everything but verdict and ledger, from what the fleet's recorder and the health know.
-
-    `load_s` is the length of the load, `target` the most chargers any stage wanted.
-    """
+    """Everything but verdict and ledger, from what the fleet's recorder and the health know."""
+    target = most_wanted(scenario)
+    load_s = timeline.ended_s - timeline.began_s
     counters, latencies, ledger = recorder.counters, recorder.latencies, recorder.ledger
     totals = latencies.totals
     frames = counters.frames_sent.total + counters.frames_received.total
@@ -82,11 +68,11 @@ def measure(
             "frames_per_s": round(frames / load_s, 1) if load_s > 0 else 0.0,
             "frames_per_s_peak": counters.frames_sent.peak + counters.frames_received.peak,
         },
-        "generator": _generator(health, at_s, calls, counters.connect.connected_peak),
+        "generator": _generator(health, timeline.ended_s, calls, counters.connect.connected_peak),
         "problems": {"total": recorder.problems_total, "kept": len(recorder.problems)},
         "crashes": counters.crashes.snapshot()["kept"],
         "load_s": round(load_s, 3),
-        "stages": stages,
+        "stages": timeline.stages,
     }
 
 

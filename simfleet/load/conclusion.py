@@ -1,0 +1,91 @@
+"""The end of a run: its books compared, its thresholds judged, its summary put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from simfleet.load.audit import Check, audit
+from simfleet.load.summary import measure
+from simfleet.load.thresholds import evaluate
+from simfleet.load.verdict import Verdict, verdict_of
+from simfleet.observe.generator_verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simfleet.fleet.plan import ChargerPlan
+    from simfleet.fleet.recorder import Recorder
+    from simfleet.load.schema1 import Scenario
+    from simfleet.load.timeline import Timeline
+    from simfleet.observe.health import Health
+
+
+class Course(Struct):
+    """What happened to a run besides its load."""
+
+    interrupted: str | None = None
+    """By which signal."""
+    cut_off: bool = False
+    """The chargers were not brought home, so the books cannot balance."""
+    target_lost: str | None = None
+    """How the embedded CSMS ended, if it did."""
+    csms_books: dict[str, Any] | None = None
+    """What the embedded CSMS counted."""
+
+
+class Finished(Struct, frozen=True):
+    """The result of a run."""
+
+    summary: dict[str, Any]
+    verdict: Verdict
+    checks: list[Check]
+
+
+def conclude(
+    scenario: Scenario,
+    plans: Sequence[ChargerPlan],
+    recorder: Recorder,
+    health: Health,
+    timeline: Timeline,
+    course: Course,
+) -> Finished:
+    """Everything that is said about a run that is over."""
+    summary = measure(scenario, recorder, health, timeline)
+    fleet_books = recorder.ledger.snapshot()
+    checks = None
+    if not course.cut_off:
+        identities = [plan.identity for plan in plans]
+        checks = audit(
+            fleet_books,
+            course.csms_books,
+            identities=len(identities),
+            unique=len(set(identities)),
+        )
+    thresholds = evaluate(scenario.thresholds, msgspec.to_builtins(summary))
+    verdict = verdict_of(
+        thresholds=thresholds,
+        checks=checks,
+        generator=judge(health.evidence(timeline.ended_s)),
+        interrupted=course.interrupted,
+        target_lost=course.target_lost,
+    )
+    summary["thresholds"] = thresholds
+    summary["ledger"] = {
+        "balanced": None if checks is None else all(check.holds for check in checks),
+        "checks": checks or [],
+        "fleet": fleet_books,
+        "csms": course.csms_books,
+    }
+    summary["verdict"] = verdict
+    return Finished(_ordered(summary), verdict, checks or [])
+
+
+_FIRST: Final = ("schema", "scenario", "seed", "target", "verdict", "thresholds", "load_s")
+
+
+def _ordered(summary: dict[str, Any]) -> dict[str, Any]:
+    """Verdict first: the file is read by people, too."""
+    return {**{key: summary[key] for key in _FIRST}, **summary}

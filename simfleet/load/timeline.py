@@ -1,0 +1,103 @@
+"""A run in time: its stages as they went, and the interval histograms of `run.hlog`.
+
+Every finished CALL is in exactly one interval, every interval in the log and in the figures of one
+stage. So stages, log and totals of a run add up, also when it was cut off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+from msgspec import Struct
+
+from simfleet.observe.latency import TaggedHistograms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simfleet.clock import WallClock
+    from simfleet.observe.latency import FastHistogram, Latencies
+
+
+class StageResult(Struct, frozen=True):
+    """One stage as it went: times in seconds from the beginning of the load.
+
+    `complete` is False for a stage that a signal or the end of the CSMS cut short.
+    """
+
+    do: str
+    detail: str
+    complete: bool
+    began_s: float
+    ended_s: float
+    chargers: int
+    connected: int
+    calls: dict[str, dict[str, Any]]
+
+
+class Timeline:
+    """See the module. `write` gets each interval in a worker thread, one at a time."""
+
+    def __init__(
+        self,
+        latencies: Latencies,
+        clock: WallClock,
+        *,
+        write: Callable[[list[FastHistogram]], None],
+        at_s: float,
+    ) -> None:
+        self._latencies = latencies
+        self._clock = clock
+        self._write = write
+        self._writing = trio.Lock()
+        self._stage_histograms = TaggedHistograms()
+        self._interval_began_s = at_s
+        self.began_s = at_s
+        self.ended_s = at_s
+        self.stages: list[StageResult] = []
+
+    def begin(self, at_s: float) -> None:
+        """The load begins."""
+        self.began_s = self.ended_s = self._interval_began_s = at_s
+
+    async def take_interval(self) -> None:
+        """End the running interval: into the stage's figures and, by a thread, into the log.
+
+        What was taken is written even if the caller is cancelled meanwhile.
+        """
+        began_s, self._interval_began_s = self._interval_began_s, trio.current_time()
+        wall_s = self._clock.wall_s
+        taken = self._latencies.take_interval(wall_s(began_s), wall_s(self._interval_began_s))
+        self._stage_histograms.add(taken)
+        if taken:
+            with trio.CancelScope(shield=True):
+                async with self._writing:
+                    await trio.to_thread.run_sync(self._write, taken)
+
+    async def end_stage(
+        self,
+        do: str,
+        detail: str,
+        *,
+        complete: bool,
+        began_s: float,
+        chargers: int,
+        connected: int,
+    ) -> None:
+        """Note that a stage is over."""
+        ended_s = trio.current_time()
+        await self.take_interval()
+        calls, self._stage_histograms = self._stage_histograms.snapshot(), TaggedHistograms()
+        self.stages.append(
+            StageResult(
+                do,
+                detail,
+                complete,
+                round(began_s - self.began_s, 3),
+                round(ended_s - self.began_s, 3),
+                chargers,
+                connected,
+                calls,
+            )
+        )
