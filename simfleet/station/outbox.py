@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 from simfleet.station.messages import DURABLE, Boot, Message, StatusReport
 
 ORDINARY_MAX: Final = 64
@@ -21,22 +23,17 @@ stops.
 NEVER_S: Final = float("inf")
 
 
-class Entry:
+class Entry(Struct, gc=False, eq=False):
     """One message that waits. `due_s` is when it should have been sent; response times count from
-    it.
+    it. `number` is its place in the order of all messages.
     """
 
-    __slots__ = ("attempts", "due_s", "durable", "message", "number", "triggered")
-
-    def __init__(
-        self, message: Message, due_s: float, *, number: int, durable: bool, triggered: bool
-    ) -> None:
-        self.message = message
-        self.due_s = due_s
-        self.number = number
-        self.durable = durable
-        self.triggered = triggered
-        self.attempts = 0
+    message: Message
+    due_s: float
+    number: int
+    durable: bool
+    triggered: bool
+    attempts: int = 0
 
 
 class Outbox:
@@ -64,15 +61,16 @@ class Outbox:
         if isinstance(message, DURABLE):
             dropped = self._make_room(message) if len(self.durable) >= DURABLE_MAX else None
             if dropped is not message:
-                self.durable.append(
-                    Entry(message, due_s, number=self._count, durable=True, triggered=triggered)
-                )
+                self.durable.append(Entry(message, due_s, self._count, True, triggered))
             return dropped
-        dropped = self.ordinary.pop(0).message if len(self.ordinary) >= ORDINARY_MAX else None
-        self.ordinary.append(
-            Entry(message, due_s, number=self._count, durable=False, triggered=triggered)
-        )
+        dropped = self._drop_oldest() if len(self.ordinary) >= ORDINARY_MAX else None
+        self.ordinary.append(Entry(message, due_s, self._count, False, triggered))
         return dropped
+
+    def _drop_oldest(self) -> Message:
+        """Drop the oldest ordinary message, but never the BootNotification: all else waits for it."""
+        oldest = 1 if type(self.ordinary[0].message) is Boot else 0
+        return self.ordinary.pop(oldest).message
 
     def _make_room(self, message: Message) -> Message | None:
         """Drop a sample: the new message if it is one, else the oldest waiting (not the one that
@@ -91,7 +89,7 @@ class Outbox:
         """Queue messages ahead of everything, in their order (status reports after boot precede old
         transactions). They supersede the status reports that wait.
         """
-        entries = [Entry(m, due_s, number=-1, durable=False, triggered=False) for m in messages]
+        entries = [Entry(m, due_s, -1, False, False) for m in messages]
         self.ordinary[:] = entries + [
             entry for entry in self.ordinary if not isinstance(entry.message, StatusReport)
         ]
