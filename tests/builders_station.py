@@ -361,6 +361,12 @@ class Scene:
     def restore_power(self) -> None:
         self.tell(PowerRestored())
 
+    def cycle_power(self, *, for_s: float = 0.0) -> None:
+        """The mains are gone for a while."""
+        self.lose_power()
+        self.run(for_s=for_s)
+        self.restore_power()
+
     # ── the CSMS ──
 
     def on(self, action: str, *scripts: Script) -> None:

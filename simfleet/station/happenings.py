@@ -152,10 +152,7 @@ def _lose_power(station: Station, *, at_s: float) -> None:
     """Transactions end with PowerLoss; the CSMS hears of it after the next boot (OCPP 1.6 section
     4.10).
     """
-    for connector in station.connectors:
-        if connector.transaction is not None:
-            charging.end(station, connector, reason="PowerLoss", at_s=at_s)
-    station.dark = True
+    station.go_dark("PowerLoss", at_s=at_s)
     station.effects.append(PowerOff())
 
 

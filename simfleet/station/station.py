@@ -134,7 +134,7 @@ class Station:
     @property
     def keeps_samples(self) -> bool:
         """Whether StopTransaction shall carry transactionData."""
-        return bool(self.configuration.get("StopTxnSampledData"))
+        return bool(self.configuration.sampling.for_stop)
 
     @property
     def drained(self) -> bool:
@@ -210,6 +210,8 @@ class Station:
 
     def receive(self, frame: bytes, *, at_s: float) -> None:
         """One text message from the CSMS."""
+        if self.dark:
+            return  # came before the socket was closed, to a station that is down
         conversation = self.conversation
         result = conversation.receive(frame, at_s=at_s)
         if type(result) is Outcome:
@@ -298,7 +300,7 @@ class Station:
                     break
                 self._send(entry, at_s)
         if self.reset_deadline_s != NEVER_S and (self.drained or at_s >= self.reset_deadline_s):
-            return self._reboot()
+            return self._reboot("SoftReset", at_s=at_s)
         wake_s = min(conversation.wake_at_s, self.aligned_due_s, self.reset_deadline_s)
         if self.online:
             wake_s = min(wake_s, self.boot_due_s)
@@ -365,15 +367,26 @@ class Station:
             if connector.transaction is not None:
                 charging.end(self, connector, reason=reason, at_s=at_s)
         if hard:
-            self._reboot()
+            self._reboot(reason, at_s=at_s)
         else:
             self.reset_deadline_s = at_s + SOFT_RESET_MAX_S
 
-    def _reboot(self) -> None:
+    def _reboot(self, reason: str, *, at_s: float) -> None:
         self.reset_deadline_s = NEVER_S
-        self.dark = True
+        self.go_dark(reason, at_s=at_s)
         self.wake_at_s = NEVER_S
         self.effects.append(Reboot(self.spec.reboot_s))
+
+    def go_dark(self, reason: str, *, at_s: float) -> None:
+        """Go down: transactions end for this reason (a driver may have come while a soft reset
+        waited), and tags are forgotten.
+        """
+        for connector in self.connectors:
+            if connector.transaction is not None:
+                charging.end(self, connector, reason=reason, at_s=at_s)
+            connector.forget_tag()
+            connector.target_wh = None
+        self.dark = True
 
     def started(self, message: TransactionStarted, *, transaction_id: int) -> None:
         """The CSMS has named a transaction: everything queued behind it will carry the id."""

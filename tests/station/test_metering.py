@@ -351,7 +351,7 @@ def test_the_register_never_goes_down_over_sessions_resets_and_power_losses() ->
     for disturb in (
         lambda: scene.present_tag(),
         lambda: scene.call("Reset", type="Hard"),
-        lambda: (scene.lose_power(), scene.restore_power()),
+        lambda: scene.cycle_power(),
         lambda: scene.unplug(),
     ):
         scene.charge()
