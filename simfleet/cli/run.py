@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
 
 from simfleet.cli.exit_codes import ExitCode
 from simfleet.clock import real_wall_s
+from simfleet.errors import SimFleetError, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.progress import progress_view
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.runner import Runner
-from simfleet.load.scenario import load_scenario
+from simfleet.load.scenario import parse_scenario, read_content
 from simfleet.load.summary_text import summary_text
 
 if TYPE_CHECKING:
@@ -39,33 +40,52 @@ EXIT_CODES: Final[dict[Result, ExitCode]] = {
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the scenario; the exit code says how it ended."""
-    scenario = scenario_of(arguments)
+    content = read_content(arguments.scenario)  # once: it may be a pipe
+    scenario = scenario_of(content, arguments)
     began_wall_s = real_wall_s()
     made = RunFolder.create(arguments.out, name=scenario.name, start_wall_s=began_wall_s)
     with made as folder:
-        folder.write(
-            "manifest.json",
-            manifest(
-                scenario,
-                source=arguments.scenario.read_bytes(),
-                arguments=sys.argv[1:],
-                began_wall_s=began_wall_s,
-            ),
-        )
-        with progress_view(quiet=arguments.quiet) as watch:
-            finished = trio.run(functools.partial(_run, scenario, folder, watch))
+        try:
+            _write_manifest(folder, scenario, content, began_wall_s=began_wall_s)
+            with progress_view(quiet=arguments.quiet) as watch:
+                finished = trio.run(functools.partial(_run, scenario, folder, watch))
+        except SimFleetError:  # refused before any load: the same command may be given again
+            folder.discard()
+            raise
         summary = msgspec.to_builtins(finished.summary)
-        folder.write("summary.json", summary)
+    damage = _write_summary(folder, summary)
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
-    elif not arguments.quiet:
+    else:
         print(summary_text(summary, folder=str(folder.path)))
+    if damage is not None:
+        print(f"simfleet: the run folder is not complete: {damage}", file=sys.stderr)
     return EXIT_CODES[finished.verdict.result]
 
 
-def scenario_of(arguments: argparse.Namespace) -> Scenario:
+def _write_manifest(
+    folder: RunFolder, scenario: Scenario, source: bytes, *, began_wall_s: float
+) -> None:
+    made_of = manifest(scenario, source=source, arguments=sys.argv[1:], began_wall_s=began_wall_s)
+    try:
+        folder.write("manifest.json", made_of)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageWrong(f"--out: cannot write to {folder.path}: {reason}") from None
+
+
+def _write_summary(folder: RunFolder, summary: dict[str, Any]) -> str | None:
+    """Write `summary.json`; returns what could not be written of the folder, if anything."""
+    try:
+        folder.write("summary.json", summary)
+    except OSError as error:
+        return f"cannot write {folder.path / 'summary.json'}: {error.strerror or error}"
+    return folder.damage
+
+
+def scenario_of(content: bytes, arguments: argparse.Namespace) -> Scenario:
     """The scenario with what the command line changes. Raises `ScenarioInvalid`, `UsageWrong`."""
-    scenario = load_scenario(arguments.scenario, arguments.set)
+    scenario = parse_scenario(content, source=str(arguments.scenario), overrides=arguments.set)
     if arguments.chargers is not None:
         scenario = with_chargers(scenario, arguments.chargers)
     if arguments.seed is not None:

@@ -51,9 +51,12 @@ def conclude(
     health: Health,
     timeline: Timeline,
     course: Course,
+    *,
+    problems_kept: int,
 ) -> Finished:
-    """Everything that is said about a run that is over."""
+    """Everything that is said about a run that is over; `problems_kept` are in `errors.jsonl`."""
     summary = measure(scenario, recorder, health, timeline)
+    summary["problems"] = {"total": recorder.problems_total, "kept": problems_kept}
     fleet_books = recorder.ledger.snapshot()
     checks = None
     if not course.cut_off:

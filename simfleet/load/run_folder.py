@@ -7,9 +7,12 @@ losing its results.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import platform
+import resource
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
@@ -20,6 +23,7 @@ from simfleet import __version__
 from simfleet.clock import iso, utc
 from simfleet.errors import UsageWrong
 from simfleet.observe.hlog import HistogramLog
+from simfleet.station.configuration_keys import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,38 +31,59 @@ if TYPE_CHECKING:
 
     from simfleet.fleet.recorder import Problem
     from simfleet.load.schema1 import Scenario
+    from simfleet.observe.latency import FastHistogram
 
 RUNS: Final = Path("runs")
 """Where run folders go unless told otherwise."""
 ERROR_LINES_MAX: Final = 10_000
 """Lines in `errors.jsonl`; the last one then says how many more there were."""
+KIND_MAX_CHARS: Final = 120
+"""Longer kinds are cut: they hold error codes, which the CSMS makes up."""
+HIDDEN: Final = "***"
+"""What the manifest shows instead of a secret."""
 _PACKAGES: Final = ("trio", "websockets", "trio-websocket", "ocpp", "msgspec", "hdrhistogram")
+_FILES: Final = ("manifest.json", "summary.json", "run.hlog", "errors.jsonl")
+_SECRET_KEYS: Final = frozenset(key.name.lower() for key in KEYS.values() if key.writeonly)
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
 
 class RunFolder:
-    """See the module. Use as a context manager; `problem` may be called at any time within."""
+    """See the module. Use as a context manager; `problem` may be called at any time within.
+
+    A file that can no longer be written (a full disk) does not end the run: `damage` says so.
+    """
 
     def __init__(self, path: Path, *, start_wall_s: float, comments: Sequence[str]) -> None:
         self.path = path
-        self._lines = 0
-        self._skipped = 0
+        self.damage: str | None = None
+        """Why the files are not complete, if they are not."""
+        self.problems_kept = 0
+        """Problems written to `errors.jsonl`."""
+        self._problems_skipped = 0
+        self._new: list[Path] = []
+        """Folders that were made for this run, innermost first."""
         self._hlog = HistogramLog(path / "run.hlog", start_wall_s=start_wall_s, comments=comments)
         self._errors: TextIO = (path / "errors.jsonl").open("w", encoding="utf-8")
 
     @classmethod
     def create(cls, path: Path | None, *, name: str, start_wall_s: float) -> Self:
         """Make the folder. Raises `UsageWrong` when it cannot be written or holds something."""
-        if path is None:
-            path = _free(RUNS / f"{name}-{utc(start_wall_s):%Y%m%d-%H%M%S}")
+        wanted = RUNS / f"{name}-{utc(start_wall_s):%Y%m%d-%H%M%S}" if path is None else path
+        new = [one for one in wanted.parents if not one.exists()]
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            if path is None or not path.exists():
+                wanted = _made(wanted, alone=path is None)
+                new.insert(0, wanted)
+            elif any(path.iterdir()):
                 raise UsageWrong(f"--out: {path} is not empty; name a new folder")
-            return cls(path, start_wall_s=start_wall_s, comments=[f"simfleet {__version__} {name}"])
+            comments = [f"simfleet {__version__} {name}"]
+            folder = cls(wanted, start_wall_s=start_wall_s, comments=comments)
         except OSError as error:
             reason = error.strerror or error
-            raise UsageWrong(f"--out: cannot write to {path}: {reason}") from None
+            raise UsageWrong(f"--out: cannot write to {wanted}: {reason}") from None
+        folder._new = new
+        return folder
 
     def __enter__(self) -> Self:
         return self
@@ -69,32 +94,56 @@ class RunFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._hlog.close()
-        if self._skipped:
-            self._errors.write(f'{{"kind":"more","detail":"{self._skipped} problems not kept"}}\n')
-        self._errors.close()
+        if self._problems_skipped:
+            self._write_line("", "more", f"{self._problems_skipped} problems not kept", at=None)
+        self._close()
 
-    @property
-    def hlog(self) -> HistogramLog:
-        """The interval histograms."""
-        return self._hlog
+    def discard(self) -> None:
+        """Remove what was made: the run was refused, so nothing is changed."""
+        self._problems_skipped = 0
+        self._close()
+        for name in _FILES:
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else has put something there
+            for folder in self._new:
+                folder.rmdir()
+
+    def _close(self) -> None:
+        for name, file in (("run.hlog", self._hlog), ("errors.jsonl", self._errors)):
+            try:
+                file.close()
+            except OSError as failure:
+                self._spoil(name, failure)
+
+    def intervals(self, intervals: list[FastHistogram]) -> None:
+        """Write interval histograms to `run.hlog`. May be called in a worker thread."""
+        try:
+            self._hlog.write(intervals)
+        except OSError as failure:
+            self._spoil("run.hlog", failure)
 
     def problem(self, problem: Problem) -> None:
         """Write one line of `errors.jsonl`."""
-        if self._lines >= ERROR_LINES_MAX:
-            self._skipped += 1
+        if self.problems_kept >= ERROR_LINES_MAX:
+            self._problems_skipped += 1
             return
-        self._lines += 1
-        line = {
-            "at": iso(problem.at_wall_s),
-            "charger": problem.charger_id,
-            "kind": problem.kind,
-            "detail": problem.detail,
-        }
-        self._errors.write(_ENCODER.encode(line).decode() + "\n")
+        self.problems_kept += 1
+        kind = problem.kind[:KIND_MAX_CHARS]
+        self._write_line(problem.charger_id, kind, problem.detail, at=iso(problem.at_wall_s))
+
+    def _write_line(self, charger: str, kind: str, detail: str, *, at: str | None) -> None:
+        line = {"at": at, "charger": charger, "kind": kind, "detail": detail}
+        try:
+            self._errors.write(_ENCODER.encode(line).decode() + "\n")
+        except OSError as failure:
+            self._spoil("errors.jsonl", failure)
+
+    def _spoil(self, name: str, failure: OSError) -> None:
+        if self.damage is None:
+            self.damage = f"cannot write {self.path / name}: {failure.strerror or failure}"
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file, readable by people."""
+        """Write a JSON file, readable by people. Raises OSError."""
         text = msgspec.json.format(_ENCODER.encode(content), indent=2)
         (self.path / name).write_bytes(text + b"\n")
 
@@ -103,13 +152,12 @@ def manifest(
     scenario: Scenario, *, source: bytes, arguments: Sequence[str], began_wall_s: float
 ) -> dict[str, Any]:
     """What is needed to repeat a run: scenario, seed, versions, limits, host. No secrets."""
-    target = msgspec.structs.replace(scenario.target, password=None)
     return {
         "schema": 1,
-        "scenario": msgspec.to_builtins(msgspec.structs.replace(scenario, target=target)),
+        "scenario": msgspec.to_builtins(_without_secrets(scenario)),
         "scenario_sha256": hashlib.sha256(source).hexdigest(),
         "seed": scenario.seed,
-        "arguments": list(arguments),
+        "arguments": _without_settings(arguments),
         "began": iso(began_wall_s),
         "versions": {
             "simfleet": __version__,
@@ -121,13 +169,55 @@ def manifest(
             "cpus": os.cpu_count(),
             "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
         },
+        "limits": {"open_files": _open_files()},
     }
 
 
-def _free(path: Path) -> Path:
-    """The path, or with a number behind it when it is taken."""
-    candidate, number = path, 1
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+def _open_files() -> dict[str, int | None]:
+    """Soft and hard limit of open files; None is unlimited."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (None if limit == resource.RLIM_INFINITY else limit for limit in limits)
+    return {"soft": soft, "hard": hard}
+
+
+def _without_secrets(scenario: Scenario) -> Scenario:
+    """The scenario without password and configuration keys that cannot be read back."""
+    target = scenario.target
+    if target.password is not None:
+        target = msgspec.structs.replace(target, password=HIDDEN)
+    fleet = tuple(
+        msgspec.structs.replace(
+            part,
+            configuration={
+                key: HIDDEN if key.lower() in _SECRET_KEYS else value
+                for key, value in part.configuration.items()
+            },
+        )
+        for part in scenario.fleet
+    )
+    return msgspec.structs.replace(scenario, target=target, fleet=fleet)
+
+
+def _without_settings(arguments: Sequence[str]) -> list[str]:
+    """The command line, without the values of `--set` that are or hold a secret."""
+    shown = []
+    for argument in arguments:
+        path, sign, _ = argument.partition("=")
+        words = argument.lower()
+        secret = "password" in words or any(key in words for key in _SECRET_KEYS)
+        shown.append(path + sign + HIDDEN if sign and secret else argument)
+    return shown
+
+
+def _made(path: Path, *, alone: bool) -> Path:
+    """Make a folder; `alone`: with a number behind its name when another run has it already."""
+    for number in itertools.count(1):
+        candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            if not alone:
+                raise
+        else:
+            return candidate
+    raise AssertionError("numbers do not end")

@@ -74,6 +74,7 @@ class Runner:
         dial: Dialer = open_link,
     ) -> None:
         self._scenario = scenario
+        self._folder = folder
         self._watch = watch
         self._dial = dial
         self._plans = plans_of(scenario)
@@ -90,7 +91,7 @@ class Runner:
             isinstance(stage, Ramp) and stage.mode != "idle" for stage in scenario.stages
         )
         self._timeline = Timeline(
-            self.recorder.latencies, self._clock, write=folder.hlog.write, at_s=at_s
+            self.recorder.latencies, self._clock, write=folder.intervals, at_s=at_s
         )
         self._stage_name = "starting"
         self._stage_ends_s = at_s
@@ -129,6 +130,7 @@ class Runner:
                 self._health,
                 self._timeline,
                 self._course,
+                problems_kept=self._folder.problems_kept,
             )
 
     async def _run(self, options: LinkOptions) -> None:

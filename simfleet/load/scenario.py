@@ -65,13 +65,17 @@ def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
 
     Raises ScenarioInvalid with all problems, UsageWrong if the file cannot be read at all.
     """
+    return parse_scenario(read_content(path), source=str(path), overrides=overrides)
+
+
+def read_content(path: str | Path) -> bytes:
+    """The bytes of a scenario file, or one more than are allowed. Raises UsageWrong."""
     try:
         with Path(path).open("rb") as file:
-            content = file.read(SIZE_MAX_BYTES + 1)
+            return file.read(SIZE_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageWrong(f"cannot read the scenario {str(path)!r}: {reason}") from None
-    return parse_scenario(content, source=str(path), overrides=overrides)
 
 
 def parse_scenario(

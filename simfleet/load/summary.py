@@ -25,7 +25,7 @@ def most_wanted(scenario: Scenario) -> int:
 def measure(
     scenario: Scenario, recorder: Recorder, health: Health, timeline: Timeline
 ) -> dict[str, Any]:
-    """Everything but verdict and ledger, from what the fleet's recorder and the health know."""
+    """Everything but verdict, ledger and problems, as recorder and health know it."""
     target = most_wanted(scenario)
     load_s = timeline.ended_s - timeline.began_s
     counters, latencies, ledger = recorder.counters, recorder.latencies, recorder.ledger
@@ -69,7 +69,6 @@ def measure(
             "frames_per_s_peak": counters.frames_sent.peak + counters.frames_received.peak,
         },
         "generator": _generator(health, timeline.ended_s, calls, counters.connect.connected_peak),
-        "problems": {"total": recorder.problems_total, "kept": len(recorder.problems)},
         "crashes": counters.crashes.snapshot()["kept"],
         "load_s": round(load_s, 3),
         "stages": timeline.stages,
