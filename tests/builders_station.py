@@ -268,6 +268,7 @@ class Scene:
         self.connection = 0
         self.restart_s = float("inf")
         self.powered = True
+        self._pumping = False
         self._marked = self._effects_marked = 0
         self._scripts: dict[str, list[Script]] = defaultdict(list)
         self._transaction_ids = 700
@@ -467,17 +468,26 @@ class Scene:
 
     def pump(self) -> None:
         """Write what the station has to say and do what it asks for, until it is quiet."""
-        while True:
-            frames = self.station.take_frames()
-            effects = self.station.take_effects()
-            if not frames and not effects:
-                return
-            calls = [sent for frame in frames if (sent := self._read(frame)) is not None]
-            for effect in effects:
-                self._carry_out(effect)
-            for sent in calls:
-                if self.scripted and sent.connection == self.connection and self.station.online:
-                    self.reply(sent, self._scripted_reply(sent))
+        if self._pumping:
+            return  # what an answer brings about is written by the loop that gave the answer
+        self._pumping = True
+        try:
+            while self._write():
+                pass
+        finally:
+            self._pumping = False
+
+    def _write(self) -> bool:
+        """One round; False when there was nothing to do."""
+        frames = self.station.take_frames()
+        effects = self.station.take_effects()
+        calls = [sent for frame in frames if (sent := self._read(frame)) is not None]
+        for effect in effects:
+            self._carry_out(effect)
+        for sent in calls:
+            if self.scripted and sent.connection == self.connection and self.station.online:
+                self.reply(sent, self._scripted_reply(sent))
+        return bool(frames or effects)
 
     def _scripted_reply(self, sent: Sent) -> Reply:
         scripts = self._scripts[sent.action]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NEVER_S: Final = float("inf")
 FIRST_TRANSACTION_MAX_S: Final = 20.0
 """On autopilot the first tag is presented within this time of the station's registration."""
+AGAIN_MIN_S: Final = 1.0
+"""What did not work out is not tried again sooner, however hasty the drivers are."""
 
 
 class Autopilot:
@@ -60,8 +62,11 @@ class Autopilot:
                 self.due_s = at_s + self._step_s(station)
 
     def denied(self, station: Station, *, at_s: float) -> None:
-        """The tag was refused: leave."""
+        """The tag was refused: leave. Not in no time, for where nobody is asked nothing else takes
+        any.
+        """
         self.satisfied(station, at_s=at_s)
+        self.due_s = max(self.due_s, at_s + AGAIN_MIN_S)
 
     def satisfied(self, station: Station, *, at_s: float) -> None:
         """The driver has what was wanted, or will not get it: go soon."""
@@ -71,7 +76,7 @@ class Autopilot:
     def act(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """Do what is next. What the connector refuses is tried again later."""
         # Always leave a next time behind, so that no driver falls asleep at the charger.
-        again_s = at_s + max(1.0, station.spec.habits.pause_s.draw(station.chance))
+        again_s = at_s + max(AGAIN_MIN_S, station.spec.habits.pause_s.draw(station.chance))
         self.due_s = again_s
         try:
             self._act(station, connector, at_s=at_s)

@@ -21,12 +21,12 @@ def moved(station: Station, connector: Connector, *, at_s: float) -> None:
     """
     if connector.reported == (connector.phase, connector.error_code):
         connector.status_due_s = NEVER_S
-        return
-    wait_s = station.configuration.seconds("MinimumStatusDuration")
-    if wait_s and connector.error_code == NO_ERROR:
-        connector.status_due_s = at_s + wait_s
     else:
-        report_status(station, connector, at_s=at_s)
+        wait_s = station.configuration.seconds("MinimumStatusDuration")
+        if wait_s and connector.error_code == NO_ERROR:
+            connector.status_due_s = at_s + wait_s
+        else:
+            report_status(station, connector, at_s=at_s)
     if connector.autopilot is not None:
         connector.autopilot.moved(station, connector, at_s=at_s)
 
