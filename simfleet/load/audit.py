@@ -27,10 +27,20 @@ class Check(Struct, frozen=True):
 
 
 def audit(
-    fleet: Mapping[str, Any], csms: Mapping[str, Any] | None, *, identities: int, unique: int
+    fleet: Mapping[str, Any],
+    csms: Mapping[str, Any] | None,
+    *,
+    identities: int,
+    unique: int,
+    crashed: int = 0,
 ) -> list[Check]:
-    """All checks of a finished run. `csms` is None when the target keeps no books for us."""
+    """All checks of a finished run. `csms` is None when the target keeps no books for us.
+
+    `crashed` chargers were ended by a bug of ours and made anew: whatever they had begun is lost,
+    so a run with a crash never balances.
+    """
     checks = list(_of_fleet(fleet, identities=identities, unique=unique))
+    checks.append(_none("no_crashes", "chargers that a bug in SimFleet ended", crashed))
     if csms is not None:
         checks.extend(_against_csms(fleet, csms))
     return checks
@@ -101,6 +111,9 @@ def _against_csms(fleet: Mapping[str, Any], csms: Mapping[str, Any]) -> Iterator
     yield _none("csms_one_open_call", "CALLs that came before an answer", csms["overlapping_calls"])
     yield _none("csms_registers", "registers that went down", csms["register_decreases"])
     yield _none("csms_violations", "schema violations of the chargers", csms["violations"])
+    yield _none(
+        "csms_crashed", "connections that a bug in the embedded CSMS ended", csms["crashed"]
+    )
     apart_wh = abs(fleet["energy_wh"] - csms["energy_wh"])
     allowed_wh = WH_TOLERANCE_PER_TRANSACTION * max(1, fleet["transactions_closed"])
     yield Check(

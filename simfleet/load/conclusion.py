@@ -66,6 +66,7 @@ def conclude(
             course.csms_books,
             identities=len(identities),
             unique=len(set(identities)),
+            crashed=recorder.counters.crashes.total,
         )
     thresholds = evaluate(scenario.thresholds, msgspec.to_builtins(summary))
     verdict = verdict_of(
