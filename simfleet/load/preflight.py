@@ -6,11 +6,9 @@ are, and what to raise.
 
 from __future__ import annotations
 
-import ipaddress
 import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from simfleet.errors import ConnectFailed, ConnectReason, PreflightFailed, TargetUnreachable
 
@@ -19,7 +17,8 @@ if TYPE_CHECKING:
 
 DESCRIPTORS_SPARE: Final = 200
 """What the process needs besides one descriptor for each charger."""
-_PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""Where Linux says which local ports it gives to connections."""
 _HINTS: Final = {
     ConnectReason.REFUSED: "nobody listens there: start the CSMS, or check host and port",
     ConnectReason.RESET: "it cut the connection before the handshake: is it a WebSocket server?",
@@ -49,10 +48,10 @@ def ensure_descriptors(chargers: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def ensure_ports(chargers: int) -> None:
+def ensure_ports(chargers: int, *, range_file: Path = PORT_RANGE) -> None:
     """One source address has one local port for each connection to a target; are they enough?"""
     try:
-        low, high = map(int, _PORT_RANGE.read_text(encoding="ascii").split())
+        low, high = map(int, range_file.read_text(encoding="ascii").split())
     except (OSError, ValueError):
         return  # not Linux: the connects will tell
     ports = high - low + 1
@@ -79,12 +78,3 @@ async def ensure_target(
             f"cannot connect to {url} as {identity!r} with {subprotocol}: {failure};"
             f" {_HINTS[failure.reason]}"
         ) from None
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a target is on this machine, as far as its address says."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
