@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S: Final = 5.0
 """Between two plain lines."""
+WIDTH_MAX: Final = 84
+ECHO_WIDTH: Final = 4
+"""Left free at the right: what the terminal echoes of Ctrl-C must not begin a new line."""
 
 
 class Progress(Struct, frozen=True):
@@ -39,24 +44,55 @@ class Progress(Struct, frozen=True):
 def progress_view(
     *, quiet: bool, out: TextIO | None = None
 ) -> Iterator[Callable[[Progress], None]]:
-    """A function to call with the progress, once a second. It writes to standard error."""
+    """A function to call with the progress, once a second. It writes to standard error.
+
+    A reader who has gone away (`2>&1 | head`) ends the view, never the run.
+    """
     out = out or sys.stderr
     if quiet:
         yield lambda _: None
-    elif out.isatty():
+    elif out.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         yield from _live(out)
     else:
-        yield _plain(out)
+        yield _while_read(_plain(out))
+
+
+def _while_read(show: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """`show`, until it cannot write any more."""
+    gone = False
+
+    def guarded(progress: Progress) -> None:
+        nonlocal gone
+        if not gone:
+            try:
+                show(progress)
+            except (OSError, ValueError):  # closed by the reader, or by us
+                gone = True
+
+    return guarded
+
+
+def headline(progress: Progress) -> str:
+    """The stage, and what it waits for once its time is over."""
+    if progress.stage_left_s > 0:
+        return f"{progress.stage}, {duration_text(math.ceil(progress.stage_left_s))} left"
+    missing = progress.wanted - min(progress.connected, progress.booted)
+    if missing > 0:
+        return f"{progress.stage}, waiting for {missing}"
+    if not progress.wanted and progress.connected:
+        return f"{progress.stage}, waiting for {progress.connected}"
+    return progress.stage
 
 
 def _plain(out: TextIO) -> Callable[[Progress], None]:
-    last_s = float("-inf")
+    last_s, last_stage = float("-inf"), ""
 
     def show(progress: Progress) -> None:
-        nonlocal last_s
-        if progress.elapsed_s - last_s < LINE_EVERY_S - 0.5:
+        nonlocal last_s, last_stage
+        rested = progress.elapsed_s - last_s < LINE_EVERY_S - 0.5
+        if rested and progress.stage == last_stage:
             return
-        last_s = progress.elapsed_s
+        last_s, last_stage = progress.elapsed_s, progress.stage
         print(_line(progress), file=out, flush=True)
 
     return show
@@ -64,9 +100,9 @@ def _plain(out: TextIO) -> Callable[[Progress], None]:
 
 def _line(progress: Progress) -> str:
     return (
-        f"{progress.elapsed_s:6.0f} s  {progress.stage}: {progress.connected}/{progress.wanted}"
-        f" connected, {progress.booted} booted, {progress.transactions} charging,"
-        f" {progress.calls} calls, {progress.frames_per_s} frames/s,"
+        f"{progress.elapsed_s:6.0f} s  {headline(progress)}:"
+        f" {progress.connected}/{progress.wanted} connected, {progress.booted} booted,"
+        f" {progress.transactions} transactions, {progress.calls} calls,"
         f" p99 {progress.response_p99_ms:.1f} ms, lag {progress.loop_lag_p99_ms:.1f} ms,"
         f" {progress.problems} problems"
     )
@@ -78,28 +114,34 @@ def _live(out: TextIO) -> Iterator[Callable[[Progress], None]]:
     from rich.live import Live
     from rich.panel import Panel
     from rich.table import Table
+    from rich.text import Text
 
     def render(progress: Progress) -> Panel:
         grid = Table.grid(padding=(0, 2))
-        for _ in range(4):
-            grid.add_column()
+        for width in (12, 23, 12, 8):
+            grid.add_column(min_width=width)
         rows = (
             ("chargers", f"{progress.connected} of {progress.wanted} connected"),
             ("booted", f"{progress.booted}"),
-            ("charging", f"{progress.transactions}"),
+            ("transactions", f"{progress.transactions}"),
             ("calls", f"{progress.calls}"),
-            ("frames/s", f"{progress.frames_per_s}"),
             ("response p99", f"{progress.response_p99_ms:.1f} ms"),
+            ("frames/s", f"{progress.frames_per_s}"),
             ("loop lag p99", f"{progress.loop_lag_p99_ms:.1f} ms"),
             ("problems", f"{progress.problems}"),
         )
         for left, right in zip(rows[::2], rows[1::2], strict=True):
             grid.add_row(f"[dim]{left[0]}", left[1], f"[dim]{right[0]}", right[1])
-        left_text = duration_text(round(progress.stage_left_s))
-        title = f"{progress.stage}, {left_text} left" if progress.stage_left_s else progress.stage
-        return Panel(grid, title=title, title_align="left", subtitle=f"{progress.elapsed_s:.0f} s")
+        title = Text(headline(progress))
+        return Panel(
+            grid,
+            title=title,
+            title_align="left",
+            subtitle=f"{progress.elapsed_s:.0f} s",
+            width=min(console.width, WIDTH_MAX) - ECHO_WIDTH,
+        )
 
     console = Console(file=out)
     # Without a refresh thread: the event loop's ticker draws.
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield lambda progress: live.update(render(progress), refresh=True)
+        yield _while_read(lambda progress: live.update(render(progress), refresh=True))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ACTION_WIDTH = 20
+_WIDTH: Final = 80
+_ACTION_WIDTH: Final = 20
+_FAILURES: Final = {"timeouts": "not answered in time", "lost": "lost with their connection"}
+VIOLATIONS_SHOWN: Final = 5
+"""Kinds of violations; all are in `summary.json`."""
 
 
 def summary_text(summary: Mapping[str, Any], *, folder: str) -> str:
@@ -21,7 +26,14 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     transactions, generator = summary["transactions"], summary["generator"]
     yield f"{summary['scenario']}: {verdict['result'].upper()} (generator {verdict['generator']})"
     for reason in verdict["reasons"]:
-        yield f"  - {reason}"
+        yield textwrap.fill(
+            reason,
+            _WIDTH,
+            initial_indent="  - ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     yield ""
     to_all_s = connect["seconds_to_all"]
     all_text = f", all within {to_all_s:.1f} s" if to_all_s is not None else ""
@@ -35,6 +47,14 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     )
     for reason, count in connect["failures"].items():
         yield f"                {count} failed: {reason}"
+    lost = {
+        kind: count
+        for kind, count in summary["disconnects"].items()
+        if kind not in ("ended", "cancelled")  # by us
+    }
+    if lost:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in lost.items())
+        yield f"  links lost    {sum(lost.values())}: {kinds}"
     yield (
         f"  transactions  {transactions['started']} started, {transactions['stopped']} stopped,"
         f" {transactions['energy_kwh']:.1f} kWh"
@@ -47,35 +67,55 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield from _calls(summary)
     yield from _thresholds(summary)
     yield from _trouble(summary)
-    lag = generator["loop_lag_ms"]
+    us_per_call = generator["cpu_us_per_call"]
+    each = f" ({us_per_call:.0f} us/call)" if us_per_call is not None else ""
     yield (
-        f"  generator     {generator['cpu_s']:.1f} s CPU"
-        f" ({generator['cpu_us_per_call'] or 0:.0f} us/call),"
-        f" {generator['rss_peak_mib']:.0f} MiB, loop lag p99 {lag['p99']:.1f} ms"
+        f"  generator     {generator['cpu_s']:.1f} s CPU{each},"
+        f" {generator['rss_peak_mib']:.0f} MiB,"
+        f" loop lag p99 {generator['loop_lag_ms']['p99']:.1f} ms"
     )
-    ledger = summary["ledger"]
-    balanced = ledger["balanced"]
-    word = "not checked" if balanced is None else "balanced" if balanced else "BROKEN"
-    against = ", against the CSMS's books" if ledger["csms"] is not None else ""
-    yield f"  ledger        {word}: {len(ledger['checks'])} checks{against}"
+    yield f"  ledger        {_ledger(summary['ledger'])}"
     yield f"  results       {folder}"
 
 
+def _ledger(ledger: Mapping[str, Any]) -> str:
+    checks = ledger["checks"]
+    if ledger["balanced"] is None:
+        return "not checked: the run was cut off"
+    against = ", against the CSMS's books" if ledger["csms"] is not None else ""
+    if ledger["balanced"]:
+        return f"balanced: {len(checks)} checks{against}"
+    broken = sum(not check["holds"] for check in checks)
+    return f"BROKEN: {broken} of {len(checks)} checks{against}"
+
+
 def _calls(summary: Mapping[str, Any]) -> Iterator[str]:
-    calls = {**summary["calls"], "all": summary["call_totals"]}
+    yield ""
     if not summary["calls"]:
         return
-    yield ""
-    head = f"  {'response time, ms':<{_ACTION_WIDTH}}"
-    yield f"{head} {'count':>8} {'p50':>8} {'p90':>8} {'p99':>8} {'max':>8} {'errors':>7}"
+    calls = {**summary["calls"], "all": summary["call_totals"]}
+    width = max(_ACTION_WIDTH, *map(len, calls))
+    head = f"  {'response time, ms':<{width}}"
+    yield f"{head} {'count':>8} {'p50':>8} {'p90':>8} {'p99':>8} {'max':>8} {'failed':>7}"
     for action, call in calls.items():
         times = call["response_ms"]
-        errors = sum(call["errors"].values()) + call["timeouts"]
+        failed = sum(call["errors"].values()) + call["timeouts"]
         yield (
-            f"  {action:<{_ACTION_WIDTH}} {call['count']:>8} {times['p50']:>8.1f}"
-            f" {times['p90']:>8.1f} {times['p99']:>8.1f} {times['max']:>8.1f} {errors:>7}"
+            f"  {action:<{width}} {call['count']:>8} {times['p50']:>8.1f}"
+            f" {times['p90']:>8.1f} {times['p99']:>8.1f} {times['max']:>8.1f} {failed:>7}"
         )
+    yield from _failures(summary["call_totals"])
     yield ""
+
+
+def _failures(call: Mapping[str, Any]) -> Iterator[str]:
+    """What `failed` is made of, and what has no time at all."""
+    parts = [f"{count} {code[:40]}" for code, count in call["errors"].items()]
+    parts += [f"{call[what]} {word}" for what, word in _FAILURES.items() if call[what]]
+    if parts:
+        yield textwrap.fill(
+            f"failed: {', '.join(parts)}", _WIDTH, initial_indent="  ", subsequent_indent="  "
+        )
 
 
 def _thresholds(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -85,6 +125,8 @@ def _thresholds(summary: Mapping[str, Any]) -> Iterator[str]:
             f"  {mark}        {threshold['metric']} {threshold['limit']}"
             f" (was {threshold['actual_text']})"
         )
+    if summary["thresholds"]:
+        yield ""
 
 
 def _trouble(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -94,8 +136,16 @@ def _trouble(summary: Mapping[str, Any]) -> Iterator[str]:
     if any(replies.values()):
         counts = ", ".join(f"{count} {kind}" for kind, count in replies.items() if count)
         yield f"  stray replies {counts}"
-    for violation in summary["violations"][:5]:
-        what = " ".join(str(violation.get(key, "")) for key in ("kind", "action", "path"))
-        yield f"  violation     {violation['count']} x {what}: {violation['description']}"
-    if summary["crashes"]:
-        yield f"  crashes       {len(summary['crashes'])}: a bug in SimFleet, see summary.json"
+    violations = summary["violations"]
+    for violation in violations[:VIOLATIONS_SHOWN]:
+        words = (str(violation.get(key, "")) for key in ("kind", "action", "path"))
+        what = " ".join(word for word in words if word)
+        yield f"  violation     {violation['count']} x {what}: {violation['description'][:120]}"
+    if len(violations) > VIOLATIONS_SHOWN:
+        yield f"  violations    {len(violations) - VIOLATIONS_SHOWN} more kinds in summary.json"
+    crashed = summary["chargers"]["crashed"]
+    if crashed:
+        yield f"  crashes       {crashed}: a bug in SimFleet, the traceback is in summary.json"
+    problems = summary["problems"]["total"]
+    if problems:
+        yield f"  problems      {problems}, see errors.jsonl"
