@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S: Final = 5.0
 """Between two plain lines."""
-WIDTH_MAX: Final = 84
+WIDTH_MAX: Final = 80
 ECHO_WIDTH: Final = 4
 """Left free at the right: what the terminal echoes of Ctrl-C must not begin a new line."""
 

@@ -81,6 +81,8 @@ class RunFolder:
             folder = cls(wanted, start_wall_s=start_wall_s, comments=comments)
         except OSError as error:
             reason = error.strerror or error
+            if error.filename not in (None, str(wanted)):
+                reason = f"{error.filename}: {reason}"
             raise UsageWrong(f"--out: cannot write to {wanted}: {reason}") from None
         folder._new = new
         return folder

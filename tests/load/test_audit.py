@@ -1,0 +1,104 @@
+"""Do the books balance: each thing that must add up is caught, by its own check."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders_load import csms_books, fleet_books
+from simfleet.load.audit import Check, audit
+
+
+def broken(fleet: dict[str, object], csms: dict[str, object] | None, **counts: int) -> list[Check]:
+    given = {"identities": 5, "unique": 5, **counts}
+    return [check for check in audit(fleet, csms, **given) if not check.holds]
+
+
+def test_equal_books_balance() -> None:
+    assert broken(fleet_books(), csms_books()) == []
+
+
+def test_a_fleet_that_did_nothing_balances() -> None:
+    nothing = {name: 0 for name in fleet_books() if name != "faults"}
+    assert (
+        broken({**nothing, "faults": []}, dict.fromkeys(csms_books(), 0), identities=0, unique=0)
+        == []
+    )
+
+
+def test_without_the_books_of_a_csms_only_the_fleets_are_checked() -> None:
+    alone = audit(fleet_books(), None, identities=5, unique=5)
+    both = audit(fleet_books(), csms_books(), identities=5, unique=5)
+    assert both[: len(alone)] == alone
+    assert len({check.name for check in both}) == len(both)
+    assert {check.name for check in both[len(alone) :]} == {
+        "csms_starts",
+        "csms_stops",
+        "csms_open",
+        "csms_stopped_twice",
+        "csms_stop_unknown",
+        "csms_identities",
+        "csms_one_open_call",
+        "csms_registers",
+        "csms_violations",
+        "csms_crashed",
+        "csms_energy",
+    }
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "names"),
+    [
+        ("transactions_opened", 8, {"starts_equal_stops", "starts_delivered", "csms_starts"}),
+        ("transactions_closed", 6, {"starts_equal_stops", "stops_delivered", "csms_stops"}),
+        ("starts_delivered", 6, {"starts_delivered"}),
+        ("stops_delivered", 8, {"stops_delivered"}),
+        ("stopped_twice", 1, {"stopped_once"}),
+        ("overlapping_calls", 1, {"one_open_call"}),
+        ("undelivered_messages", 2, {"queues_drained"}),
+        ("integral_wh", 5000.30, {"energy_is_integral_of_power"}),
+        ("faults_total", 1, {"energy_is_integral_of_power"}),
+    ],
+)
+def test_a_figure_of_the_fleet_that_does_not_add_up(
+    figure: str, value: float, names: set[str]
+) -> None:
+    found = broken(fleet_books(**{figure: value}), csms_books())
+    assert {check.name for check in found} == names
+    assert all(str(value) in check.detail for check in found if figure != "integral_wh")
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "name"),
+    [
+        ("starts", 6, "csms_starts"),
+        ("stops", 8, "csms_stops"),
+        ("transactions_open", 1, "csms_open"),
+        ("stopped_twice", 1, "csms_stopped_twice"),
+        ("stop_unknown", 1, "csms_stop_unknown"),
+        ("duplicate_identities", 1, "csms_identities"),
+        ("overlapping_calls", 1, "csms_one_open_call"),
+        ("register_decreases", 1, "csms_registers"),
+        ("violations", 1, "csms_violations"),
+        ("crashed", 1, "csms_crashed"),
+        ("energy_wh", 4990, "csms_energy"),
+    ],
+)
+def test_a_figure_of_the_csms_that_does_not_agree(figure: str, value: float, name: str) -> None:
+    assert [c.name for c in broken(fleet_books(), csms_books(**{figure: value}))] == [name]
+
+
+def test_two_chargers_of_one_identity_break_the_ledger() -> None:
+    (check,) = broken(fleet_books(), csms_books(), identities=5, unique=4)
+    assert check == Check(
+        "identities_unique", holds=False, detail="chargers and different identities: 5 and 4"
+    )
+
+
+def test_a_charger_that_crashed_breaks_the_ledger() -> None:
+    (check,) = broken(fleet_books(), csms_books(), crashed=2)
+    assert (check.name, check.detail) == ("no_crashes", "chargers that a bug in SimFleet ended: 2")
+
+
+def test_whole_watt_hours_of_ocpp_may_lose_less_than_one_for_each_transaction() -> None:
+    assert broken(fleet_books(), csms_books(energy_wh=4994)) == []
+    assert [c.name for c in broken(fleet_books(), csms_books(energy_wh=4993))] == ["csms_energy"]

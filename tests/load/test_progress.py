@@ -1,0 +1,148 @@
+"""What a person sees while a run goes on: a panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from simfleet.load.progress import LINE_EVERY_S, Progress, headline, progress_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = Progress(
+    elapsed_s=12.0,
+    stage="hold 30 s",
+    stage_left_s=18.2,
+    chargers=20,
+    wanted=20,
+    connected=20,
+    booted=20,
+    transactions=17,
+    calls=1234,
+    frames_per_s=250,
+    problems=3,
+    loop_lag_p99_ms=1.25,
+    response_p99_ms=4.5,
+)
+changed = msgspec.structs.replace
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (NOW, "hold 30 s, 19s left"),
+        (changed(NOW, stage_left_s=0.4), "hold 30 s, 1s left"),
+        (changed(NOW, stage_left_s=90.0), "hold 30 s, 1m30s left"),
+        (changed(NOW, stage_left_s=0.0), "hold 30 s"),
+        (changed(NOW, stage_left_s=0.0, booted=17), "hold 30 s, waiting for 3"),
+        (changed(NOW, stage_left_s=0.0, connected=18, booted=20), "hold 30 s, waiting for 2"),
+        (changed(NOW, stage_left_s=0.0, wanted=0, connected=5), "hold 30 s, waiting for 5"),
+        (changed(NOW, stage_left_s=0.0, wanted=0, connected=0), "hold 30 s"),
+    ],
+)
+def test_the_headline_is_the_stage_and_what_it_waits_for(progress: Progress, text: str) -> None:
+    assert headline(progress) == text
+
+
+# ── plain lines ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_without_a_terminal_there_is_a_line_every_few_seconds() -> None:
+    out = io.StringIO()
+    with progress_view(quiet=False, out=out) as show:
+        for second in range(11):
+            show(changed(NOW, elapsed_s=float(second)))
+    lines = out.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["0", f"{LINE_EVERY_S:.0f}", "10"]
+    assert lines[0] == (
+        "     0 s  hold 30 s, 19s left: 20/20 connected, 20 booted, 17 transactions, 1234 calls,"
+        " p99 4.5 ms, lag 1.2 ms, 3 problems"
+    )
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_new_stage_is_shown_at_once() -> None:
+    out = io.StringIO()
+    with progress_view(quiet=False, out=out) as show:
+        show(NOW)
+        show(changed(NOW, elapsed_s=13.0, stage="stop over 5 s"))
+        show(changed(NOW, elapsed_s=14.0, stage="stop over 5 s"))
+    assert [line[10:14] for line in out.getvalue().splitlines()] == ["hold", "stop"]
+
+
+def test_quiet_shows_nothing() -> None:
+    out = io.StringIO()
+    with progress_view(quiet=True, out=out) as show:
+        show(NOW)
+    assert out.getvalue() == ""
+
+
+def test_a_reader_who_has_gone_ends_the_view_and_nothing_else() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    out = os.fdopen(write_end, "w", buffering=1)
+    with progress_view(quiet=False, out=out) as show:
+        for second in range(0, 60, 10):
+            show(changed(NOW, elapsed_s=float(second)))
+    with pytest.raises(BrokenPipeError):
+        out.close()
+
+
+# ── on a terminal ────────────────────────────────────────────────────────────────────────────────
+
+
+def on_a_terminal(show_all: Callable[[Callable[[Progress], None]], None], *, columns: int) -> str:
+    """What is written to a terminal, without what only moves the cursor or colours."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    with os.fdopen(theirs, "w") as terminal:
+        with progress_view(quiet=False, out=terminal) as show:
+            show_all(show)
+        terminal.flush()
+        written = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "")
+
+
+@pytest.fixture(params=[80, 200])
+def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    columns: int = request.param
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", "24")
+    return columns
+
+
+def test_a_panel_fits_into_80_columns_and_leaves_room_for_the_echo_of_ctrl_c(
+    columns: int,
+) -> None:
+    text = on_a_terminal(lambda show: show(NOW), columns=columns)
+    panel = [line for line in text.splitlines() if line.strip()]
+    assert len(panel[0]) <= 76
+    assert "hold 30 s, 19s left" in panel[0]
+    assert re.search(r"chargers +20 of 20 connected +booted +20", text)
+    assert re.search(r"transactions +17 +calls +1234", text)
+    assert re.search(r"response p99 +4\.5 ms +frames/s +250", text)
+    assert re.search(r"loop lag p99 +1\.2 ms +problems +3", text)
+
+
+def test_ten_thousand_chargers_fit_as_well(columns: int) -> None:
+    crowd = changed(
+        NOW, wanted=10_000, connected=10_000, booted=10_000, calls=12_345_678, problems=10_000
+    )
+    text = on_a_terminal(lambda show: show(crowd), columns=columns)
+    assert "10000 of 10000 connected" in text
+    assert "12345678" in text
+
+
+def test_a_dumb_terminal_gets_lines(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    text = on_a_terminal(lambda show: show(NOW), columns=columns)
+    assert text.splitlines()[0].startswith("    12 s  hold 30 s, 19s left: 20/20 connected")

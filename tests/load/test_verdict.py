@@ -1,0 +1,83 @@
+"""What a run comes to, and in which order things are held against it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from simfleet.load.audit import Check
+from simfleet.load.thresholds import ThresholdResult
+from simfleet.load.verdict import Result, Verdict, verdict_of
+from simfleet.observe.generator_verdict import GeneratorVerdict, Level
+
+KEPT = ThresholdResult("call.count", "> 1", 5.0, "5", passed=True)
+MISSED = ThresholdResult("call.response.p99", "< 1s", 2.0, "2s", passed=False)
+UNKNOWN = ThresholdResult("call.count", "> 1", None, "no data", passed=False, reason="no CALL")
+HOLDS = Check("stopped_once", holds=True, detail="transactions stopped twice: 0")
+BROKEN = Check("stopped_once", holds=False, detail="transactions stopped twice: 1")
+VALID = GeneratorVerdict(Level.VALID, [])
+SUSPECT = GeneratorVerdict(Level.SUSPECT, ["it was late"])
+INVALID = GeneratorVerdict(Level.INVALID, ["it was much too late"])
+
+# From the strongest to the weakest, each with what makes it so.
+FLAWS: dict[Result, dict[str, object]] = {
+    "target_lost": {"target_lost": "the CSMS ended"},
+    "interrupted": {"interrupted": "interrupted by SIGINT"},
+    "ledger_broken": {"checks": [HOLDS, BROKEN]},
+    "invalid": {"generator": INVALID},
+    "threshold_failed": {"thresholds": [KEPT, MISSED]},
+}
+REASONS = {
+    "target_lost": "the CSMS ended",
+    "interrupted": "interrupted by SIGINT",
+    "ledger_broken": "ledger: stopped_once: transactions stopped twice: 1",
+    "invalid": "generator INVALID: it was much too late",
+    "threshold_failed": "threshold: call.response.p99 < 1s: was 2s",
+}
+
+
+def judged(**changes: object) -> Verdict:
+    everything: dict[str, object] = {
+        "thresholds": [KEPT],
+        "checks": [HOLDS],
+        "generator": VALID,
+        "interrupted": None,
+        "target_lost": None,
+    }
+    return verdict_of(**{**everything, **changes})  # type: ignore[arg-type]
+
+
+def test_a_run_without_flaw_passes() -> None:
+    assert judged() == Verdict("passed", [], Level.VALID)
+
+
+@pytest.mark.parametrize("result", FLAWS)
+def test_one_flaw_decides_alone(result: Result) -> None:
+    verdict = judged(**FLAWS[result])
+    assert (verdict.result, verdict.reasons) == (result, [REASONS[result]])
+
+
+@pytest.mark.parametrize(("stronger", "weaker"), [*itertools.combinations(FLAWS, 2)])
+def test_of_two_flaws_the_stronger_decides_and_both_are_told(
+    stronger: Result, weaker: Result
+) -> None:
+    verdict = judged(**FLAWS[weaker], **FLAWS[stronger])
+    assert verdict.result == stronger
+    assert set(verdict.reasons) == {REASONS[stronger], REASONS[weaker]}
+
+
+def test_a_suspect_generator_is_told_and_changes_nothing() -> None:
+    assert judged(generator=SUSPECT) == Verdict(
+        "passed", ["generator SUSPECT: it was late"], Level.SUSPECT
+    )
+
+
+def test_books_that_could_not_be_checked_break_nothing() -> None:
+    assert judged(checks=None).result == "passed"
+
+
+def test_a_threshold_without_a_figure_says_why() -> None:
+    assert judged(thresholds=[UNKNOWN]).reasons == [
+        "threshold: call.count > 1: was no data (no CALL)"
+    ]
