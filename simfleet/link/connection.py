@@ -27,6 +27,7 @@ from simfleet.link.link import (
     CLOSE_TIMEOUT_S,
     MAX_SIZE_BYTES,
     PONG_TIMEOUT_S,
+    SEND_PATIENCE_S,
     TCP_END_TIMEOUT_S,
     UNSENT_MAX_BYTES,
 )
@@ -117,8 +118,10 @@ class WebSocketLink(Duplex):
         else:
             out = framing.text_frames(frames, masked=self._client)
         self._write(out)
-        while self._unsent:
-            await self._exchange()
+        if self._unsent:
+            with trio.move_on_after(SEND_PATIENCE_S):
+                while self._unsent:
+                    await self._exchange()
 
     def _say_why_gone(self) -> None:
         """Raise why the peer is gone, unless there are messages of its to be received before."""

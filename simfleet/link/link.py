@@ -27,6 +27,8 @@ TCP_END_TIMEOUT_S: Final = 1.0
 """How much of that a client waits, after both close frames, for the server to end TCP first."""
 MAX_SIZE_BYTES: Final = 1024 * 1024
 """A message may be this long, reassembled and decompressed."""
+SEND_PATIENCE_S: Final = 1.0
+"""How long `send` waits for a peer that does not read; `receive` goes on with the rest."""
 UNSENT_MAX_BYTES: Final = 4 * 1024 * 1024
 """With more than this waiting for a peer that does not read, `send` gives the peer up."""
 
@@ -74,7 +76,8 @@ class Link(Protocol):
         """Send `frames` (UTF-8) as one text message each, in order, in one system call where the
         peer keeps up.
 
-        Returns when the operating system has taken all. The messages are accepted before the
+        Returns when the operating system has taken all, or after `SEND_PATIENCE_S`, so that the
+        caller can hear what a peer says that does not read. The messages are accepted before the
         first wait: a cancelled send goes on in the next `send` or `receive`, and neither loses,
         splits nor repeats a byte. Raises `LinkClosed`. Does not yield to other tasks when there
         is nothing to wait for.

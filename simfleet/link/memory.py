@@ -15,7 +15,13 @@ import trio
 
 from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed
 from simfleet.link.address import endpoint_url, identity_of, parse_target
-from simfleet.link.link import DEFAULT_OPTIONS, MAX_SIZE_BYTES, UNSENT_MAX_BYTES, LinkOptions
+from simfleet.link.link import (
+    DEFAULT_OPTIONS,
+    MAX_SIZE_BYTES,
+    SEND_PATIENCE_S,
+    UNSENT_MAX_BYTES,
+    LinkOptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -79,8 +85,10 @@ class MemoryLink:
         self._unsent.extend(frames)
         self._unsent_bytes += sum(map(len, frames))
         self._flush()
-        while self._unsent and self._ended is None:
-            await self._wait()
+        if self._unsent:
+            with trio.move_on_after(SEND_PATIENCE_S):
+                while self._unsent and self._ended is None:
+                    await self._wait()
 
     async def receive(self) -> bytes:
         """See `Link.receive`."""

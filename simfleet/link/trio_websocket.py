@@ -25,7 +25,12 @@ from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed
 from simfleet.link import refusal
 from simfleet.link.address import Target, endpoint_url, parse_target
 from simfleet.link.dialing import dial
-from simfleet.link.link import CLOSE_TIMEOUT_S, TCP_END_TIMEOUT_S, UNSENT_MAX_BYTES
+from simfleet.link.link import (
+    CLOSE_TIMEOUT_S,
+    SEND_PATIENCE_S,
+    TCP_END_TIMEOUT_S,
+    UNSENT_MAX_BYTES,
+)
 from simfleet.link.prelude import tls_failed
 from simfleet.link.tls import default_context
 from simfleet.link.websocket import BODY_GRACE_S, basic_authorization, timed_out
@@ -291,7 +296,8 @@ class TrioWebsocketLink:
         if self._outbox:
             self._drained = trio.Event()
             self._more.set()
-            await self._drained.wait()
+            with trio.move_on_after(SEND_PATIENCE_S):
+                await self._drained.wait()
 
     async def write(self) -> None:
         """Write what is sent, in order; never raises. Ends with the connection."""
