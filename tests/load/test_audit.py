@@ -56,7 +56,7 @@ def test_without_the_books_of_a_csms_only_the_fleets_are_checked() -> None:
         ("overlapping_calls", 1, {"one_open_call"}),
         ("undelivered_messages", 2, {"queues_drained"}),
         ("integral_wh", 5000.30, {"energy_is_integral_of_power"}),
-        ("faults_total", 1, {"energy_is_integral_of_power"}),
+        ("faults_total", 1, {"no_faults"}),
     ],
 )
 def test_a_figure_of_the_fleet_that_does_not_add_up(
@@ -102,3 +102,11 @@ def test_a_charger_that_crashed_breaks_the_ledger() -> None:
 def test_whole_watt_hours_of_ocpp_may_lose_less_than_one_for_each_transaction() -> None:
     assert broken(fleet_books(), csms_books(energy_wh=4994)) == []
     assert [c.name for c in broken(fleet_books(), csms_books(energy_wh=4993))] == ["csms_energy"]
+
+
+def test_a_fault_of_one_charger_is_told_in_words() -> None:
+    books = fleet_books(faults_total=3, faults=["CP-1 ended transaction 4, which was not open"])
+    (check,) = broken(books, csms_books())
+    assert check.detail == (
+        "faults of single chargers: 3, the first: CP-1 ended transaction 4, which was not open"
+    )
