@@ -7,6 +7,7 @@ and being offline are phases of the same task, and the station lives on in all o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,13 @@ MAILBOX_MAX: Final = 64
 """Events that may wait for a charger; it reads them within a turn of the loop."""
 LAST_WORDS_S: Final = 2.0
 """How long a charger that reboots or goes may take to write what it has already said."""
+SEND_PATIENCE_S: Final = 1.0
+"""How long a charger waits for a peer that does not read before it listens to it again."""
+BURST_MAX: Final = 32
+"""Messages a charger takes in a row before it lets the others run, however many are there."""
+
+
+_FOR_THE_ACTOR: Final = (Reboot, PowerOff, PowerOn, Reconnect)
 
 
 class Mode(StrEnum):
@@ -52,13 +60,19 @@ class Surroundings(Struct):
 
 
 class Leave(Struct, frozen=True):
-    """Come to rest, tell the CSMS what is owed to it, and end; by `deadline_s` at the latest."""
+    """Come to rest, tell the CSMS what is owed to it, and end; by `deadline_s` at the latest.
+
+    Only closing the socket, and a handshake that was under way already, may take longer.
+    """
 
     deadline_s: float
 
 
 class Charger:
-    """A station and the task that drives it: `run`. Everybody else uses `post`."""
+    """A station and the task that drives it: `run`. Everybody else uses `post`.
+
+    `mode` is what the charger does, `wished` what it was last told to do.
+    """
 
     __slots__ = (
         "_dark_until_s",
@@ -66,22 +80,28 @@ class Charger:
         "_leave",
         "_mail",
         "_opened_s",
+        "_powerless",
+        "_retry_at_s",
         "_surroundings",
         "_waiting",
         "mode",
         "station",
+        "wished",
     )
 
     def __init__(self, station: Station, surroundings: Surroundings, *, mode: Mode) -> None:
         self.station = station
-        self.mode = mode
+        self.mode = self.wished = mode
         self._surroundings = surroundings
-        self._mail: list[Event | Mode | Leave] | None = None
+        self._mail: list[Event] | None = None
+        """Events, or an empty list when only `wished` or `_leave` is new; None: nothing is new."""
         self._waiting: trio.CancelScope | None = None
         self._leave: Leave | None = None
         self._dark_until_s: float | None = None
         """When the charger has booted again; None while it is lit, inf without mains."""
+        self._powerless = False
         self._failures = 0
+        self._retry_at_s = -NEVER_S
         self._opened_s = NEVER_S
         if mode is Mode.CHARGING:
             station.engage()
@@ -89,12 +109,21 @@ class Charger:
     # ── for others ──────────────────────────────────────────────────────────────────────────────
 
     def post(self, mail: Event | Mode | Leave) -> bool:
-        """Hand something to the charger, read at once. False: the mailbox is full, not taken."""
+        """Hand something to the charger, read at once. False: the mailbox is full, not taken.
+
+        `Mode` and `Leave` are always taken, and the last of them counts: a `Mode` calls a charger
+        back that was told to leave and has not gone yet.
+        """
         if self._mail is None:
             self._mail = []
-        if len(self._mail) >= MAILBOX_MAX:
+        if isinstance(mail, Mode):
+            self.wished, self._leave = mail, None
+        elif isinstance(mail, Leave):
+            self._leave = mail
+        elif len(self._mail) >= MAILBOX_MAX:
             return False
-        self._mail.append(mail)
+        else:
+            self._mail.append(mail)
         if self._waiting is not None:
             self._waiting.cancel()
         return True
@@ -113,14 +142,17 @@ class Charger:
 
     async def run(self) -> None:
         """Live until told to leave."""
+        busy = True
         while True:
-            self._turn(trio.current_time())
-            if self._gone():
+            at_s = trio.current_time()
+            self._turn(at_s, busy=busy)
+            if self._leave is not None and (not self._owes() or at_s >= self._leave.deadline_s):
                 return
-            if self._wants_link():
+            busy = self._wants_link() and self._retry_at_s <= at_s
+            if busy:
                 await self._connect()
             else:
-                await self._rest(NEVER_S)
+                await self._rest()
 
     def _wants_link(self) -> bool:
         return self._dark_until_s is None and (self.mode is not Mode.IDLE or self._owes())
@@ -129,67 +161,61 @@ class Charger:
         """Whether an idle or leaving charger still has transactions to tell of."""
         return bool(self.station.outbox.durable)
 
-    def _gone(self) -> bool:
-        leave = self._leave
-        if leave is None:
-            return False
-        return not self._owes() or trio.current_time() >= leave.deadline_s
+    async def _rest(self) -> None:
+        """Wait, without a link, for mail or for the next moment at which something may change."""
+        wake_s = self._next_moment_s()
+        if self._dark_until_s is not None:
+            wake_s = min(wake_s, self._dark_until_s)
+        elif self._wants_link():
+            wake_s = min(wake_s, self._retry_at_s)
+        with trio.CancelScope(deadline=wake_s) as self._waiting:
+            await trio.sleep_forever()
 
-    async def _rest(self, until_s: float) -> None:
-        """Live without a link until a moment, or until mail may have changed what is wanted."""
-        while trio.current_time() < until_s:
-            if self._leave is not None:
-                until_s = min(until_s, self._leave.deadline_s)
-            if self._dark_until_s is not None:
-                until_s = min(until_s, self._dark_until_s)
-            wake_s = min(until_s, self.station.wake_at_s)
-            with trio.CancelScope(deadline=wake_s) as self._waiting:
-                await trio.sleep_forever()
-            had_mail = bool(self._mail)
-            self._turn(trio.current_time())
-            if had_mail:
-                return
-        await trio.lowlevel.checkpoint()
+    def _next_moment_s(self) -> float:
+        wake_s = self.station.wake_at_s
+        return wake_s if self._leave is None else min(wake_s, self._leave.deadline_s)
 
-    def _turn(self, at_s: float) -> None:
-        """Read the mail, let what is due happen, report."""
+    def _turn(self, at_s: float, *, busy: bool = False) -> None:
+        """Read the mail, let what is due happen, report.
+
+        `busy`: the task was connecting or parting until now. That makes it late, but says nothing
+        about whether this machine keeps up.
+        """
         self._waiting = None
         station = self.station
         if self._dark_until_s is not None and at_s >= self._dark_until_s:
             self._light_up(at_s)
-        if self._mail:
+        if self._mail is not None:
             self._read_mail(at_s)
         if station.wake_at_s <= at_s:
-            self._surroundings.recorder.late(at_s - station.wake_at_s)
+            if not busy:
+                self._surroundings.recorder.late(at_s - station.wake_at_s)
             station.tick(at_s=at_s)
         effects = station.take_effects()
         if effects:
             self._report(effects, at_s)
 
     def _read_mail(self, at_s: float) -> None:
-        mail, self._mail = self._mail or [], None
-        for letter in mail:
-            if isinstance(letter, Leave):
-                self._leave = letter
-                if not self.station.retired:
-                    self.station.tell(Retired(), at_s=at_s)
-            elif isinstance(letter, Mode):
-                self._change_mode(letter, at_s)
+        mail, self._mail = self._mail or (), None
+        station = self.station
+        for event in mail:
+            try:
+                station.tell(event, at_s=at_s)
+            except Refused as refused:
+                recorder = self._surroundings.recorder
+                recorder.refused(station.identity, event, refused, at_s=at_s)
+        if self._leave is not None:
+            self.mode = Mode.IDLE
+            station.tell(Retired(), at_s=at_s)  # again, if an event has begun a session
+            if self._retry_at_s > at_s:  # there is little time left: not the long pauses any more
+                self._failures = 0
+                self._retry_at_s = min(self._retry_at_s, self._pause_ends_s(at_s))
+        elif self.wished is not self.mode:
+            self.mode = self.wished
+            if self.mode is Mode.CHARGING:
+                station.engage(at_s=at_s)
             else:
-                try:
-                    self.station.tell(letter, at_s=at_s)
-                except Refused as refused:
-                    recorder = self._surroundings.recorder
-                    recorder.refused(self.station.identity, letter, refused, at_s=at_s)
-
-    def _change_mode(self, mode: Mode, at_s: float) -> None:
-        if mode is self.mode:
-            return
-        self.mode = mode
-        if mode is Mode.CHARGING:
-            self.station.engage(at_s=at_s)
-        elif not self.station.dark:
-            self.station.tell(Retired(), at_s=at_s)
+                station.tell(Retired(), at_s=at_s)
 
     def _report(self, effects: list[Effect], at_s: float) -> None:
         recorder = self._surroundings.recorder
@@ -199,6 +225,7 @@ class Charger:
                     self._dark_until_s = at_s + after_s
                 case PowerOff():
                     self._dark_until_s = NEVER_S
+                    self._powerless = True
                 case PowerOn():
                     self._dark_until_s = at_s + self.station.spec.reboot_s
                 case Reconnect():
@@ -208,26 +235,26 @@ class Charger:
 
     def _light_up(self, at_s: float) -> None:
         self._dark_until_s = None
+        self._powerless = False
         if self.station.dark:
             self.station.restarted(at_s=at_s)
 
     # ── with a link ─────────────────────────────────────────────────────────────────────────────
 
     async def _connect(self) -> None:
-        """Open a link and talk until it ends; when it failed or was lost, back off."""
+        """Open a link and talk until it ends; when it failed or was lost, set a pause."""
+        if not await self._admitted():
+            return
         surroundings, station = self._surroundings, self.station
         handshakes, recorder = surroundings.handshakes, surroundings.recorder
-        await handshakes.acquire()
         shaking = True
         try:
-            if self._mail is not None:  # it may have changed what is wanted while we queued
-                return
             recorder.connecting(trio.current_time())
             async with surroundings.dial(
                 surroundings.url,
                 identity=station.identity,
                 subprotocol=station.spec.version,
-                options=surroundings.options,
+                options=self._options(),
             ) as link:
                 handshakes.release()
                 shaking = False
@@ -240,24 +267,52 @@ class Charger:
         finally:
             if shaking:
                 handshakes.release()
-        await self._back_off()
+        self._back_off()
 
-    async def _back_off(self) -> None:
+    async def _admitted(self) -> bool:
+        """Wait for a place among the chargers that shake hands. False: something else comes first,
+        for a queue may be long and the station lives on in it.
+        """
+        handshakes = self._surroundings.handshakes
+        with trio.CancelScope(deadline=self._next_moment_s()) as self._waiting:
+            await handshakes.acquire()
+            if self._mail is None:
+                return True
+            handshakes.release()
+        return False
+
+    def _options(self) -> LinkOptions:
+        """How to connect: with no more time than is left."""
+        options = self._surroundings.options
+        if self._leave is None:
+            return options
+        left_s = max(0.0, self._leave.deadline_s - trio.current_time())
+        return replace(options, connect_timeout_s=min(options.connect_timeout_s, left_s))
+
+    def _back_off(self) -> None:
         at_s = trio.current_time()
-        calm = at_s - self._opened_s > CALM_S
+        if at_s - self._opened_s > CALM_S:
+            self._failures = 0
         self._opened_s = NEVER_S
-        self._failures = 1 if calm else self._failures + 1
-        await self._rest(at_s + pause_s(self._failures, self.station.chance))
+        self._retry_at_s = self._pause_ends_s(at_s)
+
+    def _pause_ends_s(self, at_s: float) -> float:
+        self._failures += 1
+        # A stream of its own, so that a lost link does not change what the drivers do.
+        chance = self.station.chance.fork(f"pause:{self._failures}")
+        return at_s + pause_s(self._failures, chance)
 
     async def _talk(self, link: Link) -> None:
         """One connection from its opening to its end. Raises `LinkClosed` if the peer ended it."""
         station, recorder = self.station, self._surroundings.recorder
-        self._opened_s = trio.current_time()
-        recorder.connected(at_s=self._opened_s)
-        kind, detail = "ended", ""  # by us, on purpose
+        at_s = self._opened_s = trio.current_time()
+        recorder.connected(at_s=at_s)
+        kind, detail = "crashed", ""
         try:
-            station.link_opened(at_s=self._opened_s)
-            await self._converse(link)
+            self._turn(at_s, busy=True)  # what came due during the handshake came due offline
+            station.link_opened(at_s=at_s)
+            await self._converse(link, at_s)
+            kind = "ended"  # by us, on purpose
         except LinkClosed as closed:
             kind, detail = closed.kind, closed.detail
             raise
@@ -270,25 +325,30 @@ class Charger:
             station.link_closed(at_s=at_s)
             self._report(station.take_effects(), at_s)
 
-    async def _converse(self, link: Link) -> None:
+    async def _converse(self, link: Link, at_s: float) -> None:
         station, recorder = self.station, self._surroundings.recorder
         identity = station.identity
-        at_s = self._opened_s
+        patience_s = SEND_PATIENCE_S
+        burst = 0
         while True:
+            if self._mail is not None:  # it came while nobody waited for it
+                self._turn(at_s)
             frames = station.take_frames()
             if frames:
                 recorder.sent(identity, frames, at_s)
             if self._done_here(at_s):
-                with trio.move_on_after(LAST_WORDS_S):
-                    await link.send(frames)
-                return
+                return await self._part(link, frames, at_s)
             wake_s = min(station.wake_at_s, link.wake_at_s)
             if self._leave is not None:
                 wake_s = min(wake_s, self._leave.deadline_s)
+            if frames:
+                wake_s = min(wake_s, at_s + patience_s)
             frame: bytes | None = None
             with trio.CancelScope(deadline=wake_s) as self._waiting:
                 if frames:
+                    patience_s = 0.0  # until a send has come to its end
                     await link.send(frames)
+                    patience_s = SEND_PATIENCE_S
                 frame = await link.receive()
             at_s = trio.current_time()
             if frame is not None:
@@ -297,11 +357,26 @@ class Charger:
             self._turn(at_s)
             if link.wake_at_s <= at_s:
                 await link.tick(at_s=at_s)
+            burst += 1
+            if burst >= BURST_MAX:
+                burst = 0
+                await trio.lowlevel.checkpoint()
 
     def _done_here(self, at_s: float) -> bool:
         """Whether the link is of no more use: dark, idle and nothing owed, or time to go."""
         if self._dark_until_s is not None:
             return True
-        if self._leave is not None:
-            return self.station.drained or at_s >= self._leave.deadline_s
+        if self._leave is not None and at_s >= self._leave.deadline_s:
+            return True
         return self.mode is Mode.IDLE and self.station.drained
+
+    async def _part(self, link: Link, frames: list[bytes], at_s: float) -> None:
+        """Write what was said already; without mains, not even that."""
+        if self._powerless:
+            link.abort()
+            return
+        words_s = LAST_WORDS_S
+        if self._leave is not None:
+            words_s = max(0.0, min(words_s, self._leave.deadline_s - at_s))
+        with trio.move_on_after(words_s):
+            await link.send(frames)
