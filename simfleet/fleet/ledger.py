@@ -30,7 +30,9 @@ class Ledger:
 
     __slots__ = (
         "_open",
+        "_starting",
         "_stopping",
+        "abandoned",
         "closed",
         "delivered_starts",
         "delivered_stops",
@@ -54,11 +56,15 @@ class Ledger:
         """CALLs sent while another one of the same charger was open."""
         self.undelivered = 0
         """Transaction messages still owed when their charger left."""
+        self.abandoned = 0
+        """Transactions that still ran when their charger ended: it crashed, or was cut off."""
         self.energy_wh = 0.0
         self.integral_wh = 0.0
         self.faults: list[str] = []
         self.faults_total = 0
         self._open: dict[str, set[int]] = {}
+        self._starting: dict[str, set[int]] = {}
+        """Begun on the charger, and the CSMS has not answered yet."""
         self._stopping: dict[str, set[int]] = {}
         """Ended on the charger, and the CSMS has not answered yet."""
 
@@ -66,6 +72,7 @@ class Ledger:
         """A transaction began."""
         self.opened += 1
         self._open.setdefault(identity, set()).add(effect.number)
+        self._starting.setdefault(identity, set()).add(effect.number)
 
     def close(self, identity: str, effect: TransactionClosed) -> None:
         """A transaction ended on the charger."""
@@ -73,12 +80,8 @@ class Ledger:
         self._stopping.setdefault(identity, set()).add(effect.number)
         self.energy_wh += effect.energy_wh
         self.integral_wh += effect.integral_wh
-        open_here = self._open.get(identity, set())
-        if effect.number not in open_here:
+        if not _strike(self._open, identity, effect.number):
             self._fault(f"{identity} ended transaction {effect.number}, which was not open")
-        open_here.discard(effect.number)
-        if not open_here:
-            self._open.pop(identity, None)
         difference_wh = abs(effect.energy_wh - effect.integral_wh)
         if difference_wh > ENERGY_TOLERANCE_WH + ENERGY_TOLERANCE * effect.energy_wh:
             self._fault(
@@ -92,16 +95,13 @@ class Ledger:
         """The CSMS has answered a start or a stop."""
         if effect.what == "start":
             self.delivered_starts += 1
+            if not _strike(self._starting, identity, effect.number):
+                self._fault(f"{identity} started transaction {effect.number} twice")
             return
         self.delivered_stops += 1
-        stopping = self._stopping.get(identity, set())
-        if effect.number in stopping:
-            stopping.remove(effect.number)
-        else:
+        if not _strike(self._stopping, identity, effect.number):
             self.stopped_twice += 1
             self._fault(f"{identity} stopped transaction {effect.number} twice, or before its end")
-        if not stopping:
-            self._stopping.pop(identity, None)
 
     def overlap(self, identity: str) -> None:
         """A charger sent a CALL while one of its own was open."""
@@ -112,6 +112,15 @@ class Ledger:
         """A charger went with transaction messages undelivered."""
         self.undelivered += messages
         self._fault(f"{identity} left with {messages} transaction messages undelivered")
+
+    def part(self, identity: str) -> None:
+        """A charger has ended. One of the same name counts its transactions from 1 again."""
+        running = len(self._open.pop(identity, ()))
+        self._starting.pop(identity, None)
+        self._stopping.pop(identity, None)
+        if running:
+            self.abandoned += running
+            self._fault(f"{identity} ended while {running} of its transactions ran")
 
     @property
     def still_open(self) -> int:
@@ -134,8 +143,20 @@ class Ledger:
             "stopped_twice": self.stopped_twice,
             "overlapping_calls": self.overlapping_calls,
             "undelivered_messages": self.undelivered,
+            "transactions_abandoned": self.abandoned,
             "energy_wh": round(self.energy_wh, 3),
             "integral_wh": round(self.integral_wh, 3),
             "faults_total": self.faults_total,
             "faults": list(self.faults),
         }
+
+
+def _strike(lists: dict[str, set[int]], identity: str, number: int) -> bool:
+    """Strike a transaction off a charger's list; False when it is not on it."""
+    mine = lists.get(identity)
+    if mine is None or number not in mine:
+        return False
+    mine.remove(number)
+    if not mine:
+        del lists[identity]
+    return True

@@ -53,6 +53,7 @@ class Recorder:
     """See the module. `hub` is None where nobody can ever listen (a benchmark's floor)."""
 
     __slots__ = (
+        "_calling",
         "_clock",
         "_hub",
         "_reports",
@@ -71,6 +72,8 @@ class Recorder:
         self._clock = clock
         self._hub = hub
         self._schedule_lag = schedule_lag
+        self._calling: set[str] = set()
+        """Identities with an open CALL."""
         self.counters = Counters()
         self.latencies = Latencies()
         self.ledger = Ledger()
@@ -96,8 +99,11 @@ class Recorder:
     def sent(self, identity: str, frames: Sequence[bytes], at_s: float) -> None:
         """A charger writes these messages."""
         self.counters.frames_sent.add(at_s, len(frames))
-        if len(frames) > 1 and sum(frame.startswith(_CALL_START) for frame in frames) > 1:
-            self.ledger.overlap(identity)
+        for frame in frames:
+            if frame.startswith(_CALL_START):
+                if identity in self._calling:
+                    self.ledger.overlap(identity)
+                self._calling.add(identity)
         if self._hub is not None:
             for frame in frames:
                 self._hub.publish(identity, "sent", frame, at_s)
@@ -126,7 +132,8 @@ class Recorder:
     def disconnected(self, identity: str, kind: str, detail: str, *, at_s: float) -> None:
         """A link has ended; `kind` ``ended`` is by us and on purpose."""
         self.counters.disconnect(kind)
-        if kind not in ("ended", "cancelled"):
+        self._calling.discard(identity)
+        if kind not in ("ended", "cancelled", "crashed"):  # a crash is told of by `crashed`
             self._problem(identity, f"link:{kind}", detail, at_s)
 
     # ── effects ─────────────────────────────────────────────────────────────────────────────────
@@ -156,8 +163,10 @@ class Recorder:
         self.counters.unknown_replies += conversation.unknown_replies
         if station.outbox.durable:
             self.ledger.left_behind(station.identity, len(station.outbox.durable))
+        self.ledger.part(station.identity)
 
     def _outcome(self, identity: str, outcome: Outcome, at_s: float) -> None:
+        self._calling.discard(identity)
         failure = outcome.failure
         action = outcome.action.name
         sent_s = outcome.sent_s
