@@ -2,8 +2,8 @@
 together.
 
 A crash is a bug of ours. It is contained to its charger, counted, kept with its traceback, and the
-charger is made anew from its plan after a pause with full jitter. Everything else that can happen
-to a charger is the actor's own business.
+charger is made anew from its plan after a pause with full jitter; meanwhile a `Vacancy` takes its
+orders. Everything else that can happen to a charger is the actor's own business.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from simfleet.fleet.actor import Charger, Mode, Surroundings
+from simfleet.fleet.actor import Charger, Leave, Mode, Surroundings
 from simfleet.fleet.backoff import CALM_S, pause_s
 from simfleet.station.chance import Chance
 
@@ -21,9 +21,45 @@ if TYPE_CHECKING:
 
     from simfleet.clock import WallClock
     from simfleet.fleet.plan import ChargerPlan
+    from simfleet.station.events import Event
 
 BATCH_CHARGERS: Final = 250
 """Chargers under one nursery."""
+
+
+class Vacancy:
+    """The place of a charger that has crashed, or is about to be made: takes orders, no events."""
+
+    __slots__ = ("_leave", "_waiting", "wished")
+
+    online = False
+
+    def __init__(self, wished: Mode) -> None:
+        self.wished = wished
+        self._leave: Leave | None = None
+        self._waiting: trio.CancelScope | None = None
+
+    def post(self, mail: Event | Mode | Leave) -> bool:
+        """See `Charger.post`. An event finds nobody: False."""
+        if isinstance(mail, Mode):
+            self.wished, self._leave = mail, None
+        elif isinstance(mail, Leave):
+            self._leave = mail
+            if self._waiting is not None:
+                self._waiting.cancel()
+        else:
+            return False
+        return True
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the next charger here has been told to go before it came."""
+        return self._leave is not None
+
+    async def last(self, pause_s: float) -> None:
+        """Wait until the place is to be filled again, or nobody is wanted in it any more."""
+        with trio.move_on_after(pause_s) as self._waiting:
+            await trio.sleep_forever()
 
 
 class Supervisor:
@@ -43,9 +79,10 @@ class Supervisor:
         self._make = make or self._build
         self._nursery: trio.Nursery | None = None
         self._batch: trio.Nursery | None = None
+        self._batch_full = trio.Event()
         self._room = 0
         self._emptied = trio.Event()
-        self.chargers: dict[str, Charger] = {}
+        self.chargers: dict[str, Charger | Vacancy] = {}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Supervise until cancelled; then every charger is cut off at once."""
@@ -58,18 +95,23 @@ class Supervisor:
         """Bring a charger to life. ValueError when one of that identity lives."""
         if plan.identity in self.chargers:
             raise ValueError(f"a charger called {plan.identity!r} is alive already")
-        if self._batch is None or self._room == 0:
+        vacancy = self.chargers[plan.identity] = Vacancy(mode)
+        if self._batch is None:
             assert self._nursery is not None, "start() needs run()"
-            self._batch = await self._nursery.start(self._run_batch)
+            self._batch_full = trio.Event()
+            self._batch = await self._nursery.start(self._run_batch, self._batch_full)
             self._room = self._batch_chargers
+        self._batch.start_soon(self._supervise, plan, vacancy, name=f"charger:{plan.identity}")
         self._room -= 1
-        self.chargers[plan.identity] = charger = self._make(plan, mode)
-        self._batch.start_soon(self._supervise, plan, charger, name=f"charger:{plan.identity}")
+        if self._room == 0:
+            self._batch = None
+            self._batch_full.set()
 
     async def wait_empty(self) -> None:
         """Wait until no charger is left."""
         while self.chargers:
-            self._emptied = trio.Event()
+            if self._emptied.is_set():
+                self._emptied = trio.Event()
             await self._emptied.wait()
 
     def _build(self, plan: ChargerPlan, mode: Mode) -> Charger:
@@ -77,34 +119,35 @@ class Supervisor:
         return Charger(station, self._surroundings, mode=mode)
 
     @staticmethod
-    async def _run_batch(*, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    async def _run_batch(full: trio.Event, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+        """Hold a batch until it is full and its last charger has gone."""
         async with trio.open_nursery() as nursery:
             task_status.started(nursery)
-            await trio.sleep_forever()
+            await full.wait()
 
-    async def _supervise(self, plan: ChargerPlan, charger: Charger) -> None:
-        recorder = self._surroundings.recorder
+    async def _supervise(self, plan: ChargerPlan, place: Charger | Vacancy) -> None:
+        recorder, identity = self._surroundings.recorder, plan.identity
         crashes = 0
-        chance = None
         try:
-            while True:
+            while not place.leaving:
                 began_s = trio.current_time()
                 try:
-                    await charger.run()
+                    place = charger = self._make(plan, place.wished)
+                    self.chargers[identity] = charger
+                    try:
+                        return await charger.run()
+                    finally:
+                        recorder.departed(charger.station)
                 except Exception as error:
                     at_s = trio.current_time()
-                    recorder.crashed(plan.identity, error, at_s=at_s)
-                else:
+                    recorder.crashed(identity, error, at_s=at_s)
+                if place.leaving:
                     return
                 crashes = 1 if at_s - began_s > CALM_S else crashes + 1
-                if charger.leaving:
-                    return
-                chance = chance or Chance.of(f"{plan.seed}:crash", plan.index)
-                await trio.sleep(pause_s(crashes, chance))
-                recorder.departed(charger.station)
-                charger = self.chargers[plan.identity] = self._make(plan, charger.mode)
+                chance = Chance.of(f"{plan.seed}:crash:{crashes}", plan.index)
+                place = self.chargers[identity] = Vacancy(place.wished)
+                await place.last(pause_s(crashes, chance))
         finally:
-            recorder.departed(charger.station)
-            del self.chargers[plan.identity]
+            del self.chargers[identity]
             if not self.chargers:
                 self._emptied.set()
