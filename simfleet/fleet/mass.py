@@ -2,7 +2,8 @@
 
 `apply` only records the wish. One task, `reconcile`, makes the fleet so: chargers are started,
 changed or sent away one by one, evenly over the time given, oldest first in, newest first out. A
-new wish replaces the old one wherever it had got to, so two callers cannot race.
+new wish replaces the old one wherever it had got to, so two callers cannot race. A charger that was
+sent away and has not gone yet, because it still owes the CSMS something, is called back.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Mass:
         if over_s is None:
             over_s = abs(target - self._started) / STARTS_PER_S
         self._wish = Wish(target, mode, trio.current_time(), over_s, drain_s)
-        self._settled = trio.Event()
+        if self._settled.is_set():  # else who waits for the old wish waits for this one, too
+            self._settled = trio.Event()
         self._changed.set()
 
     @property
@@ -100,7 +102,7 @@ class Mass:
             plan.identity
             for plan in self._plans[: min(self._started, wish.target)]
             if (charger := self._supervisor.chargers.get(plan.identity)) is not None
-            and charger.mode is not wish.mode
+            and charger.wished is not wish.mode
         ]
         growth = max(0, wish.target - self._started)
         shrink = max(0, self._started - wish.target)
@@ -119,8 +121,15 @@ class Mass:
             elif step < shrink + len(switching):
                 self._switch(switching[step - shrink], wish.mode)
             else:
-                await self._supervisor.start(self._plans[self._started], wish.mode)
-                self._started += 1
+                await self._bring_in(self._plans[self._started], wish.mode)
+
+    async def _bring_in(self, plan: ChargerPlan, mode: Mode) -> None:
+        self._started += 1
+        living = self._supervisor.chargers.get(plan.identity)
+        if living is None:
+            await self._supervisor.start(plan, mode)
+        else:
+            living.post(mode)  # told to leave and still here: called back
 
     def _send_away(self, wish: Wish) -> None:
         self._started -= 1
