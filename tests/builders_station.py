@@ -273,6 +273,7 @@ class Scene:
         self._scripts: dict[str, list[Script]] = defaultdict(list)
         self._transaction_ids = 700
         self._commands = 0
+        self._asked: dict[str, str] = {}
 
     # ── the time ──
 
@@ -384,6 +385,7 @@ class Scene:
         """The CSMS calls; returns the message id."""
         self._commands += 1
         message_id = f"csms-{self._commands}"
+        self._asked[message_id] = action
         self.receive(json.dumps([2, message_id, action, payload]).encode())
         return message_id
 
@@ -509,9 +511,13 @@ class Scene:
         if items[0] == 3:
             assert items[1] not in self.answers, f"{items[1]} was answered twice"
             self.answers[items[1]] = Answer(items[2])
+            action = self._asked[items[1]]
+            payload = json.dumps(items[2]).encode()
+            assert _ORACLES[action, "response"](payload), f"{action}: {items[2]}"
         else:
             assert items[0] == 4
-            assert items[1] not in self.answers or items[1] == "-1"
+            if items[1] in self._asked:
+                assert items[1] not in self.answers, f"{items[1]} was answered twice"
             self.answers[items[1]] = Answer({}, items[2])
         return None
 
