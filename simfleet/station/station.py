@@ -134,7 +134,7 @@ class Station:
     @property
     def keeps_samples(self) -> bool:
         """Whether StopTransaction shall carry transactionData."""
-        return bool(self.configuration.sampling.for_stop)
+        return bool(self.configuration.get("StopTxnSampledData"))
 
     @property
     def drained(self) -> bool:
