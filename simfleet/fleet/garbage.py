@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-THRESHOLDS: Final = (50_000, 20, 50)
+THRESHOLDS: Final = (10_000, 50, 1_000)
 """New objects for a collection of the youngest generation, and of those for the older ones."""
 
 

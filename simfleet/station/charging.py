@@ -183,7 +183,7 @@ def take_samples(station: Station, connector: Connector, *, at_s: float) -> None
     """The periodic samples that are due, each with its own time even if it comes late (OCPP 1.6
     section 3.16).
     """
-    interval_s = station.configuration.seconds("MeterValueSampleInterval")
+    interval_s = station.configuration.sampling.interval_s
     if not interval_s or connector.transaction is None:
         connector.sample_due_s = NEVER_S
         return
@@ -216,7 +216,7 @@ def sample(
         if station.keeps_samples:
             transaction.keep(wall_s, context, reading)
     if measurands is None:
-        measurands = station.configuration.measurands("MeterValuesSampledData")
+        measurands = station.configuration.sampling.measurands
     station.say(TransactionSampled(transaction, reading, context, measurands, wall_s), due_s=due_s)
 
 

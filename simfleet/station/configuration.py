@@ -41,6 +41,20 @@ class Report(NamedTuple):
     max_keys: int  # GetConfigurationMaxKeys
 
 
+class Sampling(NamedTuple):
+    """What is sampled in a transaction, and what of it StopTransaction repeats."""
+
+    interval_s: int  # 0: nothing is sampled
+    measurands: tuple[str, ...]
+    for_stop: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def _sampling(interval_s: int, measurands: tuple[str, ...], for_stop: tuple[str, ...]) -> Sampling:
+    """Equal settings are one object, shared by all chargers that have them."""
+    return Sampling(interval_s, measurands, for_stop)
+
+
 class _Overlay:
     """Values that differ from the factory's; never changed once made, so chargers can share it."""
 
@@ -81,12 +95,13 @@ class Configuration:
     which the station calls when it boots.
     """
 
-    __slots__ = ("_overlay", "_pending", "factory")
+    __slots__ = ("_overlay", "_pending", "_sampling", "factory")
 
     def __init__(self, factory: FactorySettings) -> None:
         self.factory = factory
         self._overlay = _UNCHANGED
         self._pending = _UNCHANGED
+        self._sampling: Sampling | None = None
 
     # ── reading ────────────────────────────────────────────────────────────
 
@@ -125,6 +140,17 @@ class Configuration:
         """
         wanted = items_of(self._have(name))
         return wanted or ((REGISTER,) if name in _NEVER_EMPTY else ())
+
+    @property
+    def sampling(self) -> Sampling:
+        """How a transaction is sampled: asked for at every sample, so found once per change."""
+        if self._sampling is None:
+            self._sampling = _sampling(
+                self.seconds("MeterValueSampleInterval"),
+                self.measurands("MeterValuesSampledData"),
+                self.measurands("StopTxnSampledData"),
+            )
+        return self._sampling
 
     def supports(self, profile: str) -> bool:
         """Whether SupportedFeatureProfiles lists `profile`; only then do its keys exist."""
@@ -187,6 +213,7 @@ class Configuration:
         changed = None if stored == self.factory.values[known_as] else stored
         if self._overlay.values.get(known_as) != changed:
             self._overlay = _changed(self._overlay, known_as, changed)
+            self._sampling = None
 
     def apply_pending(self) -> None:
         """Put the changes that waited for a reboot into effect."""

@@ -100,10 +100,16 @@ class Connector:
         self.autopilot: Autopilot | None = None
 
     def wake_at_s(self) -> float:
-        """The first of the connector's own times."""
-        wake_s = min(self.plug_deadline_s, self.sample_due_s, self.change_due_s, self.status_due_s)
+        """The first of the connector's own times. Asked for after every frame, hence unrolled."""
+        wake_s = self.sample_due_s
+        if self.change_due_s < wake_s:
+            wake_s = self.change_due_s
+        if self.plug_deadline_s < wake_s:
+            wake_s = self.plug_deadline_s
+        if self.status_due_s < wake_s:
+            wake_s = self.status_due_s
         if self.autopilot is not None and self.autopilot.due_s < wake_s:
-            return self.autopilot.due_s
+            wake_s = self.autopilot.due_s
         return wake_s
 
     def move(self, move: Move) -> None:

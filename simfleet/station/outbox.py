@@ -68,7 +68,7 @@ class Outbox:
         return dropped
 
     def _drop_oldest(self) -> Message:
-        """Drop the oldest ordinary message, but never the BootNotification: all else waits for it."""
+        """Drop the oldest ordinary message, never a BootNotification: all else waits for it."""
         oldest = 1 if type(self.ordinary[0].message) is Boot else 0
         return self.ordinary.pop(oldest).message
 

@@ -134,7 +134,7 @@ class Station:
     @property
     def keeps_samples(self) -> bool:
         """Whether StopTransaction shall carry transactionData."""
-        return bool(self.configuration.get("StopTxnSampledData"))
+        return bool(self.configuration.sampling.for_stop)
 
     @property
     def drained(self) -> bool:
@@ -301,9 +301,14 @@ class Station:
                 self._send(entry, at_s)
         if self.reset_deadline_s != NEVER_S and (self.drained or at_s >= self.reset_deadline_s):
             return self._reboot("SoftReset", at_s=at_s)
-        wake_s = min(conversation.wake_at_s, self.aligned_due_s, self.reset_deadline_s)
+        wake_s = conversation.wake_at_s
+        if self.aligned_due_s < wake_s:
+            wake_s = self.aligned_due_s
+        if self.reset_deadline_s < wake_s:
+            wake_s = self.reset_deadline_s
         if self.online:
-            wake_s = min(wake_s, self.boot_due_s)
+            if self.boot_due_s < wake_s:
+                wake_s = self.boot_due_s
             if self.heartbeat_due_s < wake_s and self.registration is Registration.ACCEPTED:
                 wake_s = self.heartbeat_due_s
             if at_s < outbox.blocked_until_s < wake_s:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from simfleet.ocpp.v16 import V16
@@ -186,31 +185,13 @@ def _vendor(_: Station, message: VendorData) -> v16.DataTransferRequest:
     )
 
 
-@lru_cache(maxsize=4096)
-def _sampled_value(
-    measurand: str,
-    value: str,
-    unit: str | None,
-    phase: str | None,
-    location: str | None,
-    context: str,
-) -> v16.SampledValue:
-    """One sampled value. Shared: structs are frozen, and a steady load repeats the same power and
-    current.
-    """
-    return v16.SampledValue(value, context, None, measurand, phase, location, unit)  # type: ignore[arg-type]
-
-
 def _sampled_values(
     reading: Reading, measurands: tuple[str, ...], context: str
 ) -> list[v16.SampledValue]:
-    values = []
-    for sample in samples(reading, measurands):
-        measurand, phase = sample.measurand, sample.phase
-        values.append(
-            _sampled_value(measurand, sample.value, sample.unit, phase, sample.location, context)
-        )
-    return values
+    return [
+        v16.SampledValue(s.value, context, None, s.measurand, s.phase, s.location, s.unit)  # type: ignore[arg-type]
+        for s in samples(reading, measurands)
+    ]
 
 
 # ── what the CSMS answers ─────────────────────────────────────────────────────────────────────────
