@@ -32,8 +32,6 @@ MAILBOX_MAX: Final = 64
 """Events that may wait for a charger; it reads them within a turn of the loop."""
 LAST_WORDS_S: Final = 2.0
 """How long a charger that reboots or goes may take to write what it has already said."""
-SEND_PATIENCE_S: Final = 1.0
-"""How long a charger waits for a peer that does not read before it listens to it again."""
 BURST_MAX: Final = 32
 """Messages a charger takes in a row before it lets the others run, however many are there."""
 
@@ -181,7 +179,6 @@ class Charger:
         `busy`: the task was connecting or parting until now. That makes it late, but says nothing
         about whether this machine keeps up.
         """
-        self._waiting = None
         station = self.station
         if self._dark_until_s is not None and at_s >= self._dark_until_s:
             self._light_up(at_s)
@@ -218,20 +215,24 @@ class Charger:
                 station.tell(Retired(), at_s=at_s)
 
     def _report(self, effects: list[Effect], at_s: float) -> None:
-        recorder = self._surroundings.recorder
+        recorder, identity = self._surroundings.recorder, self.station.identity
         for effect in effects:
-            match effect:
-                case Reboot(after_s):
-                    self._dark_until_s = at_s + after_s
-                case PowerOff():
-                    self._dark_until_s = NEVER_S
-                    self._powerless = True
-                case PowerOn():
-                    self._dark_until_s = at_s + self.station.spec.reboot_s
-                case Reconnect():
-                    self._dark_until_s = at_s
-                case _:
-                    recorder.effect(self.station.identity, effect, at_s)
+            if isinstance(effect, _FOR_THE_ACTOR):
+                self._obey(effect, at_s)
+            else:
+                recorder.effect(identity, effect, at_s)
+
+    def _obey(self, effect: Reboot | PowerOff | PowerOn | Reconnect, at_s: float) -> None:
+        match effect:
+            case Reboot(after_s):
+                self._dark_until_s = at_s + after_s
+            case PowerOff():
+                self._dark_until_s = NEVER_S
+                self._powerless = True
+            case PowerOn():
+                self._dark_until_s = at_s + self.station.spec.reboot_s
+            case Reconnect():
+                self._dark_until_s = at_s
 
     def _light_up(self, at_s: float) -> None:
         self._dark_until_s = None
@@ -326,37 +327,49 @@ class Charger:
             self._report(station.take_effects(), at_s)
 
     async def _converse(self, link: Link, at_s: float) -> None:
+        """Write and read until the link is of no more use.
+
+        One cancel scope serves many messages, and its deadline is only ever brought forward: a
+        moment that has moved away wakes the task once for nothing, which is far cheaper than
+        moving the deadline with every CALL.
+        """
+        while True:
+            with trio.CancelScope() as self._waiting:
+                at_s = await self._exchange(link, self._waiting, at_s)
+            if self._waiting.cancelled_caught:
+                at_s = trio.current_time()
+            self._turn(at_s)
+            if self._done_here(at_s):
+                return await self._part(link, at_s)
+            if link.wake_at_s <= at_s:
+                await link.tick(at_s=at_s)
+
+    async def _exchange(self, link: Link, waiting: trio.CancelScope, at_s: float) -> float:
+        """Write and read until the link is of no more use, or until `waiting` is cancelled.
+
+        Returns the time of the last message. Lets the others run, however much the peer sends.
+        """
         station, recorder = self.station, self._surroundings.recorder
         identity = station.identity
-        patience_s = SEND_PATIENCE_S
+        deadline_s = NEVER_S
         burst = 0
         while True:
             if self._mail is not None:  # it came while nobody waited for it
                 self._turn(at_s)
+            if self._done_here(at_s):
+                return at_s
+            wake_s = min(self._next_moment_s(), link.wake_at_s)
+            if wake_s < deadline_s:
+                waiting.deadline = deadline_s = wake_s
             frames = station.take_frames()
             if frames:
                 recorder.sent(identity, frames, at_s)
-            if self._done_here(at_s):
-                return await self._part(link, frames, at_s)
-            wake_s = min(station.wake_at_s, link.wake_at_s)
-            if self._leave is not None:
-                wake_s = min(wake_s, self._leave.deadline_s)
-            if frames:
-                wake_s = min(wake_s, at_s + patience_s)
-            frame: bytes | None = None
-            with trio.CancelScope(deadline=wake_s) as self._waiting:
-                if frames:
-                    patience_s = 0.0  # until a send has come to its end
-                    await link.send(frames)
-                    patience_s = SEND_PATIENCE_S
-                frame = await link.receive()
+                await link.send(frames)
+            frame = await link.receive()
             at_s = trio.current_time()
-            if frame is not None:
-                recorder.received(identity, frame, at_s)
-                station.receive(frame, at_s=at_s)
+            recorder.received(identity, frame, at_s)
+            station.receive(frame, at_s=at_s)
             self._turn(at_s)
-            if link.wake_at_s <= at_s:
-                await link.tick(at_s=at_s)
             burst += 1
             if burst >= BURST_MAX:
                 burst = 0
@@ -364,14 +377,19 @@ class Charger:
 
     def _done_here(self, at_s: float) -> bool:
         """Whether the link is of no more use: dark, idle and nothing owed, or time to go."""
+        if self.mode is not Mode.IDLE and self._leave is None and self._dark_until_s is None:
+            return False  # nearly always
         if self._dark_until_s is not None:
             return True
         if self._leave is not None and at_s >= self._leave.deadline_s:
             return True
         return self.mode is Mode.IDLE and self.station.drained
 
-    async def _part(self, link: Link, frames: list[bytes], at_s: float) -> None:
+    async def _part(self, link: Link, at_s: float) -> None:
         """Write what was said already; without mains, not even that."""
+        frames = self.station.take_frames()
+        if frames:
+            self._surroundings.recorder.sent(self.station.identity, frames, at_s)
         if self._powerless:
             link.abort()
             return
