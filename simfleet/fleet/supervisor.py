@@ -28,7 +28,7 @@ BATCH_CHARGERS: Final = 250
 
 
 class Vacancy:
-    """The place of a charger that has crashed, or is about to be made: takes orders, no events."""
+    """The place of a charger that has crashed: takes orders, no events."""
 
     __slots__ = ("_leave", "_waiting", "wished")
 
@@ -93,15 +93,15 @@ class Supervisor:
 
     async def start(self, plan: ChargerPlan, mode: Mode) -> None:
         """Bring a charger to life. ValueError when one of that identity lives."""
-        if plan.identity in self.chargers:
-            raise ValueError(f"a charger called {plan.identity!r} is alive already")
-        vacancy = self.chargers[plan.identity] = Vacancy(mode)
         if self._batch is None:
             assert self._nursery is not None, "start() needs run()"
             self._batch_full = trio.Event()
             self._batch = await self._nursery.start(self._run_batch, self._batch_full)
             self._room = self._batch_chargers
-        self._batch.start_soon(self._supervise, plan, vacancy, name=f"charger:{plan.identity}")
+        if plan.identity in self.chargers:
+            raise ValueError(f"a charger called {plan.identity!r} is alive already")
+        place = self._fill(plan, mode)
+        self._batch.start_soon(self._supervise, plan, place, name=f"charger:{plan.identity}")
         self._room -= 1
         if self._room == 0:
             self._batch = None
@@ -125,28 +125,38 @@ class Supervisor:
             task_status.started(nursery)
             await full.wait()
 
+    def _fill(self, plan: ChargerPlan, mode: Mode) -> Charger | Vacancy:
+        """Make a charger. When that fails, it is a crash like any other."""
+        try:
+            place: Charger | Vacancy = self._make(plan, mode)
+        except Exception as error:
+            self._surroundings.recorder.crashed(plan.identity, error, at_s=trio.current_time())
+            place = Vacancy(mode)
+        self.chargers[plan.identity] = place
+        return place
+
     async def _supervise(self, plan: ChargerPlan, place: Charger | Vacancy) -> None:
         recorder, identity = self._surroundings.recorder, plan.identity
         crashes = 0
         try:
-            while not place.leaving:
+            while True:
                 began_s = trio.current_time()
-                try:
-                    place = charger = self._make(plan, place.wished)
-                    self.chargers[identity] = charger
+                if isinstance(place, Charger):
                     try:
-                        return await charger.run()
+                        return await place.run()
+                    except Exception as error:
+                        recorder.crashed(identity, error, at_s=trio.current_time())
                     finally:
-                        recorder.departed(charger.station)
-                except Exception as error:
-                    at_s = trio.current_time()
-                    recorder.crashed(identity, error, at_s=at_s)
+                        recorder.departed(place.station)
                 if place.leaving:
                     return
-                crashes = 1 if at_s - began_s > CALM_S else crashes + 1
+                crashes = 1 if trio.current_time() - began_s > CALM_S else crashes + 1
                 chance = Chance.of(f"{plan.seed}:crash:{crashes}", plan.index)
-                place = self.chargers[identity] = Vacancy(place.wished)
-                await place.last(pause_s(crashes, chance))
+                vacancy = self.chargers[identity] = Vacancy(place.wished)
+                await vacancy.last(pause_s(crashes, chance))
+                if vacancy.leaving:
+                    return
+                place = self._fill(plan, vacancy.wished)
         finally:
             del self.chargers[identity]
             if not self.chargers:
