@@ -92,7 +92,7 @@ def a_recorder(clock: WallClock | None = None) -> Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One CALL of a charger, as it reached the CSMS."""
+    """One CALL of a charger that reached the CSMS; `at_s` is when it was sent."""
 
     at_s: float
     identity: str
@@ -111,11 +111,19 @@ class Wire:
     closed: list[tuple[float, str]] = field(default_factory=list)
     overlaps: list[str] = field(default_factory=list)
     _open: dict[int, tuple[str, float]] = field(default_factory=dict)
+    _sent_s: dict[bytes, float] = field(default_factory=dict)
+
+    def left(self, frames: Sequence[bytes], *, at_s: float) -> None:
+        """A charger has sent these: a frozen CSMS may see them much later, all at once."""
+        for frame in frames:
+            if frame.startswith(b"[2"):
+                self._sent_s[frame] = at_s
 
     def arrived(self, frame: bytes, *, identity: str, connection: int, at_s: float) -> None:
         message = json.loads(frame)
         if message[0] != 2:
             return
+        at_s = self._sent_s.pop(frame, at_s)
         still = self._open.get(connection)
         if still is not None and at_s - still[1] < CALL_TIMEOUT_S - 1e-6:
             self.overlaps.append(f"{identity}: {message[2]} while {still[0]} was open")
@@ -178,6 +186,32 @@ class Tapped:
         await self._link.send(frames)
 
 
+class StampedLink:
+    """A charger's link that notes when it sends what."""
+
+    def __init__(self, link: Link, wire: Wire) -> None:
+        self._link = link
+        self._wire = wire
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+    async def send(self, frames: Sequence[bytes]) -> None:
+        self._wire.left(frames, at_s=trio.current_time())
+        await self._link.send(frames)
+
+
+class StampedNetwork(MemoryNetwork):
+    """A memory network whose chargers' ends are stamped."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def _connect(self, *wanted: Any) -> Any:
+        return StampedLink(super()._connect(*wanted), self._wire)
+
+
 # ── the fleet ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -200,7 +234,7 @@ class Fleet:
         self.plans = list(plans)
         self._nursery = nursery
         self.wire = Wire()
-        self.network = MemoryNetwork()
+        self.network = StampedNetwork(self.wire)
         self.csms = Csms(behaviour=behaviour, wall_s=EPOCH_S)
         self._handler = handler or self.csms.handle
         self._serving: trio.CancelScope | None = None

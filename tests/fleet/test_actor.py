@@ -247,7 +247,7 @@ async def test_who_is_called_back_before_it_has_gone_stays_and_charges_again(
         charger.post(Mode.CHARGING)
         await trio.sleep(HOUR_S)
         assert fleet.charger() is charger
-        assert not charger.leaving
+        assert not fleet.charger().leaving
         assert fleet.ledger.opened > 1
         assert len(fleet.wire.opened) == 1
         await fleet.stop()
