@@ -1,8 +1,9 @@
-"""CPU per CALL beside Locust with websocket-client: boot, then a heartbeat per second.
+"""CPU per CALL beside Locust with websocket-client: boot, then heartbeats.
 
-Both drive the same sink, on the same core, one after the other, at the same pace. Their CPU time
-is taken from the outside over a stretch in which all are connected, and divided by the CALLs that
-the sink has answered in it. Locust needs the extra: `pip install 'simfleet[bench]'`.
+Both drive the same sink from the same core, one after the other, doing the same job: once in a
+closed loop (the next heartbeat when the last one is answered), once at one heartbeat per second.
+CPU time is taken from the outside over a stretch in which all are connected, and divided by the
+CALLs that the sink has answered in it. Locust needs the extra: `pip install 'simfleet[bench]'`.
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ from bench.machine import generator_core, peer_core
 from bench.results import NotInstalled, Row, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MEASURES = (
-    "CPU time per CALL of the whole station, and of Locust users that only send and receive: boot, "
-    "then one heartbeat per second each."
+    "CPU time per CALL of whole stations, and of Locust users that only send and receive: boot, "
+    "then heartbeats, in a closed loop and at one per second each."
 )
 RATIO_MAX = 0.7
+CHARGERS = 1_000
 CONNECTED_WITHIN_S = 60.0
 SETTLES_S = 3.0
 HOLD_S = 600
-"""Longer than any measurement: the run is ended when it has been measured."""
+"""Longer than any measurement: a generator is ended when it has been measured."""
 
 SCENARIO = """\
 schema: 1
@@ -55,24 +57,42 @@ class Cost(NamedTuple):
 
 
 def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
-    """Measure both, Locust first."""
-    missing = [name for name in ("locust", "websocket") if find_spec(name) is None]
-    if missing:
+    """Measure both, at both paces, Locust first."""
+    if any(find_spec(name) is None for name in ("locust", "websocket")):
         raise NotInstalled(
             "needs Locust and websocket-client, which are not installed here: "
             "pip install 'simfleet[bench]' (make bench does)"
         )
-    chargers, lasts_s = (100, 2.0) if quick else (1_000, 15.0)
-    peer = cost_of(locust_command(chargers), chargers=chargers, lasts_s=lasts_s)
+    chargers, lasts_s = (100, 2.0) if quick else (CHARGERS, 10.0)
     with tempfile.TemporaryDirectory() as folder:
-        ours = cost_of(our_command(Path(folder), chargers), chargers=chargers, lasts_s=lasts_s)
-    ratio = ours.cpu_us_per_call / peer.cpu_us_per_call
-    row = Row(
-        case=f"{chargers:,} chargers, {chargers:,} CALLs/s",
+        commands = {
+            "closed loop": (locust_command(chargers), closed_loop_command(chargers)),
+            "1 heartbeat/s each": (locust_command(chargers), run_command(Path(folder), chargers)),
+        }
+        rows: list[Row] = []
+        for pace, (locust, ours) in commands.items():
+            interval_s = "0" if pace == "closed loop" else "1"
+            say(f"{chargers:,} chargers, {pace}: Locust ...")
+            environment = {"HEARTBEAT_INTERVAL_S": interval_s}
+            theirs = cost_of(locust, chargers=chargers, lasts_s=lasts_s, environment=environment)
+            say(f"{chargers:,} chargers, {pace}: SimFleet ...")
+            row = _row(
+                f"{chargers:,} chargers, {pace}",
+                cost_of(ours, chargers=chargers, lasts_s=lasts_s),
+                theirs,
+            )
+            rows.append(row)
+    return rows, []
+
+
+def _row(case: str, ours: Cost, theirs: Cost) -> Row:
+    ratio = ours.cpu_us_per_call / theirs.cpu_us_per_call
+    return Row(
+        case=case,
         figure=ours.cpu_us_per_call,
         unit="us CPU per CALL",
         beside="Locust",
-        beside_figure=peer.cpu_us_per_call,
+        beside_figure=theirs.cpu_us_per_call,
         ratio=ratio,
         target=f"at most {RATIO_MAX} of Locust's",
         reached=ratio <= RATIO_MAX,
@@ -80,37 +100,48 @@ def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
             "CALLs/s": ours.calls_per_s,
             "CPU share": ours.cpu_share,
             "RSS MiB": ours.rss_mib,
-            "Locust CALLs/s": peer.calls_per_s,
-            "Locust CPU share": peer.cpu_share,
-            "Locust RSS MiB": peer.rss_mib,
+            "Locust CALLs/s": theirs.calls_per_s,
+            "Locust CPU share": theirs.cpu_share,
+            "Locust RSS MiB": theirs.rss_mib,
         },
     )
-    return [row], []
 
 
 def locust_command(chargers: int) -> list[str]:
-    """Locust in one process, without its web page."""
+    """Locust in one process, without its web page; the sink's URL comes behind it."""
     script = str(Path(__file__).with_name("locust_heartbeat.py"))
     users = ["--users", str(chargers), "--spawn-rate", str(chargers / 3)]
     return python("locust", "-f", script, "--headless", "--only-summary", *users, "--host")
 
 
-def our_command(folder: Path, chargers: int) -> list[str]:
-    """A load run in mode `connect`."""
+def run_command(folder: Path, chargers: int) -> list[str]:
+    """A load run in mode `connect`; the sink's URL comes behind it."""
     scenario = folder / "heartbeats.yaml"
     scenario.write_text(SCENARIO.format(chargers=chargers, hold_s=HOLD_S), encoding="utf-8")
     out = ["--quiet", "--out", str(folder / "run")]
     return python("simfleet", "run", str(scenario), *out, "--target")
 
 
-def cost_of(command: Sequence[str], *, chargers: int, lasts_s: float) -> Cost:
+def closed_loop_command(chargers: int) -> list[str]:
+    """The same stations as in a load run, in a closed loop; the sink's URL comes behind it."""
+    size = ("--chargers", str(chargers), "--lasts-s", str(HOLD_S))
+    return python("bench.whole_station", "--job", "heartbeat", *size, "--target")
+
+
+def cost_of(
+    command: Sequence[str],
+    *,
+    chargers: int,
+    lasts_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> Cost:
     """Run a generator against a fresh sink; the sink's URL is put at the end of `command`."""
-    say(f"{command[2]}: {chargers:,} chargers for {lasts_s:g} s ...")
     with Child(python("bench.sink", "--heartbeat-interval-s", "1"), core=peer_core()) as sink:
         url = f"ws://127.0.0.1:{sink.hear()['port']}"
         with Child(
             [*command, url],
             core=generator_core(),
+            environment=environment,
             stderr=subprocess.DEVNULL,
             stops_on_stdin=False,
         ) as generator:
@@ -118,13 +149,9 @@ def cost_of(command: Sequence[str], *, chargers: int, lasts_s: float) -> Cost:
             time.sleep(SETTLES_S)
             calls, cpu_s, at_s = _instant(sink, generator)
             time.sleep(lasts_s)
-            calls, cpu_s, took_s = (
-                after - before
-                for after, before in zip(
-                    _instant(sink, generator), (calls, cpu_s, at_s), strict=True
-                )
-            )
+            now_calls, now_cpu_s, now_s = _instant(sink, generator)
             rss_mib = generator.rss_bytes() / 2**20
+    calls, cpu_s, took_s = now_calls - calls, now_cpu_s - cpu_s, now_s - at_s
     return Cost(cpu_s / calls * 1e6, calls / took_s, cpu_s / took_s, rss_mib)
 
 
@@ -136,7 +163,7 @@ def _wait_until_connected(sink: Child, generator: Child, chargers: int) -> None:
         time.sleep(0.2)
 
 
-def _instant(sink: Child, generator: Child) -> tuple[float, float, float]:
+def _instant(sink: Child, generator: Child) -> tuple[int, float, float]:
     """CALLs answered, CPU seconds used, and when that was."""
     return sink.ask()["answered"], generator.cpu_s(), time.monotonic()
 

@@ -62,9 +62,9 @@ def measured(module: str, *arguments: str, chargers: int, lasts_s: float) -> dic
     Raises ChildFailed when it met with any fault: its figures would be of something else.
     """
     with Child(python("bench.sink"), core=peer_core()) as sink:
-        port = str(sink.hear()["port"])
-        size = ("--port", port, "--chargers", str(chargers), "--lasts-s", str(lasts_s))
-        with Child(python(module, *size, *arguments), core=generator_core()) as generator:
+        target = f"ws://127.0.0.1:{sink.hear()['port']}"
+        job = ("--target", target, "--chargers", str(chargers), "--lasts-s", str(lasts_s))
+        with Child(python(module, *job, *arguments), core=generator_core()) as generator:
             generator.hear()
             found = generator.hear(timeout_s=120 + 2 * lasts_s)
     if found.get("faults"):

@@ -36,7 +36,8 @@ OFF_BY_MAX = 0.03
 COMPARED = ("mean", "p90", "p95", "p99")
 CHARGERS = 100
 INTERVAL_S = 1
-BEFORE_S, FROZEN_S, AFTER_S = 10.0, 5.0, 10.0
+HOLD_S, BEFORE_S, FROZEN_S = 25.0, 8.0, 5.0
+"""The hold, and in it: charging before the freeze, the freeze; what is left comes after it."""
 ON_GRID_S = 0.01
 """How far a sample may be off its schedule: times are written in milliseconds."""
 START_TIMEOUT_S = 60.0
@@ -69,10 +70,10 @@ class Freeze(NamedTuple):
 def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
     """Run it once; a quick run freezes for one second."""
     scale = 0.2 if quick else 1.0
-    before_s, frozen_s, after_s = (scale * part for part in (BEFORE_S, FROZEN_S, AFTER_S))
+    before_s, frozen_s = scale * BEFORE_S, scale * FROZEN_S
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        hold_s = round(before_s + frozen_s + after_s + 4)
+        hold_s = round(6 + scale * (HOLD_S - 6))
         scenario = folder / "truth.yaml"
         text = SCENARIO.format(chargers=CHARGERS, interval_s=INTERVAL_S, hold_s=hold_s)
         scenario.write_text(text, encoding="utf-8")

@@ -1,6 +1,6 @@
 """The floor under every figure: a bare pump. N WebSockets, closed loop, the same frame, no station.
 
-    python -m bench.floor --port 9000 --chargers 1000 --lasts-s 8 [--payload '{...}']
+    python -m bench.floor --target ws://127.0.0.1:9000 --chargers 1000 [--payload '{...}']
 
 websockets' sans-I/O protocol on Trio, one task per connection: no state machine, no validation, no
 deadline, no histogram, no record of anything; only the JSON of each frame, since no client can do
@@ -59,9 +59,9 @@ class MeterValues(msgspec.Struct, rename="camel", omit_defaults=True):
 class Pump:
     """All connections together."""
 
-    def __init__(self, *, port: int, chargers: int, payload: bytes) -> None:
+    def __init__(self, *, target: str, chargers: int, payload: bytes) -> None:
         self.round_trips = 0
-        self._port = port
+        self._target = target
         self._chargers = chargers
         self._payload = msgspec.json.decode(payload, type=MeterValues)
         self._connected = 0
@@ -98,7 +98,7 @@ class Pump:
 
     async def _charger(self, index: int) -> None:
         async with self._handshakes:
-            sock, protocol = await _connect(self._port, index)
+            sock, protocol = await _connect(f"{self._target}/FLOOR-{index}")
         self._connected += 1
         if self._connected == self._chargers:
             self._go.set()
@@ -116,11 +116,11 @@ class Pump:
                 self.round_trips += 1
 
 
-async def _connect(port: int, index: int) -> tuple[trio.socket.SocketType, ClientProtocol]:
+async def _connect(url: str) -> tuple[trio.socket.SocketType, ClientProtocol]:
+    uri = parse_uri(url)
     sock = trio.socket.socket()
-    await sock.connect(("127.0.0.1", port))
+    await sock.connect((uri.host, uri.port))
     sock.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
-    uri = parse_uri(f"ws://127.0.0.1:{port}/FLOOR-{index}")
     protocol = ClientProtocol(uri, subprotocols=["ocpp1.6"])  # type: ignore[list-item]
     protocol.send_request(protocol.connect())
     await sock.send(b"".join(protocol.data_to_send()))
@@ -140,7 +140,7 @@ def _say(**figures: float) -> None:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="the floor: a bare pump over sans-I/O websockets")
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--target", required=True, help="URL of a sink")
     parser.add_argument("--chargers", type=int, default=100)
     parser.add_argument("--warms-up-s", type=float, default=1.0)
     parser.add_argument("--lasts-s", type=float, default=5.0)
@@ -151,5 +151,5 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 if __name__ == "__main__":
     options = parse()
     raise_descriptor_limit()
-    pump = Pump(port=options.port, chargers=options.chargers, payload=options.payload)
+    pump = Pump(target=options.target, chargers=options.chargers, payload=options.payload)
     trio.run(lambda: pump.run(warms_up_s=options.warms_up_s, lasts_s=options.lasts_s))

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from typing import Any
 
 import websocket
-from locust import User, constant_pacing, task
+from locust import User, constant, constant_pacing, task
 
-HEARTBEAT_INTERVAL_S = 1
+HEARTBEAT_INTERVAL_S = float(os.environ.get("HEARTBEAT_INTERVAL_S", "1"))
+"""0: closed loop, the next heartbeat is sent when the last one is answered."""
 _numbers = itertools.count(1)
 
 
 class Charger(User):
     """One charger: connect and boot, then a heartbeat per interval."""
 
-    wait_time = constant_pacing(HEARTBEAT_INTERVAL_S)
+    wait_time = constant_pacing(HEARTBEAT_INTERVAL_S) if HEARTBEAT_INTERVAL_S else constant(0)
 
     def on_start(self) -> None:
         """Connect and boot."""

@@ -1,11 +1,12 @@
-"""The whole station in a closed loop: what `floor` is compared with.
+"""The whole station in a closed loop: what `floor` and Locust are compared with.
 
-    python -m bench.whole_station --port 9000 --chargers 1000 --lasts-s 8 [--transport ...]
+    python -m bench.whole_station --target ws://127.0.0.1:9000 --chargers 1000 [--job ...]
 
 Chargers as `simfleet run` makes them, from a scenario: supervisor, actor, link, state machine,
 validation of every frame, meter, outbox, histograms, hub and ledger. The only change is the
-schedule of the samples: the next MeterValues is due the moment the last one is answered. Prints
-one JSON object when all are charging, and one with the figures and the payload of a MeterValues.
+schedule: the next MeterValues (or Heartbeat) is due the moment the last one is answered. Prints one
+JSON object when all are charging (or booted), and one with the figures and a payload as it was
+sent.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import gc
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import trio
@@ -69,11 +70,38 @@ class ClosedLoopStation(Station):
             self.connectors[0].sample_due_s = at_s
 
 
+class ClosedLoopBeat(Station):
+    """The same with heartbeats."""
+
+    __slots__ = ()
+
+    def _finished(self, outcome: Outcome, at_s: float) -> None:
+        super()._finished(outcome, at_s)
+        if ClosedLoopStation.looping and outcome.action.name == "Heartbeat":
+            self.heartbeat_due_s = at_s
+
+
+class Job(NamedTuple):
+    """What is repeated, by which station, in which mode of the fleet."""
+
+    action: str
+    station: type[Station]
+    mode: Mode
+
+
+JOBS = {
+    "meter-values": Job("MeterValues", ClosedLoopStation, Mode.CHARGING),
+    "heartbeat": Job("Heartbeat", ClosedLoopBeat, Mode.CONNECT),
+}
+
+
 class Fleet:
     """All chargers together, as a load run sets them up."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
+        self._job = JOBS[options.job]
+        self._chargers: int = options.chargers
         # Before the loop begins, as seldom as lets every charger enter it within a second or so.
         interval_s = max(1, options.chargers // STARTS_PER_S)
         content = SCENARIO.format(chargers=options.chargers, interval_s=interval_s).encode()
@@ -83,7 +111,7 @@ class Fleet:
         self.recorder = Recorder(self._clock, hub=self.hub, schedule_lag=ScheduleLag())
         self._surroundings = Surroundings(
             dial=open_link,
-            url=f"ws://127.0.0.1:{options.port}",
+            url=options.target,
             options=LinkOptions(transport=options.transport),
             handshakes=trio.Semaphore(HANDSHAKES_AT_ONCE),
             recorder=self.recorder,
@@ -93,7 +121,7 @@ class Fleet:
         self._settles_s = interval_s + 1
 
     def _make(self, plan: ChargerPlan, mode: Mode) -> Charger:
-        station = ClosedLoopStation(
+        station = self._job.station(
             plan.identity,
             plan.spec,
             Configuration(plan.factory),
@@ -103,8 +131,15 @@ class Fleet:
         return Charger(station, self._surroundings, mode=mode)
 
     def round_trips(self) -> int:
-        """MeterValues answered so far."""
-        return self.recorder.latencies.count("MeterValues")
+        """CALLs of the job answered so far."""
+        return self.recorder.latencies.count(self._job.action)
+
+    def _begun(self) -> bool:
+        """Whether all do what the loop needs: charge, or have reported their statuses."""
+        if self._job.mode is Mode.CHARGING:
+            return self.recorder.ledger.delivered_starts >= self._chargers
+        statuses = self.recorder.latencies.count("StatusNotification")
+        return statuses >= 2 * self._chargers
 
     async def run(self) -> None:
         """Start all, warm up, measure, and report on stdout."""
@@ -113,9 +148,10 @@ class Fleet:
             await nursery.start(self.supervisor.run)
             await nursery.start(self.mass.reconcile)
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
-            self.mass.apply(options.chargers, Mode.CHARGING, over_s=options.chargers / STARTS_PER_S)
+            over_s = options.chargers / STARTS_PER_S
+            self.mass.apply(options.chargers, self._job.mode, over_s=over_s)
             with trio.fail_after(CHARGING_WITHIN_S):
-                while self.recorder.ledger.delivered_starts < options.chargers:  # noqa: ASYNC110
+                while not self._begun():  # noqa: ASYNC110 (the books are plain objects)
                     await trio.sleep(0.1)
             _say(
                 connect_s=time.perf_counter() - began_s,
@@ -147,12 +183,12 @@ class Fleet:
         )
 
     def _payload(self) -> str:
-        """The payload of a MeterValues that a charger has sent."""
+        """A payload of the job as a charger has sent it."""
         for record in self.hub.recent():
             frame = msgspec.json.decode(record.frame)
-            if frame[0] == 2 and frame[2] == "MeterValues":
+            if frame[0] == 2 and frame[2] == self._job.action:
                 return msgspec.json.encode(frame[3]).decode()
-        raise AssertionError("no MeterValues among the recent frames")
+        raise AssertionError(f"no {self._job.action} among the recent frames")
 
 
 def _rss_bytes() -> int:
@@ -165,12 +201,13 @@ def _say(**figures: Any) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="whole stations, MeterValues in a closed loop")
-    parser.add_argument("--port", type=int, required=True)
+    parser = argparse.ArgumentParser(description="whole stations in a closed loop")
+    parser.add_argument("--target", required=True, help="URL of a sink")
     parser.add_argument("--chargers", type=int, default=100)
     parser.add_argument("--warms-up-s", type=float, default=1.0)
     parser.add_argument("--lasts-s", type=float, default=5.0)
     parser.add_argument("--transport", default="websockets")
+    parser.add_argument("--job", choices=JOBS, default="meter-values")
     return parser.parse_args(arguments)
 
 

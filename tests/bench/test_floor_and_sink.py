@@ -53,8 +53,8 @@ def test_the_sink_answers_everything_as_the_schemas_want_it() -> None:
 
 def test_the_floor_pumps_and_says_what_it_costs() -> None:
     with Child(python("bench.sink")) as sink:
-        port = str(sink.hear()["port"])
-        arguments = ("--port", port, "--chargers", "5", "--lasts-s", "0.2", "--warms-up-s", "0")
+        target = f"ws://127.0.0.1:{sink.hear()['port']}"
+        arguments = ("--target", target, "--chargers", "5", "--lasts-s", "0.2", "--warms-up-s", "0")
         with Child(python("bench.floor", *arguments)) as floor:
             assert floor.hear()["connect_s"] > 0
             found = floor.hear()
@@ -65,7 +65,7 @@ def test_the_floor_pumps_and_says_what_it_costs() -> None:
 
 def test_a_child_that_dies_is_an_error_and_not_a_wait() -> None:
     with (
-        Child(python("bench.floor", "--port", "1"), stderr=-3) as floor,
+        Child(python("bench.floor", "--target", "ws://127.0.0.1:1"), stderr=-3) as floor,
         pytest.raises(ChildFailed, match="ended"),
     ):
         floor.hear()
