@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-THRESHOLDS: Final = (10_000, 50, 1_000)
-"""New objects for a collection of the youngest generation, and of those for the older ones."""
+THRESHOLDS: Final = (10_000, 3, 1_000)
+"""New objects for a collection of the youngest generation, and of those for the older ones. The
+middle one walks the survivors of three young ones, a few milliseconds; more would be a pause."""
 
 
 @contextmanager

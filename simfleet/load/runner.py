@@ -280,10 +280,10 @@ class Runner:
             due_s += TICK_S
             await trio.sleep_until(due_s)
             self._watch(self._progress(mass))
+            if not mass.is_settled:
+                settle_garbage()
             if number % INTERVAL_TICKS == 0:
                 await self._timeline.take_interval()
-                if not mass.is_settled:
-                    settle_garbage()
 
     def _progress(self, mass: Mass) -> Progress:
         at_s = trio.current_time()
