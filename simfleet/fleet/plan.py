@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from simfleet.station.chance import Chance
 from simfleet.station.configuration import Configuration, FactorySettings
+from simfleet.station.meter import Meter
 from simfleet.station.spec import StationSpec
 from simfleet.station.station import Station
 
@@ -31,15 +32,20 @@ class ChargerPlan(Struct, frozen=True):
     spec: StationSpec
     factory: FactorySettings
 
-    def build(self, *, wall_offset_s: float) -> Station:
-        """The charger, fresh from the factory."""
-        return Station(
+    def build(self, *, wall_offset_s: float, registers_wh: Sequence[float] = ()) -> Station:
+        """The charger, fresh from the factory, or as it is switched on again: with the energy
+        registers of its connectors where it left them, for a meter never goes back.
+        """
+        station = Station(
             self.identity,
             self.spec,
             Configuration(self.factory),
             chance=Chance.of(self.seed, self.index),
             wall_offset_s=wall_offset_s,
         )
+        for connector, register_wh in zip(station.connectors, registers_wh, strict=False):
+            connector.meter = Meter(self.spec.electrical, start_wh=register_wh)
+        return station
 
 
 def duplicate_identities(plans: Sequence[ChargerPlan]) -> list[str]:

@@ -82,6 +82,8 @@ class Supervisor:
         self._batch_full = trio.Event()
         self._room = 0
         self._emptied = trio.Event()
+        self._registers_wh: dict[str, tuple[float, ...]] = {}
+        """Of chargers that have gone: a meter that comes back goes on where it was."""
         self.chargers: dict[str, Charger | Vacancy] = {}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -115,7 +117,10 @@ class Supervisor:
             await self._emptied.wait()
 
     def _build(self, plan: ChargerPlan, mode: Mode) -> Charger:
-        station = plan.build(wall_offset_s=self._clock.wall_s(0.0))
+        station = plan.build(
+            wall_offset_s=self._clock.wall_s(0.0),
+            registers_wh=self._registers_wh.get(plan.identity, ()),
+        )
         return Charger(station, self._surroundings, mode=mode)
 
     @staticmethod
@@ -148,6 +153,9 @@ class Supervisor:
                         recorder.crashed(identity, error, at_s=trio.current_time())
                     finally:
                         recorder.departed(place.station)
+                        self._registers_wh[identity] = tuple(
+                            connector.meter.energy_wh for connector in place.station.connectors
+                        )
                 if place.leaving:
                     return
                 crashes = 1 if trio.current_time() - began_s > CALM_S else crashes + 1

@@ -309,3 +309,22 @@ async def test_the_same_seed_gives_the_same_sessions_whatever_the_size_of_the_fl
     assert small == {identity: first[identity] for identity in ids(range(3))}
     assert other != first
     assert len({tuple(events[0][2:3]) for events in first.values()}) == 8  # tags of their own
+
+
+async def test_a_meter_goes_on_where_it_was_when_its_charger_comes_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_fleet(chargers=2, connectors=2) as fleet:
+        for _ in range(3):
+            await fleet.settle(2, Mode.CHARGING, for_s=HOUR_S)
+            await fleet.stop()
+        starts = fleet.wire.of("CP-0001", "StartTransaction")
+        stops = fleet.wire.of("CP-0001", "StopTransaction")
+        for connector_id in (1, 2):
+            meters = [
+                c.payload["meterStart"] for c in starts if c.payload["connectorId"] == connector_id
+            ]
+            assert len(meters) > 6
+            assert meters == sorted(meters)
+        assert max(call.payload["meterStop"] for call in stops) > 10_000
+        fleet.assert_balanced()
