@@ -246,7 +246,7 @@ class StationMachine(RuleBasedStateMachine):
         offline_ok=st.booleans(),
         seed=st.integers(0, 99),
         began_s=st.sampled_from([0.0, 1234.5, 1e6 + 1 / 3]),
-        at_once=st.sampled_from([True, True, False]),
+        first=st.sampled_from(["Accepted", "Accepted", "Accepted", "Pending", "Rejected", None]),
     )
     def begin(
         self,
@@ -255,7 +255,7 @@ class StationMachine(RuleBasedStateMachine):
         offline_ok: bool,
         seed: int,
         began_s: float,
-        at_once: bool,
+        first: str | None,
     ) -> None:
         self.scene = WatchedScene(
             connectors=connectors,
@@ -274,10 +274,10 @@ class StationMachine(RuleBasedStateMachine):
         self.opened: set[int] = set()
         self.closed: set[int] = set()
         self.delivered: set[tuple[int, str]] = set()
-        if at_once:
+        if first is not None:
             self.scene.connect()
             (boot,) = self.scene.log
-            self.scene.reply(boot, self.scene.usual_reply(boot))
+            self.scene.reply(boot, self.scene.usual_reply(boot) | {"status": first})
 
     @property
     def alive(self) -> bool:
@@ -376,7 +376,7 @@ class StationMachine(RuleBasedStateMachine):
     # ── CALLs ──
 
     @rule(command=COMMANDS | ANY_COMMAND)
-    @precondition(lambda self: self.scene.station.online)
+    @precondition(lambda self: self.scene.station.online or not self.alive)
     def call(self, command: tuple[str, Payload]) -> None:
         self._call(*command)
 
