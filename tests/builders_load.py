@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,6 +150,19 @@ async def a_run(
     return Run(finished, runner, path, seen)
 
 
+class ThreadsTakeNoTime(trio.abc.Instrument):
+    """Keeps a simulated clock from jumping on while a worker thread writes a file."""
+
+    def __init__(self, clock: MockClock) -> None:
+        self._clock = clock
+        self._threads = trio.to_thread.current_default_thread_limiter()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        threshold = math.inf if self._threads.borrowed_tokens else 0
+        if self._clock.autojump_threshold != threshold:
+            self._clock.autojump_threshold = threshold
+
+
 def run_in_memory(
     scenario: Scenario,
     path: Path,
@@ -159,9 +173,11 @@ def run_in_memory(
     before: Callable[[Runner], None] | None = None,
 ) -> Run:
     """Run a scenario against a CSMS in memory, on a clock that jumps to whatever is next."""
+    clock = MockClock(autojump_threshold=0)
 
     async def main() -> Run:
         network = MemoryNetwork()
+        trio.lowlevel.add_instrument(ThreadsTakeNoTime(clock))
         async with trio.open_nursery() as nursery:
             csms = Csms(behaviour=behaviour)
             await nursery.start(network.serve, csms.handle)
@@ -169,7 +185,7 @@ def run_in_memory(
             nursery.cancel_scope.cancel()
         return run
 
-    return trio.run(main, clock=MockClock(autojump_threshold=0))
+    return trio.run(main, clock=clock)
 
 
 def on_dialling(

@@ -182,7 +182,13 @@ def _table() -> dict[str, Metric]:
             "chargers.booted / chargers.target",
             lambda s: _ratio(figure(s, "chargers", "booted"), figure(s, "chargers", "target")),
         ),
-        _at("chargers.failed", "count", "chargers that gave up or crashed", "chargers", "failed"),
+        _at(
+            "chargers.failed",
+            "count",
+            "wanted chargers that the CSMS never accepted",
+            "chargers",
+            "failed",
+        ),
         _at("connect.attempts", "count", "connection attempts", "connect", "attempts"),
         Metric(
             "connect.failures",
