@@ -59,8 +59,8 @@ def bare_connect(chargers: int) -> dict[str, float]:
     """What the floor says when all its connections are open: seconds, CPU seconds, memory."""
     with Child(python("bench.sink"), core=peer_core()) as sink:
         target = f"ws://127.0.0.1:{sink.hear()['port']}"
-        job = ("--target", target, "--chargers", str(chargers), "--warms-up-s", "0")
-        with Child(python("bench.floor", *job, "--lasts-s", "0.1"), core=generator_core()) as floor:
+        job = ("--target", target, "--chargers", str(chargers), "--lasts-s", "0")
+        with Child(python("bench.floor", *job), core=generator_core()) as floor:
             return floor.hear()
 
 

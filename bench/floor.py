@@ -21,7 +21,7 @@ from websockets.uri import parse_uri
 
 from bench.machine import raise_descriptor_limit
 
-HANDSHAKES_AT_ONCE = 100
+HANDSHAKES_AT_ONCE = 200
 READ_BYTES = 65536
 PAYLOAD = (
     b'{"connectorId":1,"transactionId":1,"meterValue":[{"timestamp":"2026-01-01T00:00:00.000Z",'
@@ -69,7 +69,7 @@ class Pump:
         self._go = trio.Event()
 
     async def run(self, *, warms_up_s: float, lasts_s: float) -> None:
-        """Connect all, warm up, measure, and report on stdout."""
+        """Connect all, warm up, measure, report on stdout; `lasts_s` 0: only connect."""
         began_s, began_cpu_s = time.perf_counter(), time.process_time()
         async with trio.open_nursery() as nursery:
             for index in range(self._chargers):
@@ -80,6 +80,9 @@ class Pump:
                 connect_cpu_s=time.process_time() - began_cpu_s,
                 rss_bytes=_rss_bytes(),
             )
+            if lasts_s == 0:
+                nursery.cancel_scope.cancel()
+                return
             gc.collect()
             gc.freeze()  # a collection over 10,000 tasks is no round trip
             await trio.sleep(warms_up_s)
@@ -143,7 +146,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--target", required=True, help="URL of a sink")
     parser.add_argument("--chargers", type=int, default=100)
     parser.add_argument("--warms-up-s", type=float, default=1.0)
-    parser.add_argument("--lasts-s", type=float, default=5.0)
+    parser.add_argument("--lasts-s", type=float, default=5.0, help="0: only connect")
     parser.add_argument("--payload", type=str.encode, default=PAYLOAD, help="of each MeterValues")
     return parser.parse_args(arguments)
 

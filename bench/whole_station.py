@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.ocpp.rpc import Outcome
 
-HANDSHAKES_AT_ONCE = 100
+HANDSHAKES_AT_ONCE = 200
 STARTS_PER_S = 1000
 CHARGING_WITHIN_S = 60.0
 
