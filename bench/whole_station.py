@@ -38,7 +38,7 @@ from simfleet.station.station import Station
 
 if TYPE_CHECKING:
     from simfleet.fleet.plan import ChargerPlan
-    from simfleet.ocpp.rpc import Outcome
+    from simfleet.ocpp.results import Outcome
 
 HANDSHAKES_AT_ONCE = 200
 STARTS_PER_S = 1000

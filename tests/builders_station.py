@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from schemas_ocpp import MESSAGES, oracle_for
-from simfleet.ocpp.rpc import Outcome
+from simfleet.ocpp.results import Outcome
 from simfleet.station.chance import Chance, Span
 from simfleet.station.configuration import for_station
 from simfleet.station.effects import Dropped, PowerOff, PowerOn, Reboot

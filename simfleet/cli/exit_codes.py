@@ -65,7 +65,8 @@ class ExitCode(IntEnum):
     )
     TARGET_UNREACHABLE = (
         105,
-        "The CSMS cannot be reached, or does not speak OCPP at that address. Nothing was started.",
+        "The CSMS cannot be reached, or does not speak OCPP there: nothing was started. "
+        "Or the embedded CSMS died during the run.",
         "Check the URL, and that the CSMS listens there and accepts the subprotocol.",
     )
     INVALID_RUN = (
@@ -78,7 +79,8 @@ class ExitCode(IntEnum):
     LEDGER_BROKEN = (
         107,
         "The books do not balance: a transaction stopped twice or never, two open CALLs on one "
-        "connection, energy that is not the integral of power, or a queue left undrained.",
+        "connection, energy that is not the integral of power, a queue left undrained, or a charger "
+        "that crashed.",
         "Read `ledger` in `summary.json`. Against the embedded CSMS it is a bug in SimFleet.",
     )
     INTERRUPTED = (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from simfleet.ocpp.rpc import Violation
+    from simfleet.ocpp.results import Violation
     from simfleet.ocpp.v16.messages import (
         MeterValue,
         MeterValuesRequest,

@@ -30,7 +30,7 @@ from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
     from simfleet.csms.server import Csms
-    from simfleet.ocpp.rpc import Outcome
+    from simfleet.ocpp.results import Outcome
     from simfleet.ocpp.wire import Wire
 
 LINE_MAX_BYTES: Final = 1024 * 1024

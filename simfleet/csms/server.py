@@ -28,7 +28,7 @@ from simfleet.link.server import serve
 if TYPE_CHECKING:
     from simfleet.link.accepting import AcceptedLink, Handshake, Verdict
     from simfleet.link.link import ServerLink
-    from simfleet.ocpp.rpc import Outcome
+    from simfleet.ocpp.results import Outcome
     from simfleet.ocpp.wire import Wire
 
 SUBPROTOCOL: Final = "ocpp1.6"

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from simfleet.csms.behaviour import applies, chance
 from simfleet.csms.spoiling import spoilt_answer
-from simfleet.ocpp.rpc import Conversation, Outcome, Received
+from simfleet.ocpp.results import Outcome, Received
+from simfleet.ocpp.rpc import Conversation
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as m
 

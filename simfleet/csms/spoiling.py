@@ -10,7 +10,8 @@ from simfleet.ocpp.wire import Wire
 
 if TYPE_CHECKING:
     from simfleet.csms.behaviour import Behaviour
-    from simfleet.ocpp.rpc import Conversation, Received
+    from simfleet.ocpp.results import Received
+    from simfleet.ocpp.rpc import Conversation
 
 GARBAGE: Final = b'[3,"\x07 this is no JSON'
 """What `garbage` answers with; UTF-8, so that the WebSocket itself stays whole."""

@@ -14,7 +14,7 @@ from simfleet.errors import ProtocolViolation
 from simfleet.fleet.ledger import Ledger
 from simfleet.observe.counters import Counters
 from simfleet.observe.latency import Latencies
-from simfleet.ocpp.rpc import LINK_LOST, TIMED_OUT, Outcome, Violation
+from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, Outcome, Violation
 from simfleet.station.effects import (
     CommandHandled,
     Dropped,

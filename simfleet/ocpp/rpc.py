@@ -22,12 +22,12 @@ from msgspec import Struct
 
 from simfleet.errors import ProtocolViolation, QueueFull
 from simfleet.ocpp import frames
-from simfleet.ocpp.catalog import Action
 from simfleet.ocpp.frames import Call, CallError, CallResult, Malformed
+from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, VIOLATED, Outcome, Received, Violation
 from simfleet.ocpp.wire import Wire
 
 if TYPE_CHECKING:
-    from simfleet.ocpp.catalog import Catalog
+    from simfleet.ocpp.catalog import Action, Catalog
 
 NEVER_S: Final = float("inf")
 CALL_TIMEOUT_S: Final = 30.0
@@ -39,48 +39,6 @@ VIOLATIONS_MAX: Final = 16
 """Violations kept between two `take_violations`; more are only counted."""
 FRAME_KEPT_BYTES: Final = 2048
 """Bytes of an offending frame that a violation keeps."""
-
-TIMED_OUT: Final = "timeout"
-LINK_LOST: Final = "link_lost"
-VIOLATED: Final = "violation"
-
-
-class Outcome(Struct, frozen=True, gc=False):
-    """How one CALL of ours ended. All times are monotonic seconds.
-
-    `failure` is None when a CALLRESULT came that could be read; otherwise `TIMED_OUT`, `LINK_LOST`,
-    `VIOLATED` (a CALLRESULT that could not be read), or the code of the CALLERROR. `sent_s` is None
-    for a CALL that never left the queue. `context` is what `call()` was given.
-    """
-
-    action: Action
-    request: Wire
-    response: Wire | None
-    failure: str | None
-    detail: str
-    due_s: float
-    sent_s: float | None
-    done_s: float
-    context: object
-
-
-class Received(Struct, frozen=True, gc=False):
-    """A valid CALL of the peer. Owes exactly one `answer()` or `refuse()`."""
-
-    id: str
-    action: Action
-    request: Wire
-
-
-class Violation(Struct, frozen=True, gc=False):
-    """The peer broke the protocol or a schema; `frame` is the start of what it sent."""
-
-    kind: Literal["malformed", "schema", "message_id", "unknown_action", "wrong_direction"]
-    action: str
-    error_code: str
-    description: str
-    path: str
-    frame: bytes
 
 
 class _Waiting(Struct, gc=False):

@@ -95,11 +95,10 @@ def change_availability(
     if not 0 <= connector_id <= len(station.connectors):
         return "Rejected"
     chosen = station.connectors if connector_id == 0 else [station.connectors[connector_id - 1]]
-    if connector_id == 0 and station.inoperative is operative:
+    if connector_id == 0:
         station.inoperative = not operative
-        if station.may_report:
-            station.say(registration.status_of_station(station, at_s=at_s), due_s=at_s)
     scheduled = [_set_operative(station, connector, operative, at_s=at_s) for connector in chosen]
+    status.station_moved(station, at_s=at_s)
     return "Scheduled" if any(scheduled) else "Accepted"
 
 
@@ -180,7 +179,7 @@ def trigger(
 
 def _statuses(station: Station, connector_id: int | None, *, at_s: float) -> list[StatusReport]:
     everything = [
-        registration.status_of_station(station, at_s=at_s),
+        status.status_of_station(station, at_s=at_s),
         *(status.status_of(station, connector, at_s=at_s) for connector in station.connectors),
     ]
     return everything if connector_id is None else [everything[connector_id]]

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from simfleet.ocpp.rpc import Outcome, Violation
+from simfleet.ocpp.results import Outcome, Violation
 
 
 class _Effect(Struct, frozen=True, gc=False):

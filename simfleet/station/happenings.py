@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from simfleet.errors import Refused
-from simfleet.station import authorization, charging, registration, status
+from simfleet.station import authorization, charging, status
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import PowerOff, PowerOn
 from simfleet.station.events import (
@@ -110,10 +110,13 @@ def fail(station: Station, connector_id: int, error_code: str, info: str, *, at_
     """A fault. It ends the transaction there; a fault of the station (connector 0) is reported for
     connector 0.
     """
+    if error_code not in station.dialect.error_codes or error_code == NO_ERROR:
+        known = ", ".join(sorted(station.dialect.error_codes - {NO_ERROR}))
+        raise Refused(f"{error_code!r} is no fault; known: {known}")
     if connector_id == 0:
         station.error_code = error_code
         if station.may_report:
-            station.say(registration.status_of_station(station, at_s=at_s), due_s=at_s)
+            station.say(status.status_of_station(station, at_s=at_s), due_s=at_s)
         return
     connector = station.connector(connector_id)
     connector.meter_to(at_s)
@@ -135,7 +138,7 @@ def clear(station: Station, connector_id: int, *, at_s: float) -> None:
             raise Refused(f"{station.identity} has no fault")
         station.error_code = NO_ERROR
         if station.may_report:
-            station.say(registration.status_of_station(station, at_s=at_s), due_s=at_s)
+            station.say(status.status_of_station(station, at_s=at_s), due_s=at_s)
         return
     connector = station.connector(connector_id)
     if connector.phase is not Phase.FAULTED:

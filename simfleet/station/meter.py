@@ -33,6 +33,11 @@ _RELATIVE_TOLERANCE = 1e-8
 _MAX_HALVINGS = 30
 
 
+def whole_wh(energy_wh: float) -> int:
+    """A register as OCPP reports it: whole watt-hours, cut, but for the noise of float sums."""
+    return int(energy_wh + 1e-6)
+
+
 class ElectricalSpec(msgspec.Struct, frozen=True, gc=False):
     """The outlet's electrical side, shared by all connectors of one kind."""
 
@@ -109,7 +114,7 @@ class Meter:
     @property
     def register_wh(self) -> int:
         """The register as reported (meterStart, meterStop): whole Wh, not rounded up."""
-        return int(self.start_wh + self.delivered_wh)
+        return whole_wh(self.start_wh + self.delivered_wh)
 
     def advance(self, dt_s: float, *, vehicle: Vehicle, offered_w: float) -> float:
         """Let the vehicle charge for `dt_s` seconds with up to `offered_w`; returns the Wh."""
@@ -185,7 +190,7 @@ class Meter:
             spec.phases,
             phases,
             energy_wh,
-            0 if since_wh is None else int(energy_wh) - int(since_wh),
+            0 if since_wh is None else whole_wh(energy_wh) - whole_wh(since_wh),
             power_w,
             power_w / (voltage_v * phases) if power_w else 0.0,
             voltage_v,
@@ -254,7 +259,7 @@ _Sampler = Callable[[Reading], "Sample | None"]
 
 
 def _register(reading: Reading) -> Sample:
-    return Sample(REGISTER, str(int(reading.energy_wh)), "Wh")
+    return Sample(REGISTER, str(whole_wh(reading.energy_wh)), "Wh")
 
 
 def _interval(reading: Reading) -> Sample:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from simfleet.station import status
 from simfleet.station.effects import Registered
-from simfleet.station.messages import Beat, Boot, Message, StatusReport
-from simfleet.station.phase import Phase
+from simfleet.station.messages import Beat, Boot, Message
 
 if TYPE_CHECKING:
     from simfleet.station.station import Station
@@ -104,21 +103,12 @@ def report_everything(station: Station, *, at_s: float) -> None:
     """StatusNotification for the station (connector 0) and every connector, ahead of all that
     waits.
     """
-    reports: list[Message] = [status_of_station(station, at_s=at_s)]
+    reports: list[Message] = [status.status_of_station(station, at_s=at_s)]
     for connector in station.connectors:
         connector.reported = (connector.phase, connector.error_code)
         connector.status_due_s = NEVER_S
         reports.append(status.status_of(station, connector, at_s=at_s))
     station.outbox.put_first(reports, due_s=at_s)
-
-
-def status_of_station(station: Station, *, at_s: float) -> StatusReport:
-    """The status of connector 0: Available, Unavailable or Faulted and nothing else."""
-    if station.error_code != "NoError":
-        phase = Phase.FAULTED
-    else:
-        phase = Phase.UNAVAILABLE if station.inoperative else Phase.AVAILABLE
-    return StatusReport(0, phase, station.error_code, "", station.wall_s(at_s))
 
 
 # ── heartbeat and clock ───────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
-from simfleet.ocpp.rpc import LINK_LOST, Conversation, Outcome
+from simfleet.ocpp.results import LINK_LOST, Outcome
+from simfleet.ocpp.rpc import Conversation
 from simfleet.station import authorization, charging, happenings, metering, registration, status
 from simfleet.station.behaviour import Autopilot
 from simfleet.station.connector import NO_ERROR, Connector
@@ -21,6 +22,7 @@ from simfleet.station.effects import Dropped, Reboot
 from simfleet.station.messages import Boot, MeterSampled, TokenQuestion, TransactionStarted
 from simfleet.station.meter import Meter
 from simfleet.station.outbox import Entry, Outbox
+from simfleet.station.phase import Phase
 from simfleet.station.registration import Registration
 from simfleet.station.spec import SOFT_RESET_MAX_S
 from simfleet.station.tokens import TokenCache
@@ -63,6 +65,7 @@ class Station:
         "online",
         "outbox",
         "registration",
+        "reported_withdrawn",
         "reset_deadline_s",
         "retired",
         "spec",
@@ -108,6 +111,8 @@ class Station:
         """No power or rebooting: nothing moves until `restarted`."""
         self.retired = False
         self.inoperative = False
+        self.reported_withdrawn = False
+        """What the CSMS was last told of connector 0."""
         self.error_code = NO_ERROR
         self.transactions = 0
         self.boot_due_s = NEVER_S
@@ -130,6 +135,14 @@ class Station:
     def may_report(self) -> bool:
         """Whether a status can be told now; otherwise all are told when the CSMS listens again."""
         return self.online and self.registration is Registration.ACCEPTED
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the station as a whole is out of service: wanted, and no session in the way."""
+        return self.inoperative and not any(
+            connector.inoperative and (connector.charging or connector.phase is Phase.PREPARING)
+            for connector in self.connectors
+        )
 
     @property
     def keeps_samples(self) -> bool:
@@ -246,10 +259,14 @@ class Station:
         self._settle(at_s)
 
     def _attend(self, connector: Connector, at_s: float) -> None:
+        # A change of power takes effect when it is due, also when this tick is late for it.
+        while connector.change_due_s <= at_s:
+            change_s = connector.change_due_s
+            if connector.sample_due_s < change_s:
+                charging.take_samples(self, connector, at_s=change_s)
+            charging.power_changed(self, connector, at_s=max(change_s, connector.metered_s))
         if connector.sample_due_s <= at_s:
             charging.take_samples(self, connector, at_s=at_s)
-        if connector.change_due_s <= at_s:
-            charging.power_changed(self, connector, at_s=at_s)
         if connector.plug_deadline_s <= at_s:
             authorization.connection_timed_out(self, connector, at_s=at_s)
         if connector.status_due_s <= at_s:

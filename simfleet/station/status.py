@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from simfleet.station.connector import NEVER_S, NO_ERROR
 from simfleet.station.messages import StatusReport
+from simfleet.station.phase import Phase
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -27,8 +28,26 @@ def moved(station: Station, connector: Connector, *, at_s: float) -> None:
             connector.status_due_s = at_s + wait_s
         else:
             report_status(station, connector, at_s=at_s)
+    if station.inoperative:
+        station_moved(station, at_s=at_s)
     if connector.autopilot is not None:
         connector.autopilot.moved(station, connector, at_s=at_s)
+
+
+def station_moved(station: Station, *, at_s: float) -> None:
+    """Report connector 0 when the station as a whole went out of service or came back."""
+    if station.withdrawn is not station.reported_withdrawn and station.may_report:
+        station.say(status_of_station(station, at_s=at_s), due_s=at_s)
+
+
+def status_of_station(station: Station, *, at_s: float) -> StatusReport:
+    """The status of connector 0: Available, Unavailable or Faulted and nothing else."""
+    station.reported_withdrawn = station.withdrawn
+    if station.error_code != NO_ERROR:
+        phase = Phase.FAULTED
+    else:
+        phase = Phase.UNAVAILABLE if station.withdrawn else Phase.AVAILABLE
+    return StatusReport(0, phase, station.error_code, "", station.wall_s(at_s))
 
 
 def report_status(station: Station, connector: Connector, *, at_s: float) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import pytest
 
@@ -9,9 +11,12 @@ from simfleet.csms.book import Book
 from simfleet.csms.misbehaviour import STATION_ACTIONS
 from simfleet.csms.session import ANSWERS, COMMAND_TIMEOUT_S, Ticket
 from simfleet.errors import QueueFull
-from simfleet.ocpp.rpc import QUEUE_MAX, Outcome
+from simfleet.ocpp.rpc import QUEUE_MAX
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16.messages import ResetRequest
+
+if TYPE_CHECKING:
+    from simfleet.ocpp.results import Outcome
 
 FROM_STATIONS = {a for a in V16.actions.values() if "station" in a.sent_by}
 

@@ -174,6 +174,8 @@ def test_a_violation_is_kept_with_its_frame() -> None:
             {
                 "at": "2023-11-14T22:13:20.125Z",
                 "charger": "SIM-1",
+                "kind": "schema",
+                "action": "",
                 "error_code": "TypeConstraintViolation",
                 "description": "1 is not a string",
                 "path": "/idTag",

@@ -9,17 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simfleet.errors import QueueFull
-from simfleet.ocpp.rpc import (
-    EXPIRED_MAX,
-    FRAME_KEPT_BYTES,
-    LINK_LOST,
-    TIMED_OUT,
-    VIOLATED,
-    VIOLATIONS_MAX,
-    Conversation,
-    Outcome,
-    Received,
-)
+from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, VIOLATED, Outcome, Received
+from simfleet.ocpp.rpc import EXPIRED_MAX, FRAME_KEPT_BYTES, VIOLATIONS_MAX, Conversation
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16.messages import (
     ClearCacheRequest,

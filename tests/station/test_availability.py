@@ -191,3 +191,15 @@ def test_changes_offline_are_told_when_the_link_is_back() -> None:
     scene.mark()
     scene.connect()
     assert scene.statuses() == ["Unavailable"]
+
+
+def test_connector_0_is_reported_unavailable_only_when_the_last_session_is_over() -> None:
+    scene = a_booted_scene(connectors=2)
+    scene.charge()
+    scene.mark()
+    change(scene, 0, "Inoperative")
+    assert scene.statuses(0) == []
+    assert scene.statuses(2) == ["Unavailable"]
+    scene.present_tag()
+    assert scene.statuses(1) == ["Unavailable"]
+    assert scene.statuses(0) == ["Unavailable"]

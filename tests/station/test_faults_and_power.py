@@ -210,3 +210,10 @@ def test_energy_does_not_flow_in_the_dark() -> None:
     scene.cycle_power(for_s=3600)
     scene.present_tag()
     assert scene.sent("StartTransaction")[-1]["meterStart"] == pytest.approx(110, abs=1)
+
+
+def test_a_fault_with_a_name_that_ocpp_does_not_know_is_refused_with_the_names_it_knows() -> None:
+    scene = a_booted_scene()
+    with pytest.raises(Refused, match=r"'GroundFailuer' is no fault; known: .*GroundFailure"):
+        scene.station.tell(Failed(1, "GroundFailuer"), at_s=1e4)
+    assert scene.station.connectors[0].phase == "Available"

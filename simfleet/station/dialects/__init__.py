@@ -8,7 +8,7 @@ from simfleet.station.dialects.v16 import Dialect16
 
 if TYPE_CHECKING:
     from simfleet.ocpp.catalog import Catalog
-    from simfleet.ocpp.rpc import Received
+    from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
     from simfleet.station.messages import Message
     from simfleet.station.station import Station
@@ -20,6 +20,10 @@ class Dialect(Protocol):
     @property
     def catalog(self) -> Catalog:
         """The messages of the version."""
+
+    @property
+    def error_codes(self) -> frozenset[str]:
+        """What a fault may be called."""
 
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""

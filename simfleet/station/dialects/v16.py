@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
@@ -23,14 +23,14 @@ from simfleet.station.messages import (
     TransactionStarted,
     VendorData,
 )
-from simfleet.station.meter import samples
+from simfleet.station.meter import samples, whole_wh
 from simfleet.station.tokens import TokenInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simfleet.ocpp.catalog import Catalog
-    from simfleet.ocpp.rpc import Received
+    from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
     from simfleet.station.messages import Message
     from simfleet.station.meter import Reading
@@ -50,6 +50,7 @@ class Dialect16:
     """See `dialects.Dialect`."""
 
     catalog: Catalog = V16
+    error_codes: frozenset[str] = frozenset(get_args(v16.ChargePointErrorCode))
 
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""
@@ -106,7 +107,7 @@ def _started(_: Station, message: TransactionStarted) -> v16.StartTransactionReq
     return v16.StartTransactionRequest(
         connector_id=transaction.connector_id,
         id_tag=transaction.id_tag[:_ID_TAG_MAX],
-        meter_start=int(transaction.start_wh),
+        meter_start=whole_wh(transaction.start_wh),
         timestamp=timestamp(transaction.start_wall_s),
     )
 
@@ -135,7 +136,7 @@ def _ended(station: Station, message: TransactionEnded) -> v16.StopTransactionRe
     if transaction.id is None:
         return None
     return v16.StopTransactionRequest(
-        meter_stop=int(transaction.stop_wh),
+        meter_stop=whole_wh(transaction.stop_wh),
         timestamp=timestamp(transaction.stop_wall_s),
         transaction_id=transaction.id,
         id_tag=transaction.stop_id_tag[:_ID_TAG_MAX]

@@ -15,7 +15,7 @@ from simfleet.station.registration import Registration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simfleet.ocpp.rpc import Received
+    from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
     from simfleet.station.station import Station
 
