@@ -59,11 +59,12 @@ class MeterValues(msgspec.Struct, rename="camel", omit_defaults=True):
 class Pump:
     """All connections together."""
 
-    def __init__(self, *, target: str, chargers: int, payload: bytes) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         self.round_trips = 0
-        self._target = target
-        self._chargers = chargers
-        self._payload = msgspec.json.decode(payload, type=MeterValues)
+        self._target: str = options.target
+        self._chargers: int = options.chargers
+        self._interval_s: float = options.interval_s
+        self._payload = msgspec.json.decode(options.payload, type=MeterValues)
         self._connected = 0
         self._handshakes = trio.CapacityLimiter(HANDSHAKES_AT_ONCE)
         self._go = trio.Event()
@@ -106,8 +107,11 @@ class Pump:
         if self._connected == self._chargers:
             self._go.set()
         await self._go.wait()
-        sent = 0
+        sent, due_s = 0, trio.current_time() + self._interval_s * index / self._chargers
         while True:
+            if self._interval_s:
+                await trio.sleep_until(due_s)
+                due_s += self._interval_s
             sent += 1
             frame = JSON.encode((2, f"{index}-{sent}", "MeterValues", self._payload))
             protocol.send_text(frame)
@@ -147,6 +151,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--chargers", type=int, default=100)
     parser.add_argument("--warms-up-s", type=float, default=1.0)
     parser.add_argument("--lasts-s", type=float, default=5.0, help="0: only connect")
+    parser.add_argument("--interval-s", type=float, default=0.0, help="0: closed loop")
     parser.add_argument("--payload", type=str.encode, default=PAYLOAD, help="of each MeterValues")
     return parser.parse_args(arguments)
 
@@ -154,5 +159,5 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 if __name__ == "__main__":
     options = parse()
     raise_descriptor_limit()
-    pump = Pump(target=options.target, chargers=options.chargers, payload=options.payload)
+    pump = Pump(options)
     trio.run(lambda: pump.run(warms_up_s=options.warms_up_s, lasts_s=options.lasts_s))
