@@ -79,8 +79,8 @@ class ExitCode(IntEnum):
     LEDGER_BROKEN = (
         107,
         "The books do not balance: a transaction stopped twice or never, two open CALLs on one "
-        "connection, energy that is not the integral of power, a queue left undrained, or a charger "
-        "that crashed.",
+        "connection, energy that is not the integral of power, a queue left undrained, or a "
+        "charger that crashed.",
         "Read `ledger` in `summary.json`. Against the embedded CSMS it is a bug in SimFleet.",
     )
     INTERRUPTED = (
