@@ -54,6 +54,7 @@ class Connector:
         "tag_pending",
         "target_wh",
         "transaction",
+        "unreported",
         "vehicle",
         "withheld",
     )
@@ -97,6 +98,8 @@ class Connector:
         self.status_due_s = NEVER_S
         """MinimumStatusDuration of a status not reported yet."""
         self.reported: tuple[Phase, str] | None = None
+        self.unreported: Phase | None = None
+        """A status that has not lasted long enough to be reported."""
         self.autopilot: Autopilot | None = None
 
     def wake_at_s(self) -> float:

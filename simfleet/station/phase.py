@@ -124,6 +124,24 @@ ENERGIZED: Final = frozenset({Phase.CHARGING, Phase.SUSPENDED_EV, Phase.SUSPENDE
 """The phases in which a transaction runs; there is one in no other."""
 
 
+_IN_SESSION: Final = (Phase.CHARGING, Phase.SUSPENDED_EV, Phase.SUSPENDED_EVSE)
+IMPOSSIBLE: Final = frozenset(
+    {
+        (Phase.AVAILABLE, Phase.FINISHING),
+        (Phase.PREPARING, Phase.RESERVED),
+        (Phase.PREPARING, Phase.UNAVAILABLE),
+        *((phase, Phase.PREPARING) for phase in _IN_SESSION),
+        *((phase, Phase.RESERVED) for phase in _IN_SESSION),
+        *((Phase.FINISHING, phase) for phase in (*_IN_SESSION, Phase.RESERVED)),
+        *((Phase.RESERVED, phase) for phase in (*_IN_SESSION, Phase.FINISHING)),
+        (Phase.UNAVAILABLE, Phase.FINISHING),
+        (Phase.UNAVAILABLE, Phase.RESERVED),
+    }
+)
+"""Pairs of statuses that may not follow one another on the wire, even if what came between lasted
+too short a time to be reported (MinimumStatusDuration)."""
+
+
 def next_phase(phase: Phase, move: Move) -> Phase:
     """Where `move` leads from `phase`. Raises `IllegalTransition`."""
     after = TRANSITIONS[phase].get(move)

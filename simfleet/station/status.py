@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from simfleet.station.connector import NEVER_S, NO_ERROR
 from simfleet.station.messages import StatusReport
-from simfleet.station.phase import Phase
+from simfleet.station.phase import IMPOSSIBLE, Phase
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -22,16 +22,31 @@ def moved(station: Station, connector: Connector, *, at_s: float) -> None:
     """
     if connector.reported == (connector.phase, connector.error_code):
         connector.status_due_s = NEVER_S
+        connector.unreported = None
     else:
         wait_s = station.configuration.seconds("MinimumStatusDuration")
         if wait_s and connector.error_code == NO_ERROR:
-            connector.status_due_s = at_s + wait_s
+            _defer(station, connector, wait_s, at_s=at_s)
         else:
             report_status(station, connector, at_s=at_s)
     if station.inoperative:
         station_moved(station, at_s=at_s)
     if connector.autopilot is not None:
         connector.autopilot.moved(station, connector, at_s=at_s)
+
+
+def _defer(station: Station, connector: Connector, wait_s: float, *, at_s: float) -> None:
+    """Let a status last before it is reported. The one before it is reported all the same where
+    leaving it out would show the CSMS a transition that no connector makes.
+    """
+    short, told = connector.unreported, connector.reported
+    impossible = told is not None and (told[0], connector.phase) in IMPOSSIBLE
+    if short is not None and impossible and station.may_report:
+        connector.reported = (short, NO_ERROR)
+        wall_s = station.wall_s(at_s)
+        station.say(StatusReport(connector.id, short, NO_ERROR, "", wall_s), due_s=at_s)
+    connector.unreported = connector.phase
+    connector.status_due_s = at_s + wait_s
 
 
 def station_moved(station: Station, *, at_s: float) -> None:
@@ -55,6 +70,7 @@ def report_status(station: Station, connector: Connector, *, at_s: float) -> Non
     all at once.
     """
     connector.status_due_s = NEVER_S
+    connector.unreported = None
     if not station.may_report:
         return
     connector.reported = (connector.phase, connector.error_code)

@@ -125,6 +125,18 @@ def test_minimum_status_duration_keeps_short_statuses_to_itself() -> None:
     assert scene.statuses() == ["Preparing"]
 
 
+def test_a_short_status_is_told_where_leaving_it_out_would_show_an_impossible_change() -> None:
+    scene = a_booted_scene()
+    scene.charge()
+    scene.mark()
+    change(scene, "MinimumStatusDuration", "5")
+    scene.unplug()  # Finishing is skipped: Charging, then Available for two seconds
+    scene.run(for_s=2)
+    scene.plug_in()
+    scene.run(for_s=60)
+    assert scene.statuses() == ["Available", "Preparing"]
+
+
 def test_a_fault_is_told_at_once_whatever_minimum_status_duration_says() -> None:
     from simfleet.station.events import Failed
 
