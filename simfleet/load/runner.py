@@ -87,9 +87,6 @@ class Runner:
         )
         self.recorder.on_problem = folder.problem
         self.recorder.counters.connect.wanted = max(1, self._target)
-        self.recorder.expects_boot = any(
-            isinstance(stage, Ramp) and stage.mode != "idle" for stage in scenario.stages
-        )
         self._timeline = Timeline(
             self.recorder.latencies, self._clock, write=folder.intervals, at_s=at_s
         )
@@ -311,6 +308,9 @@ class Runner:
 
     async def _compare_books(self, csms: EmbeddedCsms | None) -> None:
         if csms is None:
+            self._course.target_lost = self.recorder.outage.described(
+                began_s=self._timeline.began_s
+            )
             return
         try:
             self._course.csms_books = await csms.ledger()
