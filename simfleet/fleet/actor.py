@@ -203,7 +203,7 @@ class Charger:
                 recorder.refused(station.identity, event, refused, at_s=at_s)
         if self._leave is not None:
             self.mode = Mode.IDLE
-            station.tell(Retired(), at_s=at_s)  # again, if an event has begun a session
+            station.tell(Retired(leaving=True), at_s=at_s)  # again, if an event has begun a session
             if self._retry_at_s > at_s:  # there is little time left: not the long pauses any more
                 self._failures = 0
                 self._retry_at_s = min(self._retry_at_s, self._pause_ends_s(at_s))
