@@ -283,8 +283,11 @@ class Charger:
         return False
 
     def _options(self) -> LinkOptions:
-        """How to connect: with no more time than is left."""
+        """How to connect: with pings as configured, and no more time than is left."""
         options = self._surroundings.options
+        ping_interval_s = self.station.configuration.seconds("WebSocketPingInterval")
+        if ping_interval_s:
+            options = replace(options, ping_interval_s=float(ping_interval_s))
         if self._leave is None:
             return options
         left_s = max(0.0, self._leave.deadline_s - trio.current_time())

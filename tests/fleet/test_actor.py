@@ -301,6 +301,29 @@ async def test_a_link_lost_in_a_transaction_comes_back_without_a_boot_and_in_ord
         fleet.assert_balanced()
 
 
+@pytest.mark.parametrize(
+    ("configured", "pings_s"), [({}, 0.0), ({"WebSocketPingInterval": "7"}, 7)]
+)
+async def test_a_link_pings_as_the_charger_is_configured(
+    configured: dict[str, str], pings_s: float, autojump_clock: MockClock
+) -> None:
+    asked: list[float] = []
+
+    def noting(dial: Dialer) -> Dialer:
+        def note(
+            url: str, *, identity: str, subprotocol: str, options: LinkOptions = DEFAULT_OPTIONS
+        ) -> AbstractAsyncContextManager[Link]:
+            asked.append(options.ping_interval_s)
+            return dial(url, identity=identity, subprotocol=subprotocol, options=options)
+
+        return note
+
+    async with a_fleet(dial=noting, configuration=configured) as fleet:
+        await charging(fleet)
+        await fleet.stop()
+    assert asked == [pings_s]
+
+
 async def test_while_connecting_is_refused_pauses_grow_to_the_cap_and_the_station_lives(
     autojump_clock: MockClock,
 ) -> None:
