@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, field
 
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import CALM_S, pause_s
+from simfleet.fleet.clockwork import Clockwork
 from simfleet.fleet.recorder import Recorder
 from simfleet.link.link import Dialer, LinkOptions
 from simfleet.station.effects import PowerOff, PowerOn, Reboot, Reconnect
@@ -55,6 +56,8 @@ class Surroundings(Struct):
     options: LinkOptions
     handshakes: trio.Semaphore
     recorder: Recorder
+    clockwork: Clockwork = field(default_factory=Clockwork)
+    """Run by the supervisor. Without it a charger wakes its own task for what is due: dearer."""
 
 
 class Leave(Struct, frozen=True):
@@ -73,9 +76,12 @@ class Charger:
     """
 
     __slots__ = (
+        "_alarm_s",
+        "_broken",
         "_dark_until_s",
         "_failures",
         "_leave",
+        "_link",
         "_mail",
         "_opened_s",
         "_powerless",
@@ -101,6 +107,11 @@ class Charger:
         self._failures = 0
         self._retry_at_s = -NEVER_S
         self._opened_s = NEVER_S
+        self._link: Link | None = None
+        """The link while the task waits for its frames."""
+        self._alarm_s = NEVER_S
+        self._broken: Exception | None = None
+        """What went wrong in `ring`; raised by the task."""
         if mode is Mode.CHARGING:
             station.engage()
 
@@ -330,40 +341,42 @@ class Charger:
             self._report(station.take_effects(), at_s)
 
     async def _converse(self, link: Link, at_s: float) -> None:
-        """Write and read until the link is of no more use.
-
-        One cancel scope serves many messages, and its deadline is only ever brought forward: a
-        moment that has moved away wakes the task once for nothing, which is far cheaper than
-        moving the deadline with every CALL.
+        """Write and read until the link is of no more use. One cancel scope serves many messages:
+        it is cancelled only when the task itself has to do something.
         """
         while True:
             with trio.CancelScope() as self._waiting:
-                at_s = await self._exchange(link, self._waiting, at_s)
+                try:
+                    at_s = await self._exchange(link, at_s)
+                finally:
+                    self._link = None
             if self._waiting.cancelled_caught:
                 at_s = trio.current_time()
+            if self._broken is not None:
+                broken, self._broken = self._broken, None
+                raise broken
             self._turn(at_s)
             if self._done_here(at_s):
                 return await self._part(link, at_s)
             if link.wake_at_s <= at_s:
                 await link.tick(at_s=at_s)
 
-    async def _exchange(self, link: Link, waiting: trio.CancelScope, at_s: float) -> float:
-        """Write and read until the link is of no more use, or until `waiting` is cancelled.
+    async def _exchange(self, link: Link, at_s: float) -> float:
+        """Write and read until the link is of no more use, or until `_waiting` is cancelled; what
+        is due meanwhile happens in `ring`.
 
         Returns the time of the last message. Lets the others run, however much the peer sends.
         """
         station, recorder = self.station, self._surroundings.recorder
         identity = station.identity
-        deadline_s = NEVER_S
+        self._link, self._alarm_s = link, NEVER_S
         burst = 0
         while True:
             if self._mail is not None:  # it came while nobody waited for it
                 self._turn(at_s)
             if self._done_here(at_s):
                 return at_s
-            wake_s = min(self._next_moment_s(), link.wake_at_s)
-            if wake_s < deadline_s:
-                waiting.deadline = deadline_s = wake_s
+            self._set_alarm(link)
             frames = station.take_frames()
             if frames:
                 recorder.sent(identity, frames, at_s)
@@ -377,6 +390,41 @@ class Charger:
             if burst >= BURST_MAX:
                 burst = 0
                 await trio.lowlevel.checkpoint()
+
+    def _set_alarm(self, link: Link) -> None:
+        """Make sure that somebody wakes up for what is due next. An alarm is only ever brought
+        forward: one that rings too early costs less than moving it with every CALL.
+        """
+        wake_s = min(self._next_moment_s(), link.wake_at_s)
+        if wake_s < self._alarm_s:
+            self._alarm_s = wake_s
+            clockwork = self._surroundings.clockwork
+            if clockwork.running:
+                clockwork.set(self, wake_s)
+            elif self._waiting is not None:
+                self._waiting.deadline = wake_s
+
+    def ring(self, at_s: float) -> None:
+        """Let what is due happen, while the task waits for a frame. See `clockwork.Sleeper`."""
+        link = self._link
+        if link is None or at_s < self._alarm_s:
+            return  # an alarm of a connection that is gone, or one that another has overtaken
+        self._alarm_s = NEVER_S
+        try:
+            self._turn(at_s)
+            own_turn = self._done_here(at_s) or link.wake_at_s <= at_s
+            if not own_turn:
+                frames = self.station.take_frames()
+                if frames:
+                    self._surroundings.recorder.sent(self.station.identity, frames, at_s)
+                    own_turn = not link.send_nowait(frames)
+        except Exception as error:
+            self._broken = error
+            own_turn = True
+        if not own_turn:
+            self._set_alarm(link)
+        elif self._waiting is not None:
+            self._waiting.cancel()
 
     def _done_here(self, at_s: float) -> bool:
         """Whether the link is of no more use: dark, idle and nothing owed, or time to go."""

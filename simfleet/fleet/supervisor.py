@@ -90,6 +90,7 @@ class Supervisor:
         """Supervise until cancelled; then every charger is cut off at once."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            await nursery.start(self._surroundings.clockwork.run)
             task_status.started()
             await trio.sleep_forever()
 

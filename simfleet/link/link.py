@@ -83,6 +83,13 @@ class Link(Protocol):
         is nothing to wait for.
         """
 
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        """As `send`, but without waiting, and callable by another task than the link's own.
+
+        False when the operating system has not taken all: the rest goes on in the next `send` or
+        `receive` of the link's task, which must be woken for it.
+        """
+
     async def receive(self) -> bytes:
         """Wait for the next text message and return its UTF-8 bytes; raises `LinkClosed`.
 

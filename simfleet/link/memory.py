@@ -73,6 +73,13 @@ class MemoryLink:
 
     async def send(self, frames: Sequence[bytes]) -> None:
         """See `Link.send`."""
+        if not self.send_nowait(frames):
+            with trio.move_on_after(SEND_PATIENCE_S):
+                while self._unsent and self._ended is None:
+                    await self._wait()
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        """See `Link.send_nowait`."""
         self._check()
         if self._unsent_bytes > UNSENT_MAX_BYTES:
             raise self._end(
@@ -81,14 +88,11 @@ class MemoryLink:
         if self._ended is not None:
             if not self._inbox:
                 raise self._end(self._ended)
-            return
+            return True
         self._unsent.extend(frames)
         self._unsent_bytes += sum(map(len, frames))
         self._flush()
-        if self._unsent:
-            with trio.move_on_after(SEND_PATIENCE_S):
-                while self._unsent and self._ended is None:
-                    await self._wait()
+        return not self._unsent
 
     async def receive(self) -> bytes:
         """See `Link.receive`."""
