@@ -24,8 +24,9 @@ from simfleet.clock import WallClock
 from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.server import Csms
 from simfleet.errors import ConnectFailed, ConnectReason
-from simfleet.fleet.actor import Charger, Mode, Surroundings
+from simfleet.fleet.actor import Charger
 from simfleet.fleet.mass import Mass
+from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.plan import ChargerPlan
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor

@@ -8,22 +8,18 @@ and being offline are phases of the same task, and the station lives on in all o
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import trio
-from msgspec import Struct, field
 
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import CALM_S, pause_s
-from simfleet.fleet.clockwork import Clockwork
-from simfleet.fleet.recorder import Recorder
-from simfleet.link.link import Dialer, LinkOptions
+from simfleet.fleet.orders import Leave, Mode, Surroundings
 from simfleet.station.effects import PowerOff, PowerOn, Reboot, Reconnect
 from simfleet.station.events import Retired
 
 if TYPE_CHECKING:
-    from simfleet.link.link import Link
+    from simfleet.link.link import Link, LinkOptions
     from simfleet.station.effects import Effect
     from simfleet.station.events import Event
     from simfleet.station.station import Station
@@ -33,40 +29,13 @@ MAILBOX_MAX: Final = 64
 """Events that may wait for a charger; it reads them within a turn of the loop."""
 LAST_WORDS_S: Final = 2.0
 """How long a charger that reboots or goes may take to write what it has already said."""
+CHAT_S: Final = 5.0
+"""How long a charger that leaves and owes nothing waits for answers to heartbeats and statuses."""
 BURST_MAX: Final = 32
 """Messages a charger takes in a row before it lets the others run, however many are there."""
 
 
 _FOR_THE_ACTOR: Final = (Reboot, PowerOff, PowerOn, Reconnect)
-
-
-class Mode(StrEnum):
-    """What a charger of a mass fleet does."""
-
-    IDLE = "idle"  # powered, without a socket
-    CONNECT = "connect"  # socket, boot, statuses, heartbeats
-    CHARGING = "charging"  # and drivers who come and go
-
-
-class Surroundings(Struct):
-    """What the chargers of a fleet share."""
-
-    dial: Dialer
-    url: str
-    options: LinkOptions
-    handshakes: trio.Semaphore
-    recorder: Recorder
-    clockwork: Clockwork = field(default_factory=Clockwork)
-    """Run by the supervisor. Without it a charger wakes its own task for what is due: dearer."""
-
-
-class Leave(Struct, frozen=True):
-    """Come to rest, tell the CSMS what is owed to it, and end; by `deadline_s` at the latest.
-
-    Only closing the socket, and a handshake that was under way already, may take longer.
-    """
-
-    deadline_s: float
 
 
 class Charger:
@@ -81,6 +50,7 @@ class Charger:
         "_dark_until_s",
         "_failures",
         "_leave",
+        "_leave_told_s",
         "_link",
         "_mail",
         "_opened_s",
@@ -101,6 +71,7 @@ class Charger:
         """Events, or an empty list when only `wished` or `_leave` is new; None: nothing is new."""
         self._waiting: trio.CancelScope | None = None
         self._leave: Leave | None = None
+        self._leave_told_s = NEVER_S
         self._dark_until_s: float | None = None
         """When the charger has booted again; None while it is lit, inf without mains."""
         self._powerless = False
@@ -129,6 +100,7 @@ class Charger:
             self.wished, self._leave = mail, None
         elif isinstance(mail, Leave):
             self._leave = mail
+            self._leave_told_s = trio.current_time()
         elif len(self._mail) >= MAILBOX_MAX:
             return False
         else:
@@ -182,7 +154,13 @@ class Charger:
 
     def _next_moment_s(self) -> float:
         wake_s = self.station.wake_at_s
-        return wake_s if self._leave is None else min(wake_s, self._leave.deadline_s)
+        return wake_s if self._leave is None else min(wake_s, self._gone_by_s(self._leave))
+
+    def _gone_by_s(self, leave: Leave) -> float:
+        """When a charger that leaves goes, answered or not: later if it owes a transaction."""
+        if self._owes():
+            return leave.deadline_s
+        return min(leave.deadline_s, self._leave_told_s + CHAT_S)
 
     def _turn(self, at_s: float, *, busy: bool = False) -> None:
         """Read the mail, let what is due happen, report.
@@ -432,7 +410,7 @@ class Charger:
             return False  # nearly always
         if self._dark_until_s is not None:
             return True
-        if self._leave is not None and at_s >= self._leave.deadline_s:
+        if self._leave is not None and at_s >= self._gone_by_s(self._leave):
             return True
         return self.mode is Mode.IDLE and self.station.drained
 

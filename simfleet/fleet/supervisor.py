@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from simfleet.fleet.actor import Charger, Leave, Mode, Surroundings
+from simfleet.fleet.actor import Charger
 from simfleet.fleet.backoff import CALM_S, pause_s
+from simfleet.fleet.orders import Leave, Mode, Surroundings
 from simfleet.station.chance import Chance
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ import trio
 from simfleet.clock import WallClock
 from simfleet.csms.embedded import EmbeddedCsms, embedded_csms
 from simfleet.errors import CsmsFailed, TargetUnreachable
-from simfleet.fleet.actor import Mode, Surroundings
 from simfleet.fleet.garbage import calm_garbage, settle_garbage
 from simfleet.fleet.mass import Mass
+from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.link.opening import open_link

@@ -18,11 +18,13 @@ from builders_fleet import (
 )
 from simfleet.csms.behaviour import Behaviour
 from simfleet.errors import ConnectFailed, ConnectReason
-from simfleet.fleet.actor import MAILBOX_MAX, Leave, Mode
+from simfleet.fleet.actor import CHAT_S, MAILBOX_MAX
 from simfleet.fleet.backoff import CALM_S, PAUSE_MAX_S
+from simfleet.fleet.orders import Leave, Mode
 from simfleet.link.link import DEFAULT_OPTIONS
 from simfleet.ocpp.v16.messages import GetConfigurationRequest, ResetRequest
 from simfleet.station.events import (
+    Failed,
     PluggedIn,
     PowerLost,
     PowerRestored,
@@ -218,6 +220,23 @@ async def test_who_leaves_a_csms_that_never_answers_ends_at_the_deadline(
         await fleet.supervisor.wait_empty()
         assert trio.current_time() - at_s == pytest.approx(10.0)
         assert fleet.ledger.undelivered == 1
+
+
+async def test_who_leaves_and_owes_nothing_does_not_wait_long_for_idle_answers(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_fleet() as fleet:
+        fleet.mass.apply(1, Mode.CONNECT)
+        await trio.sleep(60)
+        fleet.csms.freeze(HOUR_S)
+        fleet.charger().post(Failed(1, "GroundFailure"))  # its status will never be answered
+        await trio.sleep(1)
+        at_s = trio.current_time()
+        fleet.mass.apply(0, Mode.CONNECT, drain_s=600.0)
+        await fleet.supervisor.wait_empty()
+        # The closing handshake with a frozen CSMS has a bound of its own.
+        assert CHAT_S <= trio.current_time() - at_s <= CHAT_S + 4
+        assert fleet.ledger.undelivered == 0
 
 
 async def test_who_leaves_while_queueing_for_a_handshake_ends_at_once(
