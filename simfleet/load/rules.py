@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simfleet.load.fields import Draft
-from simfleet.load.identities import clashes, pattern_problem
+from simfleet.load.identities import clashes, identity_of, pattern_problem
 from simfleet.load.kinds import BAD
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
 from simfleet.load.yaml_nodes import join
@@ -83,7 +83,7 @@ def _check_user_names(draft: Draft, slices: list[Draft], report: Report) -> None
         return
     for item in slices:
         pattern = item.get("id_pattern")
-        if pattern is not BAD and ":" in pattern:
+        if pattern is not BAD and ":" in identity_of(pattern, 1):  # a {n:05} is none
             message = f"{pattern!r} has a colon, which no user of HTTP Basic authentication"
             message += " (target.password) can have; write another character"
             report(item.place_of("id_pattern"), f"{item.path}.id", message)

@@ -513,6 +513,8 @@ thresholds:
 
 
 def test_a_password_needs_identities_without_colon() -> None:
+    padded = GOOD.replace("S-{n}", "S-{n:03}") + "target: {password: secret}"
+    assert parse_scenario(padded.encode()).fleet[0].id_pattern == "S-{n:03}"
     colon = GOOD.replace("S-{n}", "S:{n}")
     assert problems_of(colon + "target: {password: secret}") == [
         "s.yaml:4:31: fleet[0].id: 'S:{n}' has a colon, which no user of HTTP Basic authentication"
