@@ -92,7 +92,8 @@ class ExitCode(IntEnum):
     )
     OUTPUT_CLOSED = (
         141,
-        "Whoever read standard output closed it before everything was written, as `head` does.",
+        "Standard output could not be written to its end: its reader closed it, as `head` does, or "
+        "its disk is full.",
         "Nothing, if it was meant; a run's folder is complete all the same.",
     )
 

@@ -3,13 +3,15 @@
 The only place where an exception becomes an exit code and a line on standard error:
 
 - what SimFleet raises on purpose (`SimFleetError`) is one line per problem and no traceback;
-- Ctrl-C is 130, a reader of standard output that went away is 141;
+- Ctrl-C is 130; standard output that cannot be written (its reader went away, its disk is full)
+  is 141;
 - anything else is a bug of ours: the traceback, a line that says so, and 70.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -23,6 +25,7 @@ from simfleet.errors import SimFleetError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 DESCRIPTION = """\
 SimFleet drives virtual EV chargers (OCPP) against a central system and tells the truth about it.
 """
@@ -38,12 +41,26 @@ EPILOG = "\n".join(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit code."""
+    _open_closed_streams()
     try:
         code = _parse_and_run(argv)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
     except BaseException as error:
         return explain(error)
     return code
+
+
+def _open_closed_streams() -> None:
+    """Open those standard streams that were closed by whoever started us (`>&-`), to nothing:
+    otherwise the next sockets and files would get their numbers, and a child inherit them.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -92,7 +109,11 @@ def explain(error: BaseException) -> ExitCode:
     """Say on standard error why the command ended, and return the code for it."""
     causes = list(_leaves(error))
     bugs = [cause for cause in causes if not isinstance(cause, SimFleetError | KeyboardInterrupt)]
-    if bugs and all(isinstance(cause, BrokenPipeError) for cause in bugs) and _stdout_is_broken():
+    full = bool(bugs) and _stdout_is_full(bugs[0])
+    if full:
+        print(f"simfleet: cannot write to standard output: {bugs[0]}", file=sys.stderr)
+    gone = bool(bugs) and all(isinstance(cause, BrokenPipeError) for cause in bugs)
+    if full or (gone and _stdout_is_broken()):
         # Point it elsewhere, or the interpreter's last flush fails aloud.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OUTPUT_CLOSED
@@ -127,6 +148,17 @@ def _report_bug(error: BaseException) -> ExitCode:
         file=sys.stderr,
     )
     return ExitCode.INTERNAL
+
+
+def _stdout_is_full(error: BaseException) -> bool:
+    """Whether `error` is that standard output has no room; asked, since other disks fill up too."""
+    if not isinstance(error, OSError) or error.errno not in _NO_ROOM or error.filename is not None:
+        return False
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return True
+    return False
 
 
 def _stdout_is_broken() -> bool:
