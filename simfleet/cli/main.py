@@ -11,6 +11,7 @@ The only place where an exception becomes an exit code and a line on standard er
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import os
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _parse_and_run(argv)
         sys.stdout.flush()  # here, where a closed pipe can still be answered
     except BaseException as error:
-        return explain(error)
+        code = explain(error)
+    _let_go_of_stderr()
     return code
 
 
@@ -61,6 +63,14 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _let_go_of_stderr() -> None:
+    """Drop what nobody reads any more, or the interpreter's last flush makes it exit code 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -111,7 +121,7 @@ def explain(error: BaseException) -> ExitCode:
     bugs = [cause for cause in causes if not isinstance(cause, SimFleetError | KeyboardInterrupt)]
     full = bool(bugs) and _stdout_is_full(bugs[0])
     if full:
-        print(f"simfleet: cannot write to standard output: {bugs[0]}", file=sys.stderr)
+        _say(f"simfleet: cannot write to standard output: {bugs[0]}")
     gone = bool(bugs) and all(isinstance(cause, BrokenPipeError) for cause in bugs)
     if full or (gone and _stdout_is_broken()):
         # Point it elsewhere, or the interpreter's last flush fails aloud.
@@ -120,13 +130,19 @@ def explain(error: BaseException) -> ExitCode:
     if bugs:
         return _report_bug(error)
     if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
-        print("simfleet: interrupted", file=sys.stderr)
+        _say("simfleet: interrupted")
         return ExitCode.INTERRUPTED
     known = [cause for cause in causes if isinstance(cause, SimFleetError)]
     for message in dict.fromkeys(str(cause) for cause in known):  # each text once, in order
         for line in message.splitlines() or [type(known[0]).__name__]:
-            print(f"simfleet: {line}", file=sys.stderr)
+            _say(f"simfleet: {line}")
     return exit_code_of(known[0])
+
+
+def _say(text: str) -> None:
+    """Print to standard error; that nobody reads it changes no exit code."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -141,11 +157,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _report_bug(error: BaseException) -> ExitCode:
     import traceback  # 10 ms that only a failure should cost
 
-    traceback.print_exception(error)
-    print(
+    _say("".join(traceback.format_exception(error)).rstrip("\n"))
+    _say(
         f"simfleet: this is a bug in SimFleet {__version__}; "
-        "please report it with the traceback above",
-        file=sys.stderr,
+        "please report it with the traceback above"
     )
     return ExitCode.INTERNAL
 

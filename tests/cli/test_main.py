@@ -315,3 +315,15 @@ def test_the_exit_code_reaches_the_shell() -> None:
         [sys.executable, "-m", "simfleet", "fly"], capture_output=True, check=False, cwd=ROOT
     )
     assert ended.returncode == ExitCode.USAGE
+
+
+def test_a_reader_of_standard_error_who_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "simfleet", "check", str(tmp_path / "no-such-file.yaml")],
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"},
+    ) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(timeout=20) == ExitCode.USAGE

@@ -78,6 +78,10 @@ class Ended:
         return {file.name for file in self.out.iterdir()}
 
 
+# Buffered as most users have it, whatever this shell says: a last flush that fails is a bug, too.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+
+
 def begin(
     scenario: Path, *arguments: str, out: Path, limits: Callable[[], None] | None = None
 ) -> subprocess.Popen[str]:
@@ -89,6 +93,7 @@ def begin(
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=limits,
+        env=ENVIRONMENT,
     )
 
 
