@@ -77,6 +77,7 @@ def conclude(
         target_lost=course.target_lost,
         wanted=most_online(scenario),
         accepted=summary["chargers"]["booted"],
+        connected_peak=summary["chargers"]["connected_peak"],
     )
     summary["thresholds"] = thresholds
     summary["ledger"] = {

@@ -40,11 +40,13 @@ def verdict_of(
     target_lost: str | None,
     wanted: int = 0,
     accepted: int = 0,
+    connected_peak: int = 0,
 ) -> Verdict:
     """Weigh everything. `checks` is None when the run was cut off and nothing could be checked.
 
     `accepted` of the `wanted` chargers had their BootNotification accepted; `wanted` is 0 where
     none is to boot. A run without a single one proves nothing and fails, thresholds or not.
+    `connected_peak` is how many had a connection at the same time.
 
     The result is the first that applies of target_lost, interrupted, ledger_broken, invalid,
     threshold_failed; the reasons are all that apply, so nothing hides behind the first.
@@ -53,6 +55,8 @@ def verdict_of(
     missed = [_missed(threshold) for threshold in thresholds if not threshold.passed]
     if accepted < wanted and interrupted is None:
         missed.insert(0, f"chargers: {wanted - accepted} of {wanted} were never accepted")
+    elif connected_peak < wanted and interrupted is None:
+        missed.insert(0, f"chargers: only {connected_peak} of {wanted} were connected at once")
     doubts = [f"generator {generator.level}: {reason}" for reason in generator.reasons]
     result: Result = "passed"
     if target_lost is not None:

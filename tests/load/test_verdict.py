@@ -89,6 +89,13 @@ def test_chargers_that_were_never_accepted_are_told() -> None:
     )
 
 
+def test_chargers_that_were_never_all_connected_are_told() -> None:
+    assert judged(wanted=10, accepted=10, connected_peak=7) == Verdict(
+        "passed", ["chargers: only 7 of 10 were connected at once"], Level.VALID
+    )
+    assert judged(wanted=10, accepted=10, connected_peak=10).reasons == []
+
+
 def test_a_run_without_a_single_accepted_charger_fails() -> None:
     assert judged(wanted=10, accepted=0).result == "threshold_failed"
     assert judged(wanted=0, accepted=0).result == "passed"
