@@ -69,12 +69,13 @@ async def test_many_alarms_at_once_let_the_others_run_in_between(
 
 async def test_it_says_whether_it_runs() -> None:
     clockwork = Clockwork()
-    assert not clockwork.running
+    said = [clockwork.running]
     async with trio.open_nursery() as nursery:
         await nursery.start(clockwork.run)
-        assert clockwork.running
+        said.append(clockwork.running)
         nursery.cancel_scope.cancel()
-    assert not clockwork.running
+    said.append(clockwork.running)
+    assert said == [False, True, False]
 
 
 async def test_a_listener_may_set_its_next_alarm_while_it_is_rung(
