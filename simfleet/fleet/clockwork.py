@@ -17,8 +17,9 @@ from typing import Final, Protocol
 import trio
 
 NEVER_S: Final = float("inf")
-RINGS_MAX: Final = 32
-"""Alarms in a row before the others may run, however many are due."""
+RINGS_MAX: Final = 500
+"""Alarms in a row before the others may run, however many are due. In a busy loop a turn of the
+others takes tens of milliseconds, so this is also how many can ring in that time."""
 
 
 class Sleeper(Protocol):

@@ -24,7 +24,7 @@ import trio
 from simfleet.clock import WallClock
 from simfleet.csms.embedded import EmbeddedCsms, embedded_csms
 from simfleet.errors import CsmsFailed, TargetUnreachable
-from simfleet.fleet.garbage import calm_garbage, settle_garbage
+from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.mass import Mass
 from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.recorder import Recorder
@@ -167,6 +167,7 @@ class Runner:
             self._health.begin_load(began_s)
             self._loading = True
             nursery.start_soon(self._tick, mass)
+            nursery.start_soon(sweep_garbage)
             if csms is not None:
                 nursery.start_soon(self._heed_csms, csms)
             try:
@@ -243,7 +244,6 @@ class Runner:
         if mode is not Mode.IDLE:
             await self._until_up(to)
             self.recorder.counters.connect.watch_min(True)
-        settle_garbage()
 
     async def _until_up(self, wanted: int) -> None:
         """Wait for the last chargers of a ramp, within reason."""
@@ -277,8 +277,6 @@ class Runner:
             due_s += TICK_S
             await trio.sleep_until(due_s)
             self._watch(self._progress(mass))
-            if not mass.is_settled:
-                settle_garbage()
             if number % INTERVAL_TICKS == 0:
                 await self._timeline.take_interval()
 
