@@ -348,6 +348,7 @@ class Charger:
         station, recorder = self.station, self._surroundings.recorder
         identity = station.identity
         self._link, self._alarm_s = link, NEVER_S
+        self._broken = None  # it may be of a connection whose task found out by itself
         burst = 0
         while True:
             if self._mail is not None:  # it came while nobody waited for it

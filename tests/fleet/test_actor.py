@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 import trio
@@ -16,8 +16,9 @@ from builders_fleet import (
     answer_for_ever,
     answer_of,
 )
+from builders_load import on_dialling
 from simfleet.csms.behaviour import Behaviour
-from simfleet.errors import ConnectFailed, ConnectReason
+from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed
 from simfleet.fleet.actor import CHAT_S, MAILBOX_MAX
 from simfleet.fleet.backoff import CALM_S, PAUSE_MAX_S
 from simfleet.fleet.orders import Leave, Mode
@@ -33,6 +34,7 @@ from simfleet.station.events import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from trio.testing import MockClock
@@ -341,6 +343,45 @@ async def test_a_link_pings_as_the_charger_is_configured(
         await charging(fleet)
         await fleet.stop()
     assert asked == [pings_s]
+
+
+class FailsOnce:
+    """A link that is found broken by the first message that falls due while its task waits."""
+
+    failures: ClassVar[list[float]]
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        if not self.failures:
+            self.failures.append(trio.current_time())
+            self._link.abort()  # so that the waiting task finds out, too
+            raise LinkClosed("stalled", "on purpose")
+        return self._link.send_nowait(frames)
+
+    async def receive(self) -> bytes:
+        with trio.CancelScope(shield=not self.failures):  # the broken link is noticed first
+            frame = await self._link.receive()
+        return frame
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+
+async def test_a_link_found_broken_by_two_is_lost_once(autojump_clock: MockClock) -> None:
+    FailsOnce.failures = []
+
+    def failing(dial: Dialer) -> Dialer:
+        return on_dialling(dial, after=lambda _, link: cast("Link", FailsOnce(link)))
+
+    async with a_fleet(dial=failing) as fleet:
+        await charging(fleet)
+        await trio.sleep(HOUR_S)
+        assert len(FailsOnce.failures) == 1
+        await fleet.stop()
+        fleet.assert_balanced()
+        assert fleet.recorder.counters.disconnects.snapshot() == {"closed": 1, "ended": 1}
 
 
 async def test_while_connecting_is_refused_pauses_grow_to_the_cap_and_the_station_lives(
