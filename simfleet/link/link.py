@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from simfleet.errors import LinkClosed
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
 
 Transport = Literal["websockets", "trio-websocket"]
 
@@ -160,3 +163,26 @@ class Dialer(Protocol):
         `url` is the CSMS's prefix; the identity is appended percent-encoded. Entering raises
         `ConnectFailed`.
         """
+
+
+class Leaving:
+    """The second half of what a `Dialer` returns; the first sets `_link`. As two methods instead
+    of `contextlib.asynccontextmanager` it needs no suspended generator per charger.
+    """
+
+    __slots__ = ("_link",)
+
+    _link: Link | None
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._link is None:
+            return
+        if kind is None or issubclass(kind, LinkClosed):
+            await self._link.close()
+        else:
+            self._link.abort()
