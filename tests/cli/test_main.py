@@ -322,7 +322,6 @@ def test_a_reader_of_standard_error_who_goes_away_changes_no_exit_code(tmp_path:
         [sys.executable, "-m", "simfleet", "check", str(tmp_path / "no-such-file.yaml")],
         stderr=subprocess.PIPE,
         cwd=ROOT,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"},
     ) as process:
         assert process.stderr is not None
         process.stderr.close()
