@@ -347,7 +347,9 @@ class Charger:
         """
         station, recorder = self.station, self._surroundings.recorder
         identity = station.identity
-        self._link, self._alarm_s = link, NEVER_S
+        self._link = link
+        if not self._surroundings.clockwork.running:
+            self._alarm_s = NEVER_S  # it was the deadline of another scope
         self._broken = None  # it may be of a connection whose task found out by itself
         burst = 0
         while True:
@@ -385,10 +387,12 @@ class Charger:
 
     def ring(self, at_s: float) -> None:
         """Let what is due happen, while the task waits for a frame. See `clockwork.Sleeper`."""
-        link = self._link
-        if link is None or at_s < self._alarm_s:
-            return  # an alarm of a connection that is gone, or one that another has overtaken
+        if at_s < self._alarm_s:
+            return  # it was set before an earlier one, which has rung and set the next
         self._alarm_s = NEVER_S
+        link = self._link
+        if link is None:
+            return  # the connection is gone; the next one sets an alarm of its own
         try:
             self._turn(at_s)
             own_turn = self._done_here(at_s) or link.wake_at_s <= at_s
