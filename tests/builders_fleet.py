@@ -201,6 +201,10 @@ class StampedLink:
         self._wire.left(frames, at_s=trio.current_time())
         await self._link.send(frames)
 
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        self._wire.left(frames, at_s=trio.current_time())
+        return self._link.send_nowait(frames)
+
 
 class StampedNetwork(MemoryNetwork):
     """A memory network whose chargers' ends are stamped."""
