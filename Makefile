@@ -22,8 +22,8 @@ demo: $(VENV)/run.stamp ## 10,000 chargers against the embedded CSMS, under two 
 	$(BIN)/simfleet run scenarios/ten-thousand.yaml
 
 .PHONY: test
-test: check ## lint, types and all tests, two at a time: most of their time is waiting
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: check ## lint, types and all tests, three at a time: most of their time is waiting
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 .PHONY: check
 check: $(VENV)/test.stamp ## lint, format and types only
