@@ -72,7 +72,9 @@ class Supervisor:
         *,
         batch_chargers: int = BATCH_CHARGERS,
         make: Callable[[ChargerPlan, Mode], Charger] | None = None,
+        registers_wh: dict[str, tuple[float, ...]] | None = None,
     ) -> None:
+        """`registers_wh` is kept up to date: one supervisor after another may be given it."""
         self._surroundings = surroundings
         self._clock = clock
         self._batch_chargers = batch_chargers
@@ -82,7 +84,7 @@ class Supervisor:
         self._batch_full = trio.Event()
         self._room = 0
         self._emptied = trio.Event()
-        self._registers_wh: dict[str, tuple[float, ...]] = {}
+        self._registers_wh = {} if registers_wh is None else registers_wh
         """Of chargers that have gone: a meter that comes back goes on where it was."""
         self.chargers: dict[str, Charger | Vacancy] = {}
 
