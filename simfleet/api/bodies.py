@@ -48,7 +48,7 @@ async def body(of: type[T]) -> T:
     """The body of the current request as `of`. See the module for how it can fail."""
     raw = await raw_body((JSON,))
     try:
-        return cast("T", _decoder(of).decode(raw.content))
+        return cast("T", _decoder(cast("Any", of)).decode(raw.content))
     except msgspec.ValidationError as error:
         raise Invalid(_in_plain_words(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -42,8 +42,8 @@ __all__ = ["EVENTS", "Handler", "Route", "SlowAnswer", "route", "route_of"]
 
 Handler = Callable[..., Awaitable[Any]]
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
-CHANGE_TIMEOUT_S: Final = 30.0
-"""For a handler that changes something."""
+CHANGE_TIMEOUT_S: Final = 10.0
+"""For a handler that changes something; also the longest that one can hold up a shutdown."""
 EVENTS: Final = Media(("text/event-stream",), "server-sent events")
 """The answer of a route that streams."""
 

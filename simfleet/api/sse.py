@@ -122,14 +122,10 @@ class _Slot:
         if self._waiting is not None:
             self._waiting.cancel()
 
-    @contextmanager
-    def waiting(self, timeout_s: float = math.inf) -> Iterator[None]:
+    def waiting(self, timeout_s: float = math.inf) -> trio.CancelScope:
         """Around a wait: ends early when the stream is told to end, or after `timeout_s`."""
-        if self._ended:
-            timeout_s = 0.0
-        with trio.move_on_after(timeout_s) as self._waiting:
-            yield
-        self._waiting = None
+        self._waiting = trio.move_on_after(0.0 if self._ended else timeout_s)
+        return self._waiting
 
 
 def event(data: bytes, *, id: int | str | None = None, name: str = "") -> bytes:  # noqa: A002
