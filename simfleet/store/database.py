@@ -4,9 +4,9 @@ WAL lets the reader read while the writer writes. `synchronous=NORMAL` means tha
 the operating system when it returns: it survives `kill -9` and any crash of ours. After a power
 failure of the machine the last moments may be missing, yet the file is whole.
 
-A call costs about 100 us for the way to the thread and back, so rows go in batches. SQLite works
-without the interpreter's lock; getting that lock back after every statement is what a busy event
-loop makes slow. Hence few statements that do much.
+A call costs about 100 us for the way to the thread and back, and 5 ms or more when the event loop
+is busy all the time and gives up the interpreter's lock no sooner. So rows go in batches, and what
+is asked for by every request is kept in memory.
 """
 
 from __future__ import annotations

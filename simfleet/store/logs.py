@@ -1,13 +1,7 @@
-"""SQL of the OCPP log: many rows in few statements, and old rows forgotten in small steps.
-
-SQLite gives up the interpreter's lock while a statement runs, and must get it back after each:
-5 ms when the event loop is busy. A statement per row would store 200 rows a second then; so rows
-are inserted hundreds at a time.
-"""
+"""SQL of the OCPP log: rows stored by the batch, found by index, forgotten in small steps."""
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,9 +12,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-INSERT_BLOCKS: Final = (500, 100, 20, 5, 1)
-"""Rows per INSERT: the largest that fits goes first. 500 rows are 4,000 of SQLite's 32,766
-variables; each size is compiled once and then kept by the connection."""
 ID_MAX: Final = 2**63 - 1
 
 _COLUMNS: Final = "id, user_id, chargepoint_id, direction, message_type, action, frame, at_wall_s"
@@ -57,15 +48,9 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 def insert(connection: sqlite3.Connection, rows: Sequence[LogRow], *, ids_until: int) -> None:
     """Store `rows`, and that ids below `ids_until` may have been handed out."""
-    begin = 0
-    for block in INSERT_BLOCKS:
-        statement = f"INSERT INTO logs ({_COLUMNS}) VALUES " + ",".join(
-            ["(?,?,?,?,?,?,?,?)"] * block
-        )
-        while len(rows) - begin >= block:
-            values = chain.from_iterable(map(_values, rows[begin : begin + block]))
-            connection.execute(statement, tuple(values))
-            begin += block
+    connection.executemany(
+        f"INSERT INTO logs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_values, rows)
+    )
     reserve(connection, ids_until)
 
 
