@@ -43,8 +43,9 @@ from simfleet.observe.hub import Hub
 from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from simfleet.fleet.plan import ChargerPlan
     from simfleet.link.link import Dialer, LinkOptions
     from simfleet.load.run_folder import RunFolder
     from simfleet.load.schema1 import Scenario, Stage
@@ -63,7 +64,10 @@ LEAVE_GRACE_S: Final = 90.0
 
 
 class Runner:
-    """One run of one scenario. `watch` is called with the progress, once a second."""
+    """One run of one scenario. `watch` is called with the progress, once a second.
+
+    `plans` are those of the scenario, for a caller that has made them already, in a thread.
+    """
 
     def __init__(
         self,
@@ -72,12 +76,13 @@ class Runner:
         *,
         watch: Callable[[Progress], None],
         dial: Dialer = open_link,
+        plans: Sequence[ChargerPlan] | None = None,
     ) -> None:
         self._scenario = scenario
         self._folder = folder
         self._watch = watch
         self._dial = dial
-        self._plans = plans_of(scenario)
+        self._plans = plans_of(scenario) if plans is None else plans
         self._target = most_wanted(scenario)
         at_s = trio.current_time()
         self._clock = WallClock(at_s)
