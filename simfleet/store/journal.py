@@ -108,6 +108,8 @@ class Journal:
         self._running = False
         self._some, self._enough, self._settled = trio.Event(), trio.Event(), trio.Event()
         self._next_look_s = 0.0
+        self.listeners: list[Callable[[LogRow], None]] = []
+        """Called with every row as it is appended, also one that finds no room; must be quick."""
 
     def append(self, row: LogRow) -> int:
         """Take a row and give it its id, which is also returned. Never blocks, never fails.
@@ -117,6 +119,8 @@ class Journal:
         row.id = self.next_id
         self.next_id += 1
         self._appended += 1
+        for listener in self.listeners:
+            listener(row)
         queue, size = self._queue, len(row.frame)
         if len(queue) >= self._limits.queue_rows or self._queue_bytes + size > QUEUE_BYTES_MAX:
             if self._failing:
