@@ -38,7 +38,7 @@ LOGS_LIMIT: Final = 200
 """Log rows in one answer when the client names no limit."""
 LOGS_BYTES_MAX: Final = 16 * MIB
 """Frames in one answer of logs; a list that would be longer ends early."""
-API_KEY_LENGTH_MIN: Final = 16
+API_KEY_LENGTHS: Final = range(16, 257)
 """Characters of a key that a user brings along (SIMFLEET_API_KEY); ours have 46."""
 
 

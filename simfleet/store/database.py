@@ -69,7 +69,9 @@ class Database:
         self.lock = Lock(path)
         try:
             with _as_ours(path):
-                self._writer, self._reader = _open(path, self.lock, service=service)
+                self.alone = self.lock.take_alone() if service else self.lock.share()
+                """Whether no (other) service has the database."""
+                self._writer, self._reader = self._open(service=service)
         except BaseException:
             self.lock.close()
             raise
@@ -115,6 +117,29 @@ class Database:
                 used += path.stat().st_size
         return used
 
+    def _open(self, *, service: bool) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        if sqlite3.sqlite_version_info < SQLITE_MIN:
+            least = ".".join(map(str, SQLITE_MIN))
+            raise StoreUnusable(f"this Python has SQLite {sqlite3.sqlite_version}, not {least}")
+        if service and not self.alone:
+            raise StoreUnusable(
+                f"{self.lock.holder()}, a service, has it; stop that one, or name another file"
+            )
+        writer = _connect(self.path)
+        try:
+            if version_of(writer) != VERSION:
+                if not self.alone:
+                    raise StoreUnusable(
+                        f"{self.lock.holder()} has it, a SimFleet of another version; stop it first"
+                    )
+                migrate(writer)
+            reader = _connect(self.path)
+            reader.execute("PRAGMA query_only = ON")
+        except BaseException:
+            writer.close()
+            raise
+        return writer, reader
+
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,33 +151,6 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as wrong:
         raise StoreUnusable(f"the database {path} cannot be opened: {wrong.strerror}") from wrong
-
-
-def _open(
-    path: Path, lock: Lock, *, service: bool
-) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    if sqlite3.sqlite_version_info < SQLITE_MIN:
-        least = ".".join(map(str, SQLITE_MIN))
-        raise StoreUnusable(f"this Python has SQLite {sqlite3.sqlite_version}; {least} is needed")
-    alone = lock.take_alone() if service else lock.share()
-    if service and not alone:
-        raise StoreUnusable(
-            f"{lock.holder()} has it: one service at a time; stop that one, or name another file"
-        )
-    writer = _connect(path)
-    try:
-        if version_of(writer) != VERSION:
-            if not alone:
-                raise StoreUnusable(
-                    f"{lock.holder()} has it, a SimFleet of another version; stop that one first"
-                )
-            migrate(writer)
-        reader = _connect(path)
-        reader.execute("PRAGMA query_only = ON")
-    except BaseException:
-        writer.close()
-        raise
-    return writer, reader
 
 
 def _connect(path: Path) -> sqlite3.Connection:

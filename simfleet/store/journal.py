@@ -46,8 +46,6 @@ FORGET_ROWS: Final = 5_000
 """Old rows removed in one transaction (10 ms or so); others get their turn in between."""
 FORGET_EVERY_S: Final = 1.0 * MINUTE_S
 """How often rows are looked at for their age."""
-RETRY_S: Final = 1.0
-"""Between two attempts to write to a disk that took nothing."""
 LAST_FLUSH_S: Final = 5.0
 """How long the writer may go on storing after it was told to stop."""
 
@@ -62,6 +60,8 @@ class JournalLimits(msgspec.Struct, frozen=True, kw_only=True):
     rows_max: int = 1_000_000
     """For a moment there may be FORGET_ROWS more."""
     age_max_s: float = 7.0 * DAY_S
+    retry_s: float = 1.0
+    """Between two attempts to write to a disk that took nothing."""
 
 
 class JournalCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +173,7 @@ class Journal:
                     with trio.move_on_after(BATCH_AGE_S):
                         await self._enough.wait()
                 if not await self._store_queued():
-                    await trio.sleep(RETRY_S)
+                    await trio.sleep(self._limits.retry_s)
                 await self._forget()
         finally:
             self._running = False

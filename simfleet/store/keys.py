@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from simfleet.errors import Invalid, Missing, Refused
-from simfleet.settings import API_KEY_LENGTH_MIN, KEYS_PER_USER_MAX
+from simfleet.settings import API_KEY_LENGTHS, KEYS_PER_USER_MAX
 from simfleet.store import users
 from simfleet.store.users import User
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 KEY_BYTES: Final = 32
 KEY_START: Final = "sf_"
 """How our keys begin, so that a person or a scanner of secrets knows one when it sees it."""
+LABEL_LENGTH_MAX: Final = 100
 PREFIX_LENGTH: Final = len(KEY_START) + 8
 """Characters of a key that are kept readable; of a short key a quarter, at most as many."""
 
@@ -64,10 +65,13 @@ def add(
     Raises UserMissing, Invalid for a key that is too short, Refused for one that is another
     user's and when the user has too many.
     """
-    if len(key) < API_KEY_LENGTH_MIN or not key.isprintable() or " " in key:
+    if len(key) not in API_KEY_LENGTHS or not key.isascii() or not key.isprintable() or " " in key:
         raise Invalid(
-            f"this cannot be an API key: write at least {API_KEY_LENGTH_MIN} characters, no spaces"
+            f"this cannot be an API key: write {API_KEY_LENGTHS[0]} to {API_KEY_LENGTHS[-1]} "
+            "letters, digits or signs, no spaces"
         )
+    if len(label) > LABEL_LENGTH_MAX or not label.isprintable():
+        raise Invalid(f"a label is up to {LABEL_LENGTH_MAX} printable characters")
     users.require(connection, user_id)
     owner = connection.execute("SELECT user_id FROM keys WHERE hash = ?", (digest(key),)).fetchone()
     if owner is not None:

@@ -61,7 +61,7 @@ def of(
         StoredRun(run_id=row[0], user_id=user_id, document=row[1])
         for row in connection.execute(
             "SELECT run_id, document FROM runs WHERE user_id = ? ORDER BY id DESC LIMIT ? OFFSET ?",
-            (user_id, max(0, min(limit, LIST_LIMIT_MAX)), max(0, offset)),
+            (user_id, max(0, min(limit, LIST_LIMIT_MAX)), max(0, min(offset, RUNS_KEPT_PER_USER))),
         )
     ]
 

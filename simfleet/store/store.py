@@ -100,6 +100,11 @@ class Store:
         """The database file."""
         return self._database.path
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process is a service on this database; True for the service itself."""
+        return self._database.alone
+
     def health(self) -> StoreHealth:
         """How the journal and the file are doing; costs two `stat` calls."""
         return StoreHealth(journal=self.journal.counts(), bytes_used=self._database.bytes_used())
