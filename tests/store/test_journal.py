@@ -159,6 +159,14 @@ async def test_rows_beyond_the_queue_are_dropped_and_counted(tmp_path: Path) -> 
         assert accounts_for_everything(store)
 
 
+async def test_listeners_get_every_row_with_its_id_also_one_without_room(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "s.db", journal=JournalLimits(queue_rows=1)) as store:
+        heard: list[int] = []
+        store.journal.listeners.append(lambda row: heard.append(row.id))
+        assert append_all(store, [a_row() for _ in range(3)]) == heard
+        assert store.journal.counts().dropped == 2
+
+
 async def test_the_queue_is_bounded_in_bytes_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import trio
 
+from simfleet.clock import real_wall_s
 from simfleet.store import LogRow, StoredCharger, open_store
 
 
@@ -32,7 +33,7 @@ async def main() -> None:
                 message_type="CALL",
                 action="Heartbeat",
                 frame=b"[]",
-                at_wall_s=1e9,
+                at_wall_s=real_wall_s(),
             )
             say(f"id {store.journal.append(row)}")
             await store.save_charger(
