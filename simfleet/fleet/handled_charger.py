@@ -22,7 +22,7 @@ CONNECT_AT_ONCE_S: Final = -NEVER_S
 
 
 class HandledCharger(Charger):
-    """See the module; like every `Charger`, it is its task's, and all methods here return at once."""
+    """See the module. The station is the task's; all methods here return at once."""
 
     __slots__ = ("_connecting", "_cut")
 
