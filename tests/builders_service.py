@@ -22,13 +22,15 @@ from simfleet.store.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from simfleet.link.link import Dialer
+    from simfleet.link.link import Dialer, Link
     from simfleet.load.mass_figures import MassStats
     from simfleet.load.run_views import RunDetail
     from simfleet.store.store import Store
 
+URL = "ws://csms"
 EPOCH_S = 1_772_366_400.0
 TINY = """\
 schema: 1
@@ -54,7 +56,7 @@ ANN, BOB = Caller(1, "ann"), Caller(2, "bob")
 class Wishes(msgspec.Struct):
     """A user's settings."""
 
-    ocpp_backend_url: str = "ws://csms"
+    ocpp_backend_url: str = URL
     rfid_card_id: str = "AABBCCDD"
     heartbeat_interval: int = 300
     mass_batch_size: int = 2500
@@ -66,7 +68,7 @@ class MassLab:
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
         self._serving: trio.CancelScope | None = None
-        self.network = MemoryNetwork()
+        self.network, self.other = MemoryNetwork(), MemoryNetwork()
         self.csms = Csms(wall_s=EPOCH_S)
         self.clock = WallClock(trio.current_time(), wall_s=EPOCH_S)
         self.hub = Hub(self.clock)
@@ -77,8 +79,12 @@ class MassLab:
             hub=self.hub,
             clock=self.clock,
             settings_of=self._settings_of,
-            dial=self.network.dial,
+            dial=self._dial,
         )
+
+    def _dial(self, url: str, **how: Any) -> AbstractAsyncContextManager[Link]:
+        network = self.network if url == URL else self.other
+        return network.dial(url, **how)
 
     async def _settings_of(self, user_id: int) -> Wishes:
         await trio.lowlevel.checkpoint()
@@ -88,6 +94,12 @@ class MassLab:
     def connected(self) -> list[str]:
         """Who is connected, as the CSMS sees it."""
         return sorted(self.csms._connections)
+
+    async def another_csms(self) -> Csms:
+        """The one at every other URL."""
+        csms = Csms(wall_s=EPOCH_S)
+        await self._nursery.start(self.other.serve, csms.handle)
+        return csms
 
     async def csms_up(self) -> None:
         self._serving = await self._nursery.start(self._serve)

@@ -66,6 +66,10 @@ class Leave(Struct, frozen=True):
     deadline_s: float
 
 
+class Redial(Struct, frozen=True):
+    """Connect again: the URL of the surroundings has changed. Sessions go on meanwhile."""
+
+
 class Charger:
     """A station and the task that drives it: `run`. Everybody else uses `post`.
 
@@ -91,7 +95,7 @@ class Charger:
         self.station = station
         self.mode = self.wished = mode
         self._surroundings = surroundings
-        self._mail: list[Event] | None = None
+        self._mail: list[Event | Redial] | None = None
         """Events, or an empty list when only `wished` or `_leave` is new; None: nothing is new."""
         self._waiting: trio.CancelScope | None = None
         self._leave: Leave | None = None
@@ -106,7 +110,7 @@ class Charger:
 
     # ── for others ──────────────────────────────────────────────────────────────────────────────
 
-    def post(self, mail: Event | Mode | Leave) -> bool:
+    def post(self, mail: Event | Mode | Leave | Redial) -> bool:
         """Hand something to the charger, read at once. False: the mailbox is full, not taken.
 
         `Mode` and `Leave` are always taken, and the last of them counts: a `Mode` calls a charger
@@ -196,6 +200,10 @@ class Charger:
         mail, self._mail = self._mail or (), None
         station = self.station
         for event in mail:
+            if isinstance(event, Redial):
+                if self._dark_until_s is None:  # else it connects anew anyway
+                    self._dark_until_s = at_s
+                continue
             try:
                 station.tell(event, at_s=at_s)
             except Refused as refused:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from simfleet.fleet.actor import Charger, Leave, Mode, Surroundings
+from simfleet.fleet.actor import Charger, Leave, Mode, Redial, Surroundings
 from simfleet.fleet.backoff import CALM_S, pause_s
 from simfleet.station.chance import Chance
 
@@ -39,7 +39,7 @@ class Vacancy:
         self._leave: Leave | None = None
         self._waiting: trio.CancelScope | None = None
 
-    def post(self, mail: Event | Mode | Leave) -> bool:
+    def post(self, mail: Event | Mode | Leave | Redial) -> bool:
         """See `Charger.post`. An event finds nobody: False."""
         if isinstance(mail, Mode):
             self.wished, self._leave = mail, None

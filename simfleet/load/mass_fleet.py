@@ -4,6 +4,7 @@
     supervisor    the charger tasks, in batches
     reconcile     brings the fleet to the size and mode that were last applied
     ticker        once a second: garbage that has settled
+    mover         to another CSMS, batch by batch
     until over    the end: with the last charger, or when time is up
 
 Wishes come from outside, by `apply`, and never wait.
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from simfleet.fleet.actor import Mode, Surroundings
+from simfleet.fleet.actor import Mode, Redial, Surroundings
 from simfleet.fleet.garbage import calm_garbage, settle_garbage
 from simfleet.fleet.mass import DRAIN_MAX_S, Mass
 from simfleet.fleet.plan import ChargerPlan
@@ -135,6 +136,8 @@ class MassFleet:
         self._supervisor = Supervisor(self._surroundings, clock, registers_wh=registers_wh)
         self._mass = Mass(plans, self._supervisor)
         self._wished = trio.Event()
+        self._directed = trio.Event()
+        self._batch = settings.mass_batch_size
         self._over_by_s = float("inf")
         self._ending: trio.CancelScope | None = None
         self._costly = Costly()
@@ -147,6 +150,7 @@ class MassFleet:
         if not (target or self.target):
             return  # it is on its way out, and gets no more time for being asked again
         at_s = trio.current_time()
+        self._batch = batch
         steps = self._mass.steps_to(target, mode)
         if target:
             over_s = steps / batch * BATCH_PERIOD_S
@@ -162,10 +166,11 @@ class MassFleet:
             self._ending.cancel()
 
     def direct(self, url: str) -> None:
-        """Whoever connects from now on connects to `url`."""
+        """Move to the CSMS at `url`, if that is another one."""
         if url != self._surroundings.url:
-            self._surroundings.url = url
             self._surroundings.options = link_options(Target(url=url))
+            self._surroundings.url = url
+            self._directed.set()
 
     def end_by(self, at_s: float) -> None:
         """A stopped fleet has no more time than until `at_s`."""
@@ -231,6 +236,7 @@ class MassFleet:
                 await nursery.start(self._supervisor.run)
                 await nursery.start(self._mass.reconcile)
                 nursery.start_soon(self._tick)
+                nursery.start_soon(self._move)
                 self._health.begin_load(trio.current_time())
                 try:
                     await self._until_over()
@@ -249,6 +255,20 @@ class MassFleet:
             await trio.sleep_until(due_s)
             if not self._mass.is_settled:
                 settle_garbage()
+
+    async def _move(self) -> None:
+        """Have everybody connect again whenever the CSMS has changed; anew if it changes again."""
+        while True:
+            await self._directed.wait()
+            self._directed = trio.Event()
+            moving = list(self._supervisor.chargers.values())
+            for number, charger in enumerate(moving, start=1):
+                charger.post(Redial())
+                if number % self._batch == 0:
+                    with trio.move_on_after(BATCH_PERIOD_S):
+                        await self._directed.wait()
+                if self._directed.is_set():
+                    break
 
     async def _until_over(self) -> None:
         while not self._is_over():

@@ -2,8 +2,9 @@
 
 `apply` is declarative and never waits for the fleet: it records the wish, and the wish that was
 recorded last counts, whoever of the fleet's owner's clients came first. The fleet then moves by
-`mass_batch_size` chargers a second. Backend and batch size are read at every `apply`; what a
-charger is born with (tag, heartbeat interval) when the fleet begins.
+`mass_batch_size` chargers a second. Backend and batch size are read at every `apply`, and a fleet
+whose backend has changed moves there, its sessions going on; what a charger is born with (tag,
+heartbeat interval) is read when the fleet begins.
 """
 
 from __future__ import annotations

@@ -202,8 +202,8 @@ class Events:
             lines = [line.partition(b": ") for line in block.split(b"\n")]
             fields = {name.decode(): value for name, _, value in lines}
             if "data" in fields:
-                event_id = fields.get("id")
-                return event_id and event_id.decode(), json.loads(fields["data"])
+                event_id = fields["id"].decode() if "id" in fields else None
+                return event_id, json.loads(fields["data"])
 
 
 async def test_a_stream_shows_a_snapshot_a_second_and_ends_with_the_run(tmp_path: Path) -> None:

@@ -130,6 +130,28 @@ async def test_without_a_backend_nothing_starts(autojump_clock: MockClock) -> No
         assert lab.generator.hold is None
 
 
+async def test_an_apply_moves_the_fleet_to_another_backend_and_its_sessions_go_on(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_mass_lab() as lab:
+        other = await lab.another_csms()
+        lab.settings[ANN.id] = Wishes(mass_batch_size=10)
+        await lab.mass.apply(ANN, 20, Mode.CHARGING)
+        await lab.until(lambda stats: stats.charging == 20)
+        lab.settings[ANN.id] = Wishes(mass_batch_size=10, ocpp_backend_url="ws://other")
+        await lab.mass.apply(ANN, 20, Mode.CHARGING)
+        await trio.sleep(0.5)
+        assert len(lab.connected) == 10  # a batch a second
+        await trio.sleep(2)
+        assert lab.connected == []
+        assert other.connected == 20
+        stats = lab.mass.stats(ANN)
+        assert (stats.connected, stats.errors, stats.sessions) == (20, 0, 20)
+        assert stats.backend_url == "ws://other"
+        await lab.settle(25, Mode.CHARGING)
+        assert other.connected == 25
+
+
 # ── stopping ─────────────────────────────────────────────────────────────────────────────────────
 
 

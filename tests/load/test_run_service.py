@@ -288,7 +288,7 @@ async def test_a_run_is_missing_for_anybody_else(tmp_path: Path) -> None:
 async def test_runs_are_listed_newest_first_also_after_a_restart(tmp_path: Path) -> None:
     async with a_csms() as url:
         async with a_run_lab(tmp_path) as lab:
-            ids = []
+            ids: list[str] = []
             for _ in range(3):
                 run = await lab.runs.start(lab.ann, a_tiny_scenario(url, hold="50ms"))
                 ids.insert(0, run.id)
