@@ -11,14 +11,14 @@ at a time per charger; `state` and `configuration` may be called at any moment.
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
-from msgspec import structs
 
-from simfleet.errors import Refused
+from simfleet.errors import Refused, StoreFailed
 from simfleet.fleet import charger_making
 from simfleet.fleet import charger_rules as rules
 from simfleet.fleet.actor import Leave, Mode, Surroundings
@@ -34,7 +34,6 @@ from simfleet.station.registration import Registration
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from simfleet.fleet.charger_rules import UserSettings
     from simfleet.station.effects import Effect
     from simfleet.station.station import Station
 
@@ -51,6 +50,8 @@ _TASK_MODES: Final[dict[ChargerMode, Mode]] = {
     "manual": Mode.CONNECT,
     "autopilot": Mode.CHARGING,
 }
+
+_log = logging.getLogger(__name__)
 
 
 class ChargerLife:
@@ -77,6 +78,8 @@ class ChargerLife:
         self._kept = kept
         self._charger: HandledCharger | None = None
         self._prepared: Station | None = None
+        self._made_for = ""
+        """The CSMS that its task connects to."""
         self._gone = trio.Event()
         self._gone.set()
         self._stirred = trio.Event()
@@ -210,6 +213,7 @@ class ChargerLife:
             self._keep_last()
             station = self._build()
         site = self._site
+        self._made_for = self.url
         surroundings = Surroundings(
             site.dial, self.url, site.options, site.handshakes, site.recorder
         )
@@ -265,42 +269,37 @@ class ChargerLife:
         station = self.station
         return station is not None and station.registration is Registration.ACCEPTED
 
-    async def move(self) -> None:
-        """Connect to `url` if the charger is on and connected elsewhere: it restarts there."""
-        async with self._alone():
-            await self._move()
+    def move_soon(self) -> trio.Event:
+        """Connect to `url` if the charger is on and connects elsewhere; the event says: done."""
+        done = trio.Event()
+        if self.mode == "off":
+            done.set()
+            return done
+
+        async def move() -> None:
+            try:
+                async with self._lock:
+                    await self._move()
+            finally:
+                done.set()
+
+        self._site.start_soon(move)
+        return done
 
     async def _move(self) -> None:
-        if self.mode == "off":
+        if self.mode == "off" or self.url == self._made_for:
             return
         self.leave()
-        await self._parted()
+        await self._gone.wait()
         self.prepare()
-        await self._save()
+        try:
+            await self._save()
+        except StoreFailed as failed:  # worse than a message id used twice: a charger that is lost
+            _log.error("charger %s could not be saved: %s", self.identity, failed)
         await self._bring_up()
         await self._until(self._registered, within_s=SETTLE_S)
 
-    # ── its user's settings ──────────────────────────────────────────────────────────────────────
-
-    def _follow(self) -> None:
-        station = self.station
-        if station is not None:
-            station.id_tag = self.tag
-            free = self.definition.free_charging
-            station.spec = structs.replace(station.spec, free_charging=free)
-
-    def settings_changed(self, before: UserSettings) -> bool:
-        """The user's settings are new: follow at once. True: `move` has to follow, too."""
-        self._follow()
-        station = self.station
-        if (
-            station is not None
-            and self._csms_interval_s <= 0
-            and station.configuration.whole("HeartbeatInterval") == before.heartbeat_interval
-        ):
-            self._beat_as_set()
-        moved = before.ocpp_backend_url != self._owner.settings.ocpp_backend_url
-        return moved and not self.definition.backend_url and self.mode != "off"
+    # ── underneath ──────────────────────────────────────────────────────────────────────────────
 
     def _beat_as_set(self) -> None:
         """The CSMS has named no interval: the user's counts."""
@@ -312,8 +311,6 @@ class ChargerLife:
             at_s = trio.current_time()
             commands.change_configuration(station, "HeartbeatInterval", interval, at_s=at_s)
             charger.settle()
-
-    # ── underneath ──────────────────────────────────────────────────────────────────────────────
 
     def handled(self) -> HandledCharger:
         """The charger that lives. Raises `Refused` when none does."""

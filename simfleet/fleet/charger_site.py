@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import trio
 
@@ -105,5 +105,7 @@ class Site:
     """Chance for a station; another one at each call."""
     living: dict[str, ChargerLife]
     """By identity, while they have a task."""
+    start_soon: Callable[[Callable[[], Awaitable[None]]], None]
+    """Run a task as long as the registry runs."""
     touched: Callable[[ChargerLife], None]
     """What its hardware keeps may have changed: save it soon."""

@@ -34,6 +34,9 @@ from simfleet.station.phase import Phase
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simfleet.fleet.charger_rules import UserSettings
+    from simfleet.fleet.charger_state import ChargerType
+    from simfleet.fleet.handled_charger import HandledCharger
     from simfleet.station.configuration import Configuration
     from simfleet.station.connector import Connector
 
@@ -81,10 +84,8 @@ class NamedCharger(ChargerLife):
         """Its CSMS; "" for the user's. A charger that is on restarts there; sessions end first."""
         url = rules.backend_url("backend_url", backend_url)
         async with self._alone():
-            before = self.url
             await self._save_definition(backend_url=url)
-            if self.url != before:
-                await self._move()
+        await self.move_soon().wait()
 
     async def set_version(self, ocpp_version: str) -> None:
         """The OCPP version; only while off."""
@@ -108,6 +109,28 @@ class NamedCharger(ChargerLife):
         definition = structs.replace(self.definition, **changes)
         await self._save(definition=definition)
         self.definition = definition
+
+    # ── its user's settings ──────────────────────────────────────────────────────────────────────
+
+    def _follow(self) -> None:
+        station = self.station
+        if station is not None:
+            station.id_tag = self.tag
+            free = self.definition.free_charging
+            station.spec = structs.replace(station.spec, free_charging=free)
+
+    def settings_changed(self, before: UserSettings) -> bool:
+        """The user's settings are new: follow at once. True: `move` has to follow, too."""
+        self._follow()
+        station = self.station
+        if (
+            station is not None
+            and self._csms_interval_s <= 0
+            and station.configuration.whole("HeartbeatInterval") == before.heartbeat_interval
+        ):
+            self._beat_as_set()
+        moved = before.ocpp_backend_url != self._owner.settings.ocpp_backend_url
+        return moved and not self.definition.backend_url and self.mode != "off"
 
     # ── configuration ───────────────────────────────────────────────────────────────────────────
 
@@ -157,14 +180,9 @@ class NamedCharger(ChargerLife):
             station = charger.station
             connector = station.connector(connector_id)
             _check_free(connector)
-            vehicle, soc = charger_making.vehicle_with_room(
-                target_wh, self.definition.charger_type, chance=station.chance
-            )
             if station.dark:
                 raise Refused(f"{self.identity} has no power")
-            if connector.plugged:  # the car that is there may want less, and has been there before
-                charger.tell(Unplugged(connector_id))
-            charger.tell(PluggedIn(connector_id, vehicle, soc))
+            _bring_a_car(charger, connector, target_wh, self.definition.charger_type)
             charger.tell(StartRequested(connector_id, tag, target_wh))
             if connector.transaction is None and connector.tag_pending is None:
                 charger.tell(Unplugged(connector_id))
@@ -234,6 +252,21 @@ class NamedCharger(ChargerLife):
             charger_actions.perform(charger, action, connector_id, given, id_tag=self.tag)
             if action in ("power_off", "link_down"):
                 await self._until(lambda: not charger.station.online, within_s=SETTLE_S)
+
+
+def _bring_a_car(
+    charger: HandledCharger, connector: Connector, energy_wh: float, kind: ChargerType
+) -> None:
+    """Have a car at the cable that can take so much; one that has finished there, leaves."""
+    if connector.plugged:
+        vehicle = connector.vehicle
+        fits = vehicle is not None and vehicle.room_wh >= energy_wh
+        if fits and connector.phase is Phase.PREPARING:
+            return
+        charger.tell(Unplugged(connector.id))
+    chance = charger.station.chance
+    spec, soc = charger_making.vehicle_with_room(energy_wh, kind, chance=chance)
+    charger.tell(PluggedIn(connector.id, spec, soc))
 
 
 def _check_free(connector: Connector) -> None:

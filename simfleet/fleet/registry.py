@@ -34,10 +34,11 @@ from simfleet.station.chance import Chance
 from simfleet.station.memory import decode_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from simfleet.clock import WallClock
     from simfleet.fleet.actor import Charger
+    from simfleet.fleet.charger_life import ChargerLife
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.observe.hub import Hub
 
@@ -104,7 +105,7 @@ class Registry:
         """
         self.default_settings = UserSettings(ocpp_backend_url=default_url)
         self._store = store
-        self._living: dict[str, NamedCharger] = {}
+        self._living: dict[str, ChargerLife] = {}
         self.recorder = NamedRecorder(
             clock,
             hub=hub,
@@ -135,6 +136,7 @@ class Registry:
             chance=lambda: Chance.of(self._seed, next(self._serials)),
             living=self._living,
             touched=self.saver.touch,
+            start_soon=self._start_soon,
         )
         self._chargers: dict[str, NamedCharger] = {}
         self._taken: set[str] = set()
@@ -190,6 +192,11 @@ class Registry:
         )  # before anything goes on the wire: message ids never come back
         for charger in coming:
             await charger.resume()
+
+    def _start_soon(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done that nobody waits for, or nobody may interrupt by going away."""
+        if self._nursery is not None:
+            self._nursery.start_soon(work)
 
     # ── chargers ────────────────────────────────────────────────────────────────────────────────
 
@@ -288,8 +295,8 @@ class Registry:
             await self._store.save_settings(user_id, _as_text(before, after))
             owner.settings = after
         for charger in self.of(user_id):
-            if charger.settings_changed(before) and self._nursery is not None:
-                self._nursery.start_soon(_move, charger)
+            if charger.settings_changed(before):
+                charger.move_soon()
         return after
 
     async def _owner(self, user_id: int) -> Owner:
@@ -300,14 +307,6 @@ class Registry:
             # Somebody else may have asked meanwhile; there is one owner per user.
             owner = self._owners.setdefault(user_id, Owner(user_id, settings))
         return owner
-
-
-async def _move(charger: NamedCharger) -> None:
-    """Have a charger follow its user's URL. It may be gone, or take too long to part: so be it."""
-    try:
-        await charger.move()
-    except SimFleetError as error:
-        _log.warning("charger %s has not moved to its new CSMS: %s", charger.identity, error)
 
 
 def _as_text(before: UserSettings, after: UserSettings) -> dict[str, str]:
