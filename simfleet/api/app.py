@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import trio
 from quart import request
-from quart_trio import QuartTrio
 
 from simfleet.api import failures, headers, pages, system
+from simfleet.api.asgi import Api
 from simfleet.api.auth import require_key
 from simfleet.api.limits import Limiter, Limits
 from simfleet.api.services import EXTENSION
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["create_app"]
 
 
-def create_app(services: Services, blueprints: Sequence[Blueprint] = ()) -> QuartTrio:
+def create_app(services: Services, blueprints: Sequence[Blueprint] = ()) -> Api:
     """The API over `services`: the system's own routes, and those of `blueprints`.
 
     To be called inside Trio: the rate limits count from now.
     """
     settings = services.settings
-    app = QuartTrio("simfleet.api", static_folder=None)
+    app = Api("simfleet.api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # /api//chargers is not /api/chargers: a redirect would be an answer nobody has documented.

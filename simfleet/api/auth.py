@@ -16,7 +16,7 @@ from simfleet.api.services import services
 from simfleet.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from simfleet.store import User
+    from simfleet.store.users import User
 
 __all__ = ["SECURED_PREFIX", "authenticate", "current_user", "key_of_request"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from quart import request
 from werkzeug.exceptions import HTTPException
@@ -32,7 +32,7 @@ from simfleet.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from quart import Quart, Response
 
@@ -129,6 +129,23 @@ async def explain_http(error: HTTPException) -> Response:
             text = error.description or error.name
     code = CODES.get(status, error.name.upper().replace(" ", "_"))
     return problem(text, code, status, headers=headers)
+
+
+async def explain_group(group: ExceptionGroup[Exception]) -> Response:
+    """Errors out of a nursery: the worst of them, if all were raised on purpose."""
+    leaves = list(_leaves(group))
+    if all(isinstance(leaf, SimFleetError) for leaf in leaves):
+        worst = max(leaves, key=lambda leaf: status_of(cast("type[SimFleetError]", type(leaf))))
+        return await explain(cast("SimFleetError", worst))
+    return await explain_bug(group)
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 async def explain_bug(error: Exception) -> Response:
