@@ -200,6 +200,7 @@ class Journal:
 
     async def _store_one_by_one(self, batch: Sequence[LogRow]) -> bool:
         """One row in the batch is such that no database could hold it: store the others."""
+        refused = 0
         for row in batch:
             try:
                 await self._insert([row])
@@ -207,7 +208,9 @@ class Journal:
                 self._fails(str(failed.detail))
                 return False
             except _NOT_STORABLE:
-                _log.exception("a log row of %r cannot be stored", row.chargepoint_id)
+                if not refused:  # one traceback a batch says enough
+                    _log.exception("a log row of %r cannot be stored", row.chargepoint_id)
+                refused += 1
                 self._settle(1, stored=0)
             else:
                 self._settle(1, stored=1)
