@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 from quart import request
 
-from simfleet.api import failures, headers, pages, system
+from simfleet.api import (
+    actions,
+    chargers,
+    configuration,
+    failures,
+    headers,
+    logs,
+    mass_charger,
+    pages,
+    runs,
+    settings,
+    system,
+)
 from simfleet.api.asgi import Api
 from simfleet.api.auth import require_key
 from simfleet.api.limits import Limiter, Limits
@@ -21,32 +33,41 @@ if TYPE_CHECKING:
 
     from simfleet.api.services import Services
 
-__all__ = ["create_app"]
+__all__ = ["RESOURCES", "create_app"]
+
+RESOURCES: Final = (
+    chargers.chargers,
+    configuration.configuration,
+    actions.actions,
+    settings.settings,
+    logs.logs,
+    mass_charger.mass_charger,
+    runs.runs,
+)
+"""What users work with, in the order in which /docs shows it."""
 
 
-def create_app(services: Services, blueprints: Sequence[Blueprint] = ()) -> Api:
+def create_app(services: Services, blueprints: Sequence[Blueprint] = RESOURCES) -> Api:
     """The API over `services`: the system's own routes, and those of `blueprints`.
 
     To be called inside Trio: the rate limits count from now.
     """
-    settings = services.settings
+    limits = services.settings
     app = Api("simfleet.api", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
+    app.config["MAX_CONTENT_LENGTH"] = limits.body_bytes_max
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # /api//chargers is not /api/chargers: a redirect would be an answer nobody has documented.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.extensions[EXTENSION] = services
     limiter = Limiter(
-        Limits(
-            per_client_per_s=settings.requests_per_s_per_ip, total_per_s=settings.requests_per_s
-        ),
+        Limits(per_client_per_s=limits.requests_per_s_per_ip, total_per_s=limits.requests_per_s),
         at_s=trio.current_time(),
     )
     served = system.Served(limiter=limiter)
     app.extensions[system.EXTENSION] = served
     failures.install(app)
-    preflight = headers.install(app, cors_origins=settings.cors_origins)
+    preflight = headers.install(app, cors_origins=limits.cors_origins)
 
     async def admit() -> None:
         wait_s = limiter.admit(request.remote_addr or "", at_s=trio.current_time())
@@ -62,6 +83,6 @@ def create_app(services: Services, blueprints: Sequence[Blueprint] = ()) -> Api:
     app.before_request(preflight)
     app.before_request(require_key)
     app.after_request(count)
-    for blueprint in (system.system, pages.pages, *blueprints):
+    for blueprint in (*blueprints, system.system, pages.pages):
         app.register_blueprint(blueprint)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import msgspec
 from quart import current_app
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simfleet.clock import WallClock
+    from simfleet.fleet.registry import Registry
+    from simfleet.load.mass_service import MassService
+    from simfleet.load.run_service import RunService
     from simfleet.observe.health import Health
     from simfleet.observe.hub import Hub
+    from simfleet.store import Store
 
 __all__ = ["EXTENSION", "Component", "Services", "services"]
 
@@ -35,10 +39,10 @@ class Component(msgspec.Struct, frozen=True, omit_defaults=True):
 class Services:
     """The rooms below, as handlers see them: `services().registry.find(...)`."""
 
-    store: Any
-    registry: Any
-    mass: Any
-    runs: Any
+    store: Store
+    registry: Registry
+    mass: MassService
+    runs: RunService
     hub: Hub
     health: Health
     clock: WallClock

@@ -193,6 +193,30 @@ def configure_bench(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_serve(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet serve`; what is not given is the environment's, or the default."""
+    parser.add_argument(
+        "--host", metavar="HOST", help="address to listen on (default: SIMFLEET_HOST, or 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port",
+        type=whole_number(0, PORT_MAX),
+        metavar="N",
+        help="port of the API (default: SIMFLEET_PORT, or 8080); 0 takes a free one and prints it",
+    )
+    csms = parser.add_mutually_exclusive_group()
+    csms.add_argument(
+        "--csms-port",
+        type=whole_number(0, PORT_MAX),
+        metavar="N",
+        help="port of the embedded CSMS (default: SIMFLEET_CSMS_PORT, or 9000)",
+    )
+    csms.add_argument(
+        "--no-csms", action="store_true", help="no embedded CSMS: chargers go where users say"
+    )
+    _add_database(parser)
+
+
 def configure_user(parser: argparse.ArgumentParser) -> None:
     """Arguments of `simfleet user`: one verb, and whom it is about."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -272,6 +296,20 @@ COMMANDS = (
         "measure SimFleet itself, each figure beside a floor or a peer",
         ("simfleet bench", "simfleet bench bench_roundtrip --quick", "simfleet bench --list"),
         configure_bench,
+    ),
+    Command(
+        "serve",
+        "serve the REST API, with chargers, load tests, an embedded CSMS, and a memory",
+        (
+            "simfleet serve",
+            "simfleet serve --port 8081 --csms-port 9001 --db /var/lib/simfleet/simfleet.db",
+            "simfleet serve --no-csms",
+        ),
+        configure_serve,
+        details=(
+            "The first start makes the user 'admin' and prints an API key, or takes the one in\n"
+            "SIMFLEET_API_KEY. docs/operations.md lists what else the environment can set.\n"
+        ),
     ),
     Command(
         "user",
