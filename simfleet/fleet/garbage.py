@@ -21,10 +21,14 @@ middle one walks the survivors of three young ones, a few milliseconds; more wou
 
 @contextmanager
 def calm_garbage() -> Iterator[None]:
-    """Collect rarely inside; afterwards everything is as it was, and collected once."""
+    """Collect rarely inside, after one collection; afterwards everything is as it was.
+
+    Within another such block the collection is left out: it would stop the world of a service.
+    """
     before = gc.get_threshold()
-    gc.collect()
-    gc.set_threshold(*THRESHOLDS)
+    if before != THRESHOLDS:
+        gc.collect()
+        gc.set_threshold(*THRESHOLDS)
     try:
         yield
     finally:

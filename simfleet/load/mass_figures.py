@@ -63,7 +63,9 @@ class ActionFigures(Struct, frozen=True):
 
 
 class GeneratorFigures(Struct, frozen=True):
-    """Whether this process keeps up, judged over the time since the fleet began."""
+    """Whether this process keeps up: while the fleet moves, judged since it began to; then, since
+    it has been as it was wished.
+    """
 
     level: Literal["VALID", "SUSPECT", "INVALID"] = "VALID"
     reasons: list[str] = []

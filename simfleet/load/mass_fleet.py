@@ -250,11 +250,16 @@ class MassFleet:
 
     async def _tick(self) -> None:
         due_s = trio.current_time()
+        was_settled = False
         while True:
             due_s += TICK_S
             await trio.sleep_until(due_s)
-            if not self._mass.is_settled:
+            settled = self._mass.is_settled
+            if not settled or not was_settled:
                 settle_garbage()
+            if settled is not was_settled:  # a ramp says nothing about the load after it
+                self._health.begin_load(trio.current_time())
+            was_settled = settled
 
     async def _move(self) -> None:
         """Have everybody connect again whenever the CSMS has changed; anew if it changes again."""

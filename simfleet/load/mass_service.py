@@ -179,7 +179,7 @@ class MassService:
     def _ensure_room(self, target: int, url: str) -> None:
         own = self._own_csms_url
         both_ends = bool(own) and url.startswith(own)
-        preflight.ensure_descriptors(2 * target if both_ends else target)
+        preflight.ensure_descriptors(target, both_ends=both_ends)
         preflight.ensure_ports(target)
 
     def _begin(self, user: Caller, settings: MassSettings) -> MassFleet:

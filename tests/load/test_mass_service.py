@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from builders_service import ANN, BOB, Wishes, a_mass_lab
-from simfleet.errors import Invalid
+from builders_service import ANN, BOB, URL, Wishes, a_mass_lab
+from simfleet.errors import Invalid, PreflightFailed
 from simfleet.fleet.actor import Mode
 from simfleet.load.generator import GeneratorBusy
 from simfleet.load.mass_figures import ERRORS_MAX, MassStats
@@ -396,3 +396,33 @@ async def test_percentiles_are_found_once_a_second_at_most(autojump_clock: MockC
         assert lab.mass.stats(ANN).actions is first.actions
         await trio.sleep(COSTLY_EVERY_S)
         assert lab.mass.stats(ANN).actions is not first.actions
+
+
+async def test_the_generator_is_judged_anew_once_the_fleet_is_as_wished(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_mass_lab() as lab:
+        lab.settings[ANN.id] = Wishes(mass_batch_size=10)
+        await lab.mass.apply(ANN, 50, Mode.CONNECT)
+        await trio.sleep(3)
+        fleet = lab.mass._live
+        assert fleet is not None
+        assert fleet._health.evidence(trio.current_time()).load_s > 2
+        await trio.sleep(4)
+        assert fleet._health.evidence(trio.current_time()).load_s < 3
+
+
+async def test_chargers_on_the_csms_of_this_process_need_two_descriptors_each(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    async with a_mass_lab() as lab:
+        lab.mass._own_csms_url = URL
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 1000))
+        await lab.settle(400)
+        with pytest.raises(PreflightFailed, match="500 chargers need 1200 open files"):
+            await lab.mass.apply(ANN, 500, Mode.CONNECT)
+        assert lab.mass.stats(ANN).target == 400
+        lab.settings[ANN.id] = Wishes(ocpp_backend_url="ws://other")
+        await lab.mass.apply(ANN, 500, Mode.IDLE)
