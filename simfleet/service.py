@@ -157,8 +157,9 @@ async def _embedded_csms(options: ServeOptions) -> AsyncIterator[Csms | None]:
     async with trio.open_nursery() as nursery:
         try:
             csms: Csms = await nursery.start(run, name="csms")
-        except UsageWrong as wrong:
-            raise UsageWrong(str(wrong).replace("--port", "--csms-port, or --no-csms")) from None
+        except* UsageWrong as wrongs:
+            text = str(wrongs.exceptions[0])
+            raise UsageWrong(text.replace("--port,", "--csms-port, or --no-csms,")) from None
         yield csms
         await csms.stop()  # closes what is still connected with 1001
         nursery.cancel_scope.cancel()

@@ -14,7 +14,7 @@ from quart import Blueprint
 from simfleet.api.app import create_app
 from simfleet.api.auth import current_user
 from simfleet.api.routes import route
-from simfleet.api.server import Listener, listen, serve_http
+from simfleet.api.server import listen, serve_http
 from simfleet.api.services import Services
 from simfleet.api.sse import Streams
 from simfleet.clock import WallClock
@@ -128,8 +128,7 @@ def an_app(*blueprints: Blueprint, **given: Any) -> QuartTrio:
 async def served(app: QuartTrio, *, graceful_s: float = 1.0) -> AsyncIterator[Served]:
     """Serve `app` on a free port; on leaving, stop it as the service does."""
     listener = listen("127.0.0.1", 0)
-    running = Served(listener, Streams())
-    running.streams = app.extensions["simfleet"].streams
+    running = Served(listener.port, app.extensions["simfleet"].streams)
     async with trio.open_nursery() as nursery:
         serving = partial(
             serve_http,
@@ -145,11 +144,11 @@ async def served(app: QuartTrio, *, graceful_s: float = 1.0) -> AsyncIterator[Se
 
 
 class Served:
-    """A server that runs."""
+    """A server that runs on a port of this machine."""
 
-    def __init__(self, listener: Listener, streams: Streams) -> None:
-        self.port = listener.port
-        self.streams = streams
+    def __init__(self, port: int, streams: Streams | None = None) -> None:
+        self.port = port
+        self.streams = Streams() if streams is None else streams
         self.stopping = trio.Event()
 
     async def connect(self) -> trio.SocketStream:
@@ -227,16 +226,31 @@ async def read_reply(stream: trio.abc.ReceiveStream) -> Reply:
         if not chunk:
             break
         rest += chunk
-    return Reply(reply.status, reply.headers, unchunked(rest))
+    return Reply(reply.status, reply.headers, complete_chunks(rest))
 
 
-def unchunked(raw: bytes) -> bytes:
-    """The content of chunks, as far as they are complete."""
+class Following:
+    """A reader of a stream, who may lose patience; `raw` is what came of it with the head."""
+
+    def __init__(self, stream: trio.SocketStream, raw: bytes) -> None:
+        self.stream = stream
+        self._raw = raw
+
+    async def until(self, wanted: bytes) -> bytes:
+        """Read until `wanted` has come; everything so far."""
+        with trio.fail_after(ANSWER_MAX_S):
+            while wanted not in (content := complete_chunks(self._raw)):
+                chunk = await self.stream.receive_some(65536)
+                assert chunk, f"ended without {wanted!r} after {self._raw[-200:]!r}"
+                self._raw += chunk
+        return content
+
+
+def complete_chunks(raw: bytes) -> bytes:
+    """The content of those chunks that have come whole."""
     content = b""
-    while raw:
-        size, _, raw = raw.partition(b"\r\n")
-        length = int(size, 16)
-        content, raw = content + raw[:length], raw[length + 2 :]
-        if length == 0:
-            break
-    return content
+    while True:
+        size, found, raw = raw.partition(b"\r\n")
+        if not found or len(raw) < int(size, 16) + 2 or size == b"0":
+            return content
+        content, raw = content + raw[: int(size, 16)], raw[int(size, 16) + 2 :]

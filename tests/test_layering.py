@@ -22,7 +22,7 @@ GROUND = {
 
 # Rooms from top to bottom; each may import every room below it, except as the tables after it say.
 ROOMS = (
-    *("__main__", "service", "cli", "ui", "api"),
+    *("__main__", "cli", "service", "ui", "api"),
     *("load", "fleet", "csms", "link", "station", "observe", "ocpp", "store"),
 )
 # Rooms that only the rooms named may import, although others stand above them.

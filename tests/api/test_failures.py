@@ -283,4 +283,4 @@ def test_a_body_that_would_swallow_misspelt_fields_is_no_body_of_a_route() -> No
         Blueprint("x", __name__), "POST", "/api/x", summary="", body=Lax, answers={200: Wish}
     )
     with pytest.raises(TypeError, match="Lax must forbid unknown fields"):
-        register(an_app)
+        register(ask)

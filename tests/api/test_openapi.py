@@ -4,17 +4,25 @@ import json
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from quart import Blueprint
 
-from builders_http import Granted, Paging, Wish, an_app
+from builders_http import Granted, Paging, Wish, an_app, some_services
+from simfleet.api.app import create_app
 from simfleet.api.bodies import Media
 from simfleet.api.openapi import describe, routes_of
 from simfleet.api.routes import EVENTS, route
 
 
 async def document() -> Any:
+    """That of a small API."""
     return await (await an_app().test_client().get("/openapi.json")).get_json()
+
+
+async def whole_document() -> Any:
+    """That of the API that is served."""
+    app = create_app(some_services())
+    return await (await app.test_client().get("/openapi.json")).get_json()
 
 
 def operations(api: Any) -> list[tuple[str, str, Any]]:
@@ -48,21 +56,27 @@ async def test_every_route_is_described_and_nothing_else() -> None:
 
 
 async def test_every_reference_leads_somewhere() -> None:
-    api = await document()
+    api = await whole_document()
     for reference in references(api):
         node = api
         for name in reference.removeprefix("#/").split("/"):
             node = node[name]
 
 
+async def test_every_operation_is_named_and_summed_up() -> None:
+    for method, path, operation in operations(await whole_document()):
+        assert operation["summary"], (method, path)
+        assert operation["tags"], (method, path)
+
+
 async def test_every_schema_is_a_json_schema() -> None:
-    api = await document()
+    api = await whole_document()
     for schema in api["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
 
 async def test_names_of_operations_are_unique() -> None:
-    names = [operation["operationId"] for _, _, operation in operations(await document())]
+    names = [operation["operationId"] for _, _, operation in operations(await whole_document())]
     assert len(names) == len(set(names))
 
 
@@ -137,9 +151,9 @@ async def test_errors_have_one_shape_everywhere() -> None:
 
 
 async def test_what_is_below_api_needs_a_key_in_one_of_three_ways_and_the_rest_none() -> None:
-    api = await document()
+    api = await whole_document()
     schemes = api["components"]["securitySchemes"]
-    ways = [{name: []} for name in schemes]
+    ways: list[dict[str, list[str]]] = [{name: []} for name in schemes]
     assert [(way["type"], way.get("in"), way.get("name")) for way in schemes.values()] == [
         ("apiKey", "header", "X-API-Key"),
         ("http", None, None),
@@ -205,7 +219,7 @@ async def test_the_front_door_leads_to_the_documentation() -> None:
 async def test_the_documentation_needs_nothing_from_elsewhere(path: str, content_type: str) -> None:
     answer = await an_app().test_client().get(path)
     assert (answer.status_code, answer.content_type) == (200, content_type)
-    text = (await answer.get_data()).decode()
+    text = (await answer.get_data(as_text=False)).decode()
     assert "://" not in text
     assert "innerHTML" not in text
     policy = answer.headers["Content-Security-Policy"]

@@ -14,6 +14,7 @@ from quart import Blueprint, Response
 from builders_http import (
     KEY,
     WITH_KEY,
+    Following,
     Served,
     a_request,
     an_app,
@@ -22,7 +23,6 @@ from builders_http import (
     read_reply,
     served,
     some_services,
-    unchunked,
 )
 from simfleet.api import server, sse
 from simfleet.api.app import create_app
@@ -181,32 +181,6 @@ def following() -> Blueprint:
     return blueprint
 
 
-class Following:
-    """A reader of `following`, who may lose patience."""
-
-    def __init__(self, running: Served, stream: trio.SocketStream) -> None:
-        self.running = running
-        self.stream = stream
-        self.raw = b""
-
-    async def until(self, wanted: bytes) -> bytes:
-        """Read until `wanted` has come; everything so far."""
-        with trio.fail_after(10):
-            while wanted not in unchunked_so_far(self.raw):
-                chunk = await self.stream.receive_some(65536)
-                assert chunk, f"ended without {wanted!r} after {self.raw[-200:]!r}"
-                self.raw += chunk
-        return unchunked_so_far(self.raw)
-
-
-def unchunked_so_far(raw: bytes) -> bytes:
-    """The content of what chunks have come whole."""
-    try:
-        return unchunked(raw)
-    except ValueError:
-        return unchunked(raw[: raw.rfind(b"\r\n", 0, -2) + 2]) if raw.count(b"\r\n") > 1 else b""
-
-
 @asynccontextmanager
 async def follow(running: Served, **headers: str) -> AsyncIterator[Following]:
     """Follow while inside; begins when the server does."""
@@ -215,8 +189,7 @@ async def follow(running: Served, **headers: str) -> AsyncIterator[Following]:
         reply, rest = await read_head(stream)
         assert reply.status == 200
         assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
-        reader = Following(running, stream)
-        reader.raw = rest
+        reader = Following(stream, rest)
         await reader.until(b"retry: 2000\n\n")
         yield reader
 
@@ -353,6 +326,19 @@ async def test_the_application_ends_in_order_when_it_is_told_to_stop() -> None:
     async with served(app):
         assert ended == []
     assert ended == ["after serving"]
+
+
+async def test_idle_connections_do_not_hold_up_the_end() -> None:
+    async with AsyncExitStack() as stack:
+        async with served(an_app(), graceful_s=30) as running:
+            for _ in range(10):
+                stream = await stack.enter_async_context(await running.connect())
+                await stream.send_all(a_request("/api/things", headers=WITH_KEY))
+                assert (await read_reply(stream)).status == 200
+            await stack.enter_async_context(await running.connect())  # and one that says nothing
+            began_s = trio.current_time()
+            running.stopping.set()
+        assert trio.current_time() - began_s < 5
 
 
 async def test_nobody_is_accepted_after_the_end_has_begun() -> None:

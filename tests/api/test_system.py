@@ -50,7 +50,7 @@ async def test_metrics_are_in_the_prometheus_format() -> None:
     await client.get("/api/things")
     answer = await client.get("/metrics")
     assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
-    text = (await answer.get_data()).decode()
+    text = (await answer.get_data(as_text=False)).decode()
     label = r"\w+=\"[^\"]*\""
     sample = rf"\w+(\{{{label}(,{label})*\}})? -?[\d.e+-]+"
     kind = r"# TYPE \w+ (counter|gauge)"
@@ -67,8 +67,8 @@ async def test_labels_take_few_values_whatever_clients_send() -> None:
     client = an_app().test_client()
     for number in range(50):
         await client.get(f"/nothing/{number}")
-        await client.open(f"/nothing/{number}", method=f"M{number}")
-    text = (await (await client.get("/metrics")).get_data()).decode()
+        await client.open(f"/nothing/{number}", method=f"M{number}", json=None)
+    text = (await (await client.get("/metrics")).get_data(as_text=False)).decode()
     rows = [line for line in text.splitlines() if line.startswith("simfleet_http_answers_total{")]
     assert sorted(rows) == [
         'simfleet_http_answers_total{method="GET",status="404"} 50',
