@@ -12,7 +12,7 @@ at a time per charger; `state` and `configuration` may be called at any moment.
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -134,11 +134,7 @@ class ChargerLife:
         """What its hardware would keep if power failed now."""
         station = self.station
         if station is not None:
-            at_s = trio.current_time()
-            for connector in station.connectors:
-                if connector.transaction is not None and at_s < station.wake_at_s:
-                    connector.meter_to(at_s)  # a meter saves its register by itself
-            self._kept = remember(station)
+            self._kept = _remember_now(station)
         elif self._kept is None:
             self._kept = remember(self._build())
         return self._kept
@@ -168,6 +164,8 @@ class ChargerLife:
                 self.leave()
                 with trio.move_on_after(OFF_WAIT_S):
                     await self._gone.wait()
+                with suppress(StoreFailed):  # the mode is stored; the rest is tried again
+                    await self._save()
             elif self.mode == "off":
                 await self._turn_on(wanted)
             else:
@@ -231,7 +229,7 @@ class ChargerLife:
     def _keep_last(self) -> None:
         if self._charger is not None:
             try:
-                self._kept = remember(self._charger.station)
+                self._kept = _remember_now(self._charger.station)
             except Exception:  # crashed in the middle of a change: what was kept before must do
                 return
 
@@ -365,7 +363,6 @@ class ChargerLife:
     ) -> ChargerRecord:
         """The charger as the store has it, with what is about to change."""
         data = encode_kept(kept if kept is not None else self.kept())
-        self.saved_kept = data
         return ChargerRecord(
             user_id=self.user_id,
             chargepoint_id=self.identity,
@@ -389,3 +386,12 @@ class ChargerLife:
         with trio.move_on_after(within_s):
             while not holds():
                 await self._stirred.wait()
+
+
+def _remember_now(station: Station) -> Kept:
+    """What the hardware keeps, with the registers of this moment: meters need nobody to run."""
+    at_s = trio.current_time()
+    for connector in station.connectors:
+        if connector.transaction is not None and at_s < station.wake_at_s:
+            connector.meter_to(at_s)
+    return remember(station)

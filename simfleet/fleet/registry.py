@@ -249,6 +249,9 @@ class Registry:
                     for identity, one in self._chargers.items()
                 }
                 charger.identity = new_id
+                # A save under way may have gone to the old name.
+                charger.saved_kept = b""
+                self.saver.touch(charger)
             finally:
                 self._taken.discard(new_id)
         return charger
