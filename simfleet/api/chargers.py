@@ -188,6 +188,8 @@ async def create_charger(body: NewChargers) -> ChargerState | tuple[Created, int
         chargepoint_id = identity_of(pattern, n)
         try:
             result.created.append((await _create(user.id, body, chargepoint_id)).state())
+        except Invalid:  # of all of them alike, so the first one says it
+            raise
         except SimFleetError as error:
             result.failed.append(NotCreated(chargepoint_id, str(error), error.code))
     return result, 200

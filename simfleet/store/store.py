@@ -202,8 +202,9 @@ class Store:
     async def rename_charger(self, old: str, new: str, *, made: bytes | None = None) -> None:
         """Give a charger another identity, and with `made` another definition, at once.
 
-        Log rows keep the old name. Raises StoredChargerMissing, ChargerNameTaken.
+        Its log rows come along. Raises StoredChargerMissing, ChargerNameTaken.
         """
+        await self.journal.flush()  # rows that still wait have the old name
         await self._database.write(chargers.rename, old, new, made=made)
 
     # ── logs ─────────────────────────────────────────────────────────────────────────────────────

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import trio
 
-from builders_api import BLUEPRINTS
 from builders_http import an_app
+from simfleet.api.app import RESOURCES
 from simfleet.api.openapi import routes_of
-from simfleet.api.runs import runs
 
 if TYPE_CHECKING:
     from builders_api import Answer, Lab
@@ -78,7 +77,7 @@ def assert_shaped_like(found: Any, shown: Any) -> None:
 
 async def test_every_endpoint_has_its_heading_and_no_other() -> None:
     headings = re.findall(r"^### (GET|POST|PUT|DELETE) (/\S+)$", DOCUMENT, re.MULTILINE)
-    app = an_app(*BLUEPRINTS, runs)
+    app = an_app(*RESOURCES)
     routes = {
         (route.method, route.path)
         for route in routes_of(app)

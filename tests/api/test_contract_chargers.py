@@ -227,6 +227,16 @@ async def test_each_charger_of_a_count_succeeds_or_fails_alone(lab: Lab) -> None
     assert (again.body["created"], len(again.body["failed"])) == ([], 3)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"backend_url": "http://x"}, {"configuration": {"NoSuchKey": "1"}}, {"ocpp_version": "2.1"}],
+)
+async def test_what_is_wrong_for_all_of_a_count_is_400(lab: Lab, wrong: dict[str, Any]) -> None:
+    many = {**NEW, "chargepoint_id": "SIM-{n}", "count": 3, **wrong}
+    assert_error(await lab.alice.post("/api/chargers", many), 400)
+    assert (await lab.alice.get("/api/chargers")).body == []
+
+
 @pytest.mark.parametrize("count", [0, -1, 1001, "3", 1.5])
 async def test_a_count_is_1_to_1000(lab: Lab, count: object) -> None:
     many = {**NEW, "chargepoint_id": "SIM-{n}", "count": count}

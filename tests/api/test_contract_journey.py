@@ -72,3 +72,25 @@ async def test_an_autopilot_charges_without_being_told(lab: Lab) -> None:
     charger = await lab.alice.charger_when("SIM-DC-001", connected=False)
     assert charger["transaction_id"] is None
     await lab.alice.until_logged("SIM-DC-001", "StopTransaction")
+
+
+async def test_each_way_of_passing_a_key_works_and_the_header_comes_first(lab: Lab) -> None:
+    alice, bob = lab.alice.key, lab.bob.key
+    await lab.alice.post("/api/chargers", DC)
+
+    async def seen(path: str, **headers: str) -> tuple[int, int]:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await lab.alice.ask("GET", path, headers=given)
+        return answer.status, len(answer.body)
+
+    path = "/api/chargers"
+    assert await seen(path, X_API_Key=alice) == (200, 1)
+    assert await seen(path, Authorization=f"Bearer {alice}") == (200, 1)
+    assert await seen(f"{path}?api_key={alice}") == (200, 1)
+    assert await seen(f"{path}?api_key={bob}", X_API_Key=alice, Authorization="Bearer x") == (
+        200,
+        1,
+    )
+    assert await seen(f"{path}?api_key={alice}", Authorization=f"Bearer {bob}") == (200, 0)
+    assert (await seen(f"{path}?api_key={alice}", X_API_Key="wrong"))[0] == 401
+    assert (await seen(path))[0] == 401

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders_store import a_charger
+from builders_store import a_charger, a_row, a_store_at_work
 from simfleet import settings
 from simfleet.errors import Refused
 from simfleet.store import open_store, runs
@@ -69,6 +69,19 @@ async def test_a_renamed_charger_keeps_its_place_and_takes_its_definition_along(
             await store.rename_charger("B", "C")
         with pytest.raises(StoredChargerMissing):
             await store.rename_charger("A", "D")
+
+
+async def test_the_logs_of_a_renamed_charger_come_along(tmp_path: Path) -> None:
+    async with a_store_at_work(tmp_path / "s.db") as store:
+        ada, bob = await store.create_user("ada"), await store.create_user("bob")
+        await store.save_charger(a_charger(ada.id, "A"))
+        for user, name in ((ada, "A"), (bob, "A"), (ada, "B")):
+            store.journal.append(a_row(user.id, chargepoint_id=name))
+        await store.rename_charger("A", "C")
+        assert [row.id for row in await store.logs(ada.id, chargepoint_id="C")] == [1]
+        assert await store.logs(ada.id, chargepoint_id="A") == []
+        assert len(await store.logs(ada.id, chargepoint_id="B")) == 1
+        assert len(await store.logs(bob.id, chargepoint_id="A")) == 1
 
 
 async def test_runs_are_the_users_own_newest_first(tmp_path: Path) -> None:
