@@ -26,8 +26,8 @@ serve: $(VENV)/run.stamp ## the REST API on port 8080, with an embedded CSMS on 
 	$(BIN)/simfleet serve
 
 .PHONY: test
-test: check ## lint, types and all tests
-	$(BIN)/python -m pytest
+test: check ## lint, types and all tests, two at a time: most of their time is waiting
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: check
 check: $(VENV)/test.stamp ## lint, format and types only

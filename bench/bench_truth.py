@@ -38,6 +38,8 @@ CHARGERS = 100
 INTERVAL_S = 1
 HOLD_S, BEFORE_S, FROZEN_S = 25.0, 8.0, 5.0
 """The hold, and in it: charging before the freeze, the freeze; what is left comes after it."""
+WORKED_OFF_S = 0.3
+"""How long after the thaw the overdue CALLs are answered, and little else."""
 ON_GRID_S = 0.01
 """How far a sample may be off its schedule: times are written in milliseconds."""
 START_TIMEOUT_S = 60.0
@@ -65,6 +67,8 @@ class Freeze(NamedTuple):
 
     frozen_at_s: float
     thawed_at_s: float
+    service_s: float = 0.0
+    """What a CALL took the CSMS while it worked off what was overdue: CPU seconds each."""
 
 
 def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
@@ -95,8 +99,7 @@ def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
         measured = read_spread(folder / "run" / "run.hlog", "MeterValues.response")
         service = read_spread(folder / "run" / "run.hlog", "MeterValues.service")
     schedules = [[_unix_s(text) for text in times] for times in counted["sample_times"]]
-    service_s = counted["cpu_s"] / counted["answered"]
-    rows = compare(schedules, freeze, measured, service, service_s=service_s)
+    rows = compare(schedules, freeze, measured, service)
     calls = sum(map(len, schedules))
     return rows, [f"{len(schedules)} chargers, {calls:,} CALLs; one outstanding each."]
 
@@ -109,11 +112,16 @@ def _freeze(sink: Child, run: Child, *, before_s: float, frozen_s: float) -> Fre
             raise ChildFailed(f"only {charging} of {CHARGERS} chargers charge")
         time.sleep(0.1)
     time.sleep(before_s)
+    before = sink.ask()
     frozen_at_s = time.time()
     sink.freeze()
     time.sleep(frozen_s)
     sink.thaw()
-    return Freeze(frozen_at_s, time.time())
+    thawed_at_s = time.time()
+    time.sleep(WORKED_OFF_S)
+    after = sink.ask()
+    cpu_s = after["cpu_s"] - before["cpu_s"]
+    return Freeze(frozen_at_s, thawed_at_s, cpu_s / (after["answered"] - before["answered"]))
 
 
 def compare(
@@ -121,8 +129,6 @@ def compare(
     freeze: Freeze,
     measured: Spread,
     service: Spread,
-    *,
-    service_s: float,
 ) -> list[Row]:
     """One row per figure. Raises ChildFailed where the schedule was not kept: no truth then."""
     off_grid_s = max(worst_step_s(schedule, interval_s=INTERVAL_S) for schedule in schedules)
@@ -132,7 +138,7 @@ def compare(
         schedules,
         frozen_at_s=freeze.frozen_at_s,
         thawed_at_s=freeze.thawed_at_s,
-        service_s=service_s,
+        service_s=freeze.service_s,
     )
     truth = spread_ms([one.response_s for one in answered])
     rows: list[Row] = []

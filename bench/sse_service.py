@@ -14,7 +14,7 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
@@ -50,6 +50,7 @@ async def main(per_s: int) -> None:
     at_s = trio.current_time()
     clock, probe = WallClock(at_s), LoopLagProbe()
     stopping = trio.Event()
+    nobody: Any = None  # of all the routes, only that of the stream is there
     with tempfile.TemporaryDirectory() as folder:
         async with open_store(Path(folder) / "sse.db") as store, trio.open_nursery() as nursery:
             user = await store.create_user("bench")
@@ -57,9 +58,9 @@ async def main(per_s: int) -> None:
             await nursery.start(store.journal.run)
             services = Services(
                 store=store,
-                registry=None,
-                mass=None,
-                runs=None,
+                registry=nobody,
+                mass=nobody,
+                runs=nobody,
                 hub=Hub(clock),
                 health=Health(at_s),
                 clock=clock,

@@ -22,8 +22,9 @@ import trio
 
 from bench.machine import raise_descriptor_limit
 from simfleet.clock import WallClock
-from simfleet.fleet.actor import Charger, Mode, Surroundings
+from simfleet.fleet.actor import Charger
 from simfleet.fleet.mass import Mass
+from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.link.link import LinkOptions

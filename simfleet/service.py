@@ -25,7 +25,7 @@ from simfleet.api.sse import Streams
 from simfleet.clock import WallClock
 from simfleet.csms.server import Csms, serve_csms
 from simfleet.errors import Invalid, Refused, UsageWrong
-from simfleet.fleet.garbage import calm_garbage, settle_garbage
+from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.registry import Registry
 from simfleet.link.opening import open_link
 from simfleet.load.generator import Generator
@@ -94,6 +94,7 @@ async def serve(
                 async with (
                     _running(store.journal.run, name="journal"),
                     _running(health.run, name="health"),
+                    _running(sweep_garbage, name="garbage"),
                     _embedded_csms(options) as csms,
                     _named_chargers(store, hub, clock, csms) as registry,
                     _mass_fleet(generator, hub, clock, registry, csms) as mass,
@@ -113,7 +114,6 @@ async def serve(
                         figures=figures_of(store, csms, registry, generator),
                     )
                     async with _http(services, listener, stopping):
-                        settle_garbage()
                         serving = Serving(
                             url=listener.url,
                             csms_url="" if csms is None else _url_of(csms),

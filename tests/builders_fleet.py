@@ -24,8 +24,9 @@ from simfleet.clock import WallClock
 from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.server import Csms
 from simfleet.errors import ConnectFailed, ConnectReason
-from simfleet.fleet.actor import Charger, Mode, Surroundings
+from simfleet.fleet.actor import Charger
 from simfleet.fleet.mass import Mass
+from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.plan import ChargerPlan
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
@@ -199,6 +200,10 @@ class StampedLink:
     async def send(self, frames: Sequence[bytes]) -> None:
         self._wire.left(frames, at_s=trio.current_time())
         await self._link.send(frames)
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        self._wire.left(frames, at_s=trio.current_time())
+        return self._link.send_nowait(frames)
 
 
 class StampedNetwork(MemoryNetwork):

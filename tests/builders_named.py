@@ -195,9 +195,9 @@ async def a_registry(
     behaviour: Behaviour = GOOD,
     up: bool = True,
     seed: int = 7,
-    dial: Any = None,
+    around: Callable[[Any], Any] = lambda dial: dial,
 ) -> AsyncIterator[World]:
-    """A registry that runs, and (`up`) a CSMS that listens."""
+    """A registry that runs, and (`up`) a CSMS that listens; `around` wraps the way to it."""
     sites = sites or Sites(behaviour)
     if isinstance(sites.store, MemoryStore):
         sites.store.dead = False
@@ -208,7 +208,7 @@ async def a_registry(
         registry = Registry(
             sites.store,
             clock=sites.clock,
-            dial=dial or sites.network.dial,
+            dial=around(sites.network.dial),
             default_url=URL,
             journal=lambda **row: rows.append(row),
             seed=seed,

@@ -11,7 +11,7 @@ import trio
 
 from simfleet.clock import WallClock
 from simfleet.csms.server import Csms
-from simfleet.fleet.actor import Mode
+from simfleet.fleet.orders import Mode
 from simfleet.link.memory import MemoryNetwork
 from simfleet.link.opening import open_link
 from simfleet.load.generator import Generator

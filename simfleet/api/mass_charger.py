@@ -11,7 +11,7 @@ from simfleet.api.auth import current_user
 from simfleet.api.resources import Body, Success
 from simfleet.api.routes import route
 from simfleet.api.services import services
-from simfleet.fleet.actor import Mode
+from simfleet.fleet.orders import Mode
 from simfleet.load.mass_figures import MassError, MassStats
 from simfleet.load.mass_fleet import TARGET_MAX
 

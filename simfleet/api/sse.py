@@ -36,7 +36,7 @@ __all__ = [
     "stream",
 ]
 
-KEEP_ALIVE_S: Final = 15.0
+KEEP_ALIVE_S: Final = 10.0
 """Of silence, then a comment: proxies close what seems dead, and writing shows that it lives."""
 RETRY_MS: Final = 2_000
 """What EventSource waits before it connects again."""

@@ -120,7 +120,9 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
         help="where the run's files go (default: a new folder under runs/)",
     )
     parser.add_argument(
-        "--quiet", action="store_true", help="no progress; a summary only of a run that failed"
+        "--quiet",
+        action="store_true",
+        help="no progress; a summary only if the run failed, or its folder could not be written",
     )
     parser.add_argument(
         "--json", action="store_true", help="the summary as JSON on stdout, and nothing else there"

@@ -6,7 +6,6 @@ With the hidden `--control` it is the child process of a load run (see `csms/con
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import resource
 import signal
@@ -23,6 +22,7 @@ from simfleet.csms.control import control
 from simfleet.csms.embedded import PASSWORD_VARIABLE
 from simfleet.csms.server import serve_csms
 from simfleet.errors import UsageWrong
+from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 REPORT_TERMINAL_S: Final = 1.0
 REPORT_LOG_S: Final = 10.0
 """How often the status line comes, on a terminal and in a log."""
-COLLECT_AFTER: Final = (50_000, 50, 100)
-"""Thresholds of the cycle collector. Connections leave no cycles worth looking for often, and each
-look at the objects of 10,000 connections stops the loop for tens of milliseconds."""
-FREEZE_AT_CONNECTIONS: Final = 1_000
-"""From here, each time their number has doubled, what exists is taken out of the collector's
-view."""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -47,9 +41,9 @@ def main(arguments: argparse.Namespace) -> int:
     behaviour = behaviour_from(arguments)
     password = arguments.password or os.environ.get(PASSWORD_VARIABLE)
     _raise_descriptor_limit()
-    gc.set_threshold(*COLLECT_AFTER)
     V16.warm_up()
-    trio.run(partial(_run, arguments, behaviour, password))
+    with calm_garbage():
+        trio.run(partial(_run, arguments, behaviour, password))
     return ExitCode.PASSED
 
 
@@ -85,7 +79,7 @@ async def _run(arguments: argparse.Namespace, behaviour: Behaviour, password: st
                 password=password,
             )
             csms: Csms = await nursery.start(serve)
-            nursery.start_soon(_keep_collector_off, csms)
+            nursery.start_soon(sweep_garbage)
             if arguments.control:
                 await _obey(csms, signals)
             else:
@@ -153,16 +147,6 @@ async def _report(csms: Csms) -> None:
     finally:
         if terminal:
             print(file=sys.stderr)
-
-
-async def _keep_collector_off(csms: Csms) -> None:
-    """Freeze the collector's view each time the number of connections has doubled."""
-    at = FREEZE_AT_CONNECTIONS
-    while True:
-        await trio.sleep(1.0)
-        if csms.connected >= at:
-            gc.freeze()
-            at = 2 * csms.connected
 
 
 def _summary(csms: Csms) -> str:

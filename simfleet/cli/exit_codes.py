@@ -54,8 +54,9 @@ class ExitCode(IntEnum):
     )
     THRESHOLD_FAILED = (
         99,
-        "The run is valid, and the target missed at least one threshold.",
-        "Read `verdict.reasons` in `summary.json`; each names a threshold and the measured value.",
+        "The run is valid, and the target missed at least one threshold, or accepted not a single "
+        "charger.",
+        "Read `verdict.reasons` in `summary.json`; it names each threshold and the measured value.",
     )
     SCENARIO_INVALID = (
         104,
@@ -66,7 +67,7 @@ class ExitCode(IntEnum):
     TARGET_UNREACHABLE = (
         105,
         "The CSMS cannot be reached, or does not speak OCPP there: nothing was started. "
-        "Or the embedded CSMS died during the run.",
+        "Or it was lost during the run and did not come back.",
         "Check the URL, and that the CSMS listens there and accepts the subprotocol.",
     )
     INVALID_RUN = (
@@ -91,7 +92,8 @@ class ExitCode(IntEnum):
     )
     OUTPUT_CLOSED = (
         141,
-        "Whoever read standard output closed it before everything was written, as `head` does.",
+        "Standard output could not be written to its end: its reader closed it, as `head` does, or "
+        "its disk is full.",
         "Nothing, if it was meant; a run's folder is complete all the same.",
     )
 

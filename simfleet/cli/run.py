@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     damage = _write_summary(folder, summary)
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
-    elif not arguments.quiet or finished.verdict.result != "passed":
+    elif not arguments.quiet or finished.verdict.result != "passed" or damage is not None:
         print(summary_text(summary, folder=str(folder.path)))
     if damage is not None:
         print(f"simfleet: the run folder is not complete: {damage}", file=sys.stderr)

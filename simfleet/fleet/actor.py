@@ -8,21 +8,18 @@ and being offline are phases of the same task, and the station lives on in all o
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import trio
-from msgspec import Struct
 
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import CALM_S, pause_s
-from simfleet.fleet.recorder import Recorder
-from simfleet.link.link import Dialer, LinkOptions
+from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
 from simfleet.station.effects import PowerOff, PowerOn, Reboot, Reconnect
 from simfleet.station.events import Retired
 
 if TYPE_CHECKING:
-    from simfleet.link.link import Link
+    from simfleet.link.link import Link, LinkOptions
     from simfleet.station.effects import Effect
     from simfleet.station.events import Event
     from simfleet.station.station import Station
@@ -32,42 +29,13 @@ MAILBOX_MAX: Final = 64
 """Events that may wait for a charger; it reads them within a turn of the loop."""
 LAST_WORDS_S: Final = 2.0
 """How long a charger that reboots or goes may take to write what it has already said."""
+CHAT_S: Final = 5.0
+"""How long a charger that leaves and owes nothing waits for answers to heartbeats and statuses."""
 BURST_MAX: Final = 32
 """Messages a charger takes in a row before it lets the others run, however many are there."""
 
 
 _FOR_THE_ACTOR: Final = (Reboot, PowerOff, PowerOn, Reconnect)
-
-
-class Mode(StrEnum):
-    """What a charger of a mass fleet does."""
-
-    IDLE = "idle"  # powered, without a socket
-    CONNECT = "connect"  # socket, boot, statuses, heartbeats
-    CHARGING = "charging"  # and drivers who come and go
-
-
-class Surroundings(Struct):
-    """What the chargers of a fleet share."""
-
-    dial: Dialer
-    url: str
-    options: LinkOptions
-    handshakes: trio.Semaphore
-    recorder: Recorder
-
-
-class Leave(Struct, frozen=True):
-    """Come to rest, tell the CSMS what is owed to it, and end; by `deadline_s` at the latest.
-
-    Only closing the socket, and a handshake that was under way already, may take longer.
-    """
-
-    deadline_s: float
-
-
-class Redial(Struct, frozen=True):
-    """Connect again: the URL of the surroundings has changed. Sessions go on meanwhile."""
 
 
 class Charger:
@@ -77,9 +45,13 @@ class Charger:
     """
 
     __slots__ = (
+        "_alarm_s",
+        "_broken",
         "_dark_until_s",
         "_failures",
         "_leave",
+        "_leave_told_s",
+        "_link",
         "_mail",
         "_opened_s",
         "_powerless",
@@ -99,12 +71,18 @@ class Charger:
         """Events, or an empty list when only `wished` or `_leave` is new; None: nothing is new."""
         self._waiting: trio.CancelScope | None = None
         self._leave: Leave | None = None
+        self._leave_told_s = NEVER_S
         self._dark_until_s: float | None = None
         """When the charger has booted again; None while it is lit, inf without mains."""
         self._powerless = False
         self._failures = 0
         self._retry_at_s = -NEVER_S
         self._opened_s = NEVER_S
+        self._link: Link | None = None
+        """The link while the task waits for its frames."""
+        self._alarm_s = NEVER_S
+        self._broken: Exception | None = None
+        """What went wrong in `ring`; raised by the task."""
         if mode is Mode.CHARGING:
             station.engage()
 
@@ -122,6 +100,7 @@ class Charger:
             self.wished, self._leave = mail, None
         elif isinstance(mail, Leave):
             self._leave = mail
+            self._leave_told_s = trio.current_time()
         elif len(self._mail) >= MAILBOX_MAX:
             return False
         else:
@@ -175,7 +154,13 @@ class Charger:
 
     def _next_moment_s(self) -> float:
         wake_s = self.station.wake_at_s
-        return wake_s if self._leave is None else min(wake_s, self._leave.deadline_s)
+        return wake_s if self._leave is None else min(wake_s, self._gone_by_s(self._leave))
+
+    def _gone_by_s(self, leave: Leave) -> float:
+        """When a charger that leaves goes, answered or not: later if it owes a transaction."""
+        if self._owes():
+            return leave.deadline_s
+        return min(leave.deadline_s, self._leave_told_s + CHAT_S)
 
     def _turn(self, at_s: float, *, busy: bool = False) -> None:
         """Read the mail, let what is due happen, report.
@@ -211,7 +196,7 @@ class Charger:
                 recorder.refused(station.identity, event, refused, at_s=at_s)
         if self._leave is not None:
             self.mode = Mode.IDLE
-            station.tell(Retired(), at_s=at_s)  # again, if an event has begun a session
+            station.tell(Retired(leaving=True), at_s=at_s)  # again, if an event has begun a session
             if self._retry_at_s > at_s:  # there is little time left: not the long pauses any more
                 self._failures = 0
                 self._retry_at_s = min(self._retry_at_s, self._pause_ends_s(at_s))
@@ -291,8 +276,11 @@ class Charger:
         return False
 
     def _options(self) -> LinkOptions:
-        """How to connect: with no more time than is left."""
+        """How to connect: with pings as configured, and no more time than is left."""
         options = self._surroundings.options
+        ping_interval_s = self.station.configuration.seconds("WebSocketPingInterval")
+        if ping_interval_s:
+            options = replace(options, ping_interval_s=float(ping_interval_s))
         if self._leave is None:
             return options
         left_s = max(0.0, self._leave.deadline_s - trio.current_time())
@@ -335,40 +323,45 @@ class Charger:
             self._report(station.take_effects(), at_s)
 
     async def _converse(self, link: Link, at_s: float) -> None:
-        """Write and read until the link is of no more use.
-
-        One cancel scope serves many messages, and its deadline is only ever brought forward: a
-        moment that has moved away wakes the task once for nothing, which is far cheaper than
-        moving the deadline with every CALL.
+        """Write and read until the link is of no more use. One cancel scope serves many messages:
+        it is cancelled only when the task itself has to do something.
         """
         while True:
             with trio.CancelScope() as self._waiting:
-                at_s = await self._exchange(link, self._waiting, at_s)
+                try:
+                    at_s = await self._exchange(link, at_s)
+                finally:
+                    self._link = None
             if self._waiting.cancelled_caught:
                 at_s = trio.current_time()
+            if self._broken is not None:
+                broken, self._broken = self._broken, None
+                raise broken
             self._turn(at_s)
             if self._done_here(at_s):
                 return await self._part(link, at_s)
             if link.wake_at_s <= at_s:
                 await link.tick(at_s=at_s)
 
-    async def _exchange(self, link: Link, waiting: trio.CancelScope, at_s: float) -> float:
-        """Write and read until the link is of no more use, or until `waiting` is cancelled.
+    async def _exchange(self, link: Link, at_s: float) -> float:
+        """Write and read until the link is of no more use, or until `_waiting` is cancelled; what
+        is due meanwhile happens in `ring`.
 
         Returns the time of the last message. Lets the others run, however much the peer sends.
         """
         station, recorder = self.station, self._surroundings.recorder
         identity = station.identity
-        deadline_s = NEVER_S
+        self._link = link
+        if not self._surroundings.clockwork.running:
+            self._alarm_s = NEVER_S  # it was the deadline of another scope
+        self._broken = None  # it may be of a connection whose task found out by itself
         burst = 0
         while True:
             if self._mail is not None:  # it came while nobody waited for it
                 self._turn(at_s)
             if self._done_here(at_s):
                 return at_s
-            wake_s = min(self._next_moment_s(), link.wake_at_s)
-            if wake_s < deadline_s:
-                waiting.deadline = deadline_s = wake_s
+            self._set_alarm(link)
             frames = station.take_frames()
             if frames:
                 recorder.sent(identity, frames, at_s)
@@ -383,13 +376,50 @@ class Charger:
                 burst = 0
                 await trio.lowlevel.checkpoint()
 
+    def _set_alarm(self, link: Link) -> None:
+        """Make sure that somebody wakes up for what is due next. An alarm is only ever brought
+        forward: one that rings too early costs less than moving it with every CALL.
+        """
+        wake_s = min(self._next_moment_s(), link.wake_at_s)
+        if wake_s < self._alarm_s:
+            self._alarm_s = wake_s
+            clockwork = self._surroundings.clockwork
+            if clockwork.running:
+                clockwork.set(self, wake_s)
+            elif self._waiting is not None:
+                self._waiting.deadline = wake_s
+
+    def ring(self, at_s: float) -> None:
+        """Let what is due happen, while the task waits for a frame. See `clockwork.Sleeper`."""
+        if at_s < self._alarm_s:
+            return  # it was set before an earlier one, which has rung and set the next
+        self._alarm_s = NEVER_S
+        link = self._link
+        if link is None:
+            return  # the connection is gone; the next one sets an alarm of its own
+        try:
+            self._turn(at_s)
+            own_turn = self._done_here(at_s) or link.wake_at_s <= at_s
+            if not own_turn:
+                frames = self.station.take_frames()
+                if frames:
+                    self._surroundings.recorder.sent(self.station.identity, frames, at_s)
+                    own_turn = not link.send_nowait(frames)
+        except Exception as error:
+            self._broken = error
+            own_turn = True
+        if not own_turn:
+            self._set_alarm(link)
+        elif self._waiting is not None:
+            self._waiting.cancel()
+
     def _done_here(self, at_s: float) -> bool:
         """Whether the link is of no more use: dark, idle and nothing owed, or time to go."""
         if self.mode is not Mode.IDLE and self._leave is None and self._dark_until_s is None:
             return False  # nearly always
         if self._dark_until_s is not None:
             return True
-        if self._leave is not None and at_s >= self._leave.deadline_s:
+        if self._leave is not None and at_s >= self._gone_by_s(self._leave):
             return True
         return self.mode is Mode.IDLE and self.station.drained
 

@@ -21,10 +21,10 @@ import trio
 from simfleet.errors import Refused, StoreFailed
 from simfleet.fleet import charger_making
 from simfleet.fleet import charger_rules as rules
-from simfleet.fleet.actor import Leave, Mode, Surroundings
 from simfleet.fleet.charger_site import ChargerRecord, Owner, Site
 from simfleet.fleet.charger_state import ChargerMode, ChargerState, Definition, state_of
 from simfleet.fleet.handled_charger import HandledCharger
+from simfleet.fleet.orders import Leave, Mode, Surroundings
 from simfleet.fleet.plan import ChargerPlan
 from simfleet.station import commands
 from simfleet.station.effects import Registered
@@ -213,7 +213,7 @@ class ChargerLife:
         site = self._site
         self._made_for = self.url
         surroundings = Surroundings(
-            site.dial, self.url, site.options, site.handshakes, site.recorder
+            site.dial, self.url, site.options, site.handshakes, site.recorder, site.clockwork
         )
         self._charger = HandledCharger(station, surroundings, mode=mode)
         return self._charger

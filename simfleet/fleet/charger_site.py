@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simfleet.clock import WallClock
     from simfleet.fleet.charger_life import ChargerLife
     from simfleet.fleet.charger_rules import UserSettings
+    from simfleet.fleet.clockwork import Clockwork
     from simfleet.fleet.named_recorder import NamedRecorder
     from simfleet.fleet.supervisor import Supervisor
     from simfleet.link.link import Dialer, LinkOptions
@@ -98,6 +99,7 @@ class Site:
     dial: Dialer
     options: LinkOptions
     handshakes: trio.Semaphore
+    clockwork: Clockwork
     recorder: NamedRecorder
     supervisor: Supervisor
     store: ChargerStore

@@ -1,8 +1,12 @@
 """Keeps the cycle collector from stopping the world.
 
-A full collection walks every object: 100 ms and more at 10,000 chargers, during which all of them
-are late. Chargers make hardly any cycles, so the collector is asked to run rarely, and what has
-settled is taken out of its sight.
+Left alone it walks every object now and then: 100 ms and more at 10,000 chargers, during which all
+of them are late. High thresholds do not help: the collector counts what is made less what is freed,
+and a fleet that exchanges its objects one for one grows a young generation of hundreds of thousands
+before it is looked at. So a task sweeps often and little: it collects what is young, a few
+milliseconds, and takes what survives out of the collector's sight.
+
+A cycle that lives longer than one sweep is not freed before the end. Chargers make hardly any.
 """
 
 from __future__ import annotations
@@ -11,31 +15,36 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-THRESHOLDS: Final = (10_000, 3, 1_000)
-"""New objects for a collection of the youngest generation, and of those for the older ones. The
-middle one walks the survivors of three young ones, a few milliseconds; more would be a pause."""
+SWEEP_PERIOD_S: Final = 0.1
 
 
 @contextmanager
 def calm_garbage() -> Iterator[None]:
-    """Collect rarely inside, after one collection; afterwards everything is as it was.
+    """No collection inside but those of `sweep_garbage`; afterwards everything is as it was.
 
-    Within another such block the collection is left out: it would stop the world of a service.
+    Within another such block nothing is collected at the beginning: it would stop a service.
     """
-    before = gc.get_threshold()
-    if before != THRESHOLDS:
+    enabled = gc.isenabled()
+    if enabled:
         gc.collect()
-        gc.set_threshold(*THRESHOLDS)
+    gc.disable()
     try:
         yield
     finally:
         gc.unfreeze()
-        gc.set_threshold(*before)
+        if enabled:
+            gc.enable()
 
 
-def settle_garbage() -> None:
-    """Take all that lives now out of the collector's sight; constant time."""
-    gc.freeze()
+async def sweep_garbage(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Collect what is young, and set aside what survives, until cancelled."""
+    task_status.started()
+    while True:
+        await trio.sleep(SWEEP_PERIOD_S)
+        gc.collect(0)
+        gc.freeze()

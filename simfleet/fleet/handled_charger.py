@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from simfleet.errors import Refused
-from simfleet.fleet.actor import NEVER_S, Charger, Mode, Surroundings
+from simfleet.fleet.actor import NEVER_S, Charger
 
 if TYPE_CHECKING:
+    from simfleet.fleet.orders import Mode, Surroundings
     from simfleet.station.events import Event
     from simfleet.station.station import Station
 

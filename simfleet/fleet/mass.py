@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from msgspec import Struct
 
-from simfleet.fleet.actor import Leave, Mode
+from simfleet.fleet.orders import Leave, Mode
 from simfleet.fleet.pacing import even_due_s
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from simfleet.station.events import (
     Unplugged,
 )
 from simfleet.station.phase import Phase
+from simfleet.station.registration import Registration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,13 +170,15 @@ class NamedCharger(ChargerLife):
     ) -> None:
         """A driver comes, plugs in and presents a tag; at the target the driver stops and leaves.
 
-        Whether the CSMS accepts the tag shows later. Refused while off, charging, faulted, out of
-        service, or offline with a tag that may not charge then.
+        Whether the CSMS accepts the tag shows later. A charger that was turned on just now may
+        still be connecting: that is waited for, not long. Refused while off, charging, faulted,
+        out of service, or offline with a tag that may not charge then.
         """
         target_wh = rules.energy_wh(energy_kwh)
         tag = rules.id_tag("rfid_tag", rfid_tag or "") or self.tag
         rules.connector_id(connector_id, count=self.definition.num_connectors)
         async with self._alone():
+            await self._booted()
             charger = self.handled()
             station = charger.station
             connector = station.connector(connector_id)
@@ -189,6 +192,16 @@ class NamedCharger(ChargerLife):
                 raise rules.ChargerOffline(
                     f"{self.identity} is offline, and tag {tag!r} may not charge without the CSMS"
                 )
+
+    async def _booted(self) -> None:
+        """Give a charger that has never been connected since it was turned on its moment."""
+        station = self.station
+        if (
+            station is not None
+            and station.registration is Registration.UNKNOWN
+            and not self.definition.free_charging
+        ):
+            await self._until(lambda: station.online, within_s=SETTLE_S)
 
     async def stop(self, *, connector_id: int | None = None) -> None:
         """The driver stops the session (of the connector; None: the first that has one) and

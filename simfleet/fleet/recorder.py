@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from simfleet.errors import ProtocolViolation
 from simfleet.fleet.ledger import Ledger
+from simfleet.fleet.outage import Outage
 from simfleet.observe.counters import Counters
 from simfleet.observe.latency import Latencies
 from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, Outcome, Violation
@@ -60,10 +61,10 @@ class Recorder:
         "_schedule_lag",
         "booted",
         "counters",
-        "expects_boot",
         "latencies",
         "ledger",
         "on_problem",
+        "outage",
         "problems",
         "problems_total",
     )
@@ -77,9 +78,9 @@ class Recorder:
         self.counters = Counters()
         self.latencies = Latencies()
         self.ledger = Ledger()
+        self.outage = Outage()
         self.booted: set[str] = set()
         """Identities that have been accepted at least once."""
-        self.expects_boot = True
         self.problems: list[Problem] = []
         self.problems_total = 0
         self.on_problem: Callable[[Problem], None] | None = None
@@ -123,10 +124,12 @@ class Recorder:
     def connected(self, *, at_s: float) -> None:
         """A charger's link is up."""
         self.counters.connect.open(at_s)
+        self.outage.end()
 
     def connect_failed(self, identity: str, failure: ConnectFailed, *, at_s: float) -> None:
         """A charger could not connect."""
         self.counters.connect.fail(failure.reason)
+        self.outage.attempt_failed(failure)
         self._problem(identity, f"connect:{failure.reason}", failure.detail, at_s)
 
     def disconnected(self, identity: str, kind: str, detail: str, *, at_s: float) -> None:
@@ -135,6 +138,8 @@ class Recorder:
         self._calling.discard(identity)
         if kind not in ("ended", "cancelled", "crashed"):  # a crash is told of by `crashed`
             self._problem(identity, f"link:{kind}", detail, at_s)
+            if not self.counters.connect.connected:
+                self.outage.begin(kind, at_s=at_s)
 
     # ── effects ─────────────────────────────────────────────────────────────────────────────────
 

@@ -20,13 +20,13 @@ import trio
 
 from simfleet.errors import SimFleetError
 from simfleet.fleet import charger_rules as rules
-from simfleet.fleet.actor import Mode, Surroundings
 from simfleet.fleet.charger_rules import NewCharger, SettingsChange, UserSettings
 from simfleet.fleet.charger_saver import KeptSaver
 from simfleet.fleet.charger_site import ChargerStore, Owner, Site
 from simfleet.fleet.charger_state import ChargerState, Definition
 from simfleet.fleet.named_charger import NamedCharger
 from simfleet.fleet.named_recorder import FrameSink, NamedRecorder
+from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.supervisor import Supervisor, Vacancy
 from simfleet.link.link import DEFAULT_OPTIONS, Dialer, LinkOptions
 from simfleet.observe.health import ScheduleLag
@@ -130,6 +130,7 @@ class Registry:
             dial=dial,
             options=options,
             handshakes=handshakes,
+            clockwork=surroundings.clockwork,
             recorder=self.recorder,
             supervisor=supervisor,
             store=store,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from simfleet.fleet.actor import Charger, Leave, Mode, Redial, Surroundings
+from simfleet.fleet.actor import Charger
 from simfleet.fleet.backoff import CALM_S, pause_s
+from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
 from simfleet.station.chance import Chance
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Supervisor:
         """Supervise until cancelled; then every charger is cut off at once."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            await nursery.start(self._surroundings.clockwork.run)
             task_status.started()
             await trio.sleep_forever()
 

@@ -99,6 +99,13 @@ class WebSocketLink(Duplex):
         """See `Link.send`. To a peer that has just vanished it may succeed, as writing to TCP does;
         the next `receive` hands out what that peer had still sent, and then says why it went.
         """
+        if not self.send_nowait(frames):
+            with trio.move_on_after(SEND_PATIENCE_S):
+                while self._unsent:
+                    await self._exchange()
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        """See `Link.send_nowait`."""
         if self._closed is not None:
             raise self._again()
         if len(self._unsent) > UNSENT_MAX_BYTES:
@@ -107,7 +114,7 @@ class WebSocketLink(Duplex):
             )
         if self._gone or self._eof is not None:
             self._say_why_gone()
-            return
+            return True
         if self._protocol is not None and self._protocol.extensions:
             for message in frames:
                 self._protocol.send_text(message)
@@ -118,10 +125,7 @@ class WebSocketLink(Duplex):
         else:
             out = framing.text_frames(frames, masked=self._client)
         self._write(out)
-        if self._unsent:
-            with trio.move_on_after(SEND_PATIENCE_S):
-                while self._unsent:
-                    await self._exchange()
+        return not self._unsent
 
     def _say_why_gone(self) -> None:
         """Raise why the peer is gone, unless there are messages of its to be received before."""

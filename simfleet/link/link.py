@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from simfleet.errors import LinkClosed
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
 
 Transport = Literal["websockets", "trio-websocket"]
 
@@ -81,6 +84,13 @@ class Link(Protocol):
         first wait: a cancelled send goes on in the next `send` or `receive`, and neither loses,
         splits nor repeats a byte. Raises `LinkClosed`. Does not yield to other tasks when there
         is nothing to wait for.
+        """
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        """As `send`, but without waiting, and callable by another task than the link's own.
+
+        False when the operating system has not taken all: the rest goes on in the next `send` or
+        `receive` of the link's task, which must be woken for it.
         """
 
     async def receive(self) -> bytes:
@@ -153,3 +163,26 @@ class Dialer(Protocol):
         `url` is the CSMS's prefix; the identity is appended percent-encoded. Entering raises
         `ConnectFailed`.
         """
+
+
+class Leaving:
+    """The second half of what a `Dialer` returns; the first sets `_link`. As two methods instead
+    of `contextlib.asynccontextmanager` it needs no suspended generator per charger.
+    """
+
+    __slots__ = ("_link",)
+
+    _link: Link | None
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._link is None:
+            return
+        if kind is None or issubclass(kind, LinkClosed):
+            await self._link.close()
+        else:
+            self._link.abort()

@@ -20,13 +20,13 @@ from simfleet.link.link import (
     MAX_SIZE_BYTES,
     SEND_PATIENCE_S,
     UNSENT_MAX_BYTES,
+    Leaving,
     LinkOptions,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
 
     from simfleet.link.link import Link, ServerLink
 
@@ -73,6 +73,13 @@ class MemoryLink:
 
     async def send(self, frames: Sequence[bytes]) -> None:
         """See `Link.send`."""
+        if not self.send_nowait(frames):
+            with trio.move_on_after(SEND_PATIENCE_S):
+                while self._unsent and self._ended is None:
+                    await self._wait()
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        """See `Link.send_nowait`."""
         self._check()
         if self._unsent_bytes > UNSENT_MAX_BYTES:
             raise self._end(
@@ -81,14 +88,11 @@ class MemoryLink:
         if self._ended is not None:
             if not self._inbox:
                 raise self._end(self._ended)
-            return
+            return True
         self._unsent.extend(frames)
         self._unsent_bytes += sum(map(len, frames))
         self._flush()
-        if self._unsent:
-            with trio.move_on_after(SEND_PATIENCE_S):
-                while self._unsent and self._ended is None:
-                    await self._wait()
+        return not self._unsent
 
     async def receive(self) -> bytes:
         """See `Link.receive`."""
@@ -267,10 +271,8 @@ class MemoryNetwork:
         return ours
 
 
-class _Dialled:
-    """Closes the link on leaving, as `open_link` does."""
-
-    __slots__ = ("_link", "_network", "_wanted")
+class _Dialled(Leaving):
+    __slots__ = ("_network", "_wanted")
 
     def __init__(
         self,
@@ -282,22 +284,9 @@ class _Dialled:
     ) -> None:
         self._network = network
         self._wanted = (url, identity, subprotocol, options)
-        self._link: MemoryLink | None = None
+        self._link = None
 
     async def __aenter__(self) -> Link:
         await trio.lowlevel.checkpoint()
         self._link = self._network._connect(*self._wanted)
         return self._link
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._link is None:
-            return
-        if kind is None or issubclass(kind, LinkClosed):
-            await self._link.close()
-        else:
-            self._link.abort()

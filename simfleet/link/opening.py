@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simfleet.errors import LinkClosed
 from simfleet.link.address import endpoint_url
-from simfleet.link.link import DEFAULT_OPTIONS, Link, LinkOptions
+from simfleet.link.link import DEFAULT_OPTIONS, Leaving, Link, LinkOptions
 from simfleet.link.websocket import connect
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
-    from types import TracebackType
 
 
 def open_link(
@@ -34,15 +32,13 @@ def open_link(
     return _Opened(url, identity, subprotocol, options)
 
 
-class _Opened:
-    """What `contextlib.asynccontextmanager` would do, without a suspended generator per charger."""
-
-    __slots__ = ("_link", "_wanted")
+class _Opened(Leaving):
+    __slots__ = ("_wanted",)
 
     def __init__(self, url: str, identity: str, subprotocol: str, options: LinkOptions) -> None:
         self._wanted: tuple[str, str, str, LinkOptions] | None
         self._wanted = (url, identity, subprotocol, options)
-        self._link: Link | None = None
+        self._link = None
 
     async def __aenter__(self) -> Link:
         assert self._wanted is not None, "a link is opened once"
@@ -62,16 +58,3 @@ class _Opened:
             headers=options.headers,
         )
         return self._link
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._link is None:
-            return
-        if kind is None or issubclass(kind, LinkClosed):
-            await self._link.close()
-        else:
-            self._link.abort()

@@ -134,6 +134,6 @@ def tls_failed(error: Exception) -> ConnectFailed:
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectFailed(ConnectReason.TLS, f"certificate: {error.verify_message}")
     reason = getattr(error, "reason", None)
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):  # which one: by version
         return ConnectFailed(ConnectReason.RESET, "connection closed during the TLS handshake")
     return ConnectFailed(ConnectReason.TLS, str(reason or error))

@@ -286,6 +286,14 @@ class TrioWebsocketLink:
 
     async def send(self, frames: Sequence[bytes]) -> None:
         """See `Link.send`."""
+        self.send_nowait(frames)
+        if self._outbox:
+            self._drained = trio.Event()
+            with trio.move_on_after(SEND_PATIENCE_S):
+                await self._drained.wait()
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        """See `Link.send_nowait`: a task of the link's own writes, so nobody need be woken."""
         self._check()
         if self._unsent_bytes > UNSENT_MAX_BYTES:
             self.abort()
@@ -294,10 +302,8 @@ class TrioWebsocketLink:
         self._outbox.extend(frames)
         self._unsent_bytes += sum(map(len, frames))
         if self._outbox:
-            self._drained = trio.Event()
             self._more.set()
-            with trio.move_on_after(SEND_PATIENCE_S):
-                await self._drained.wait()
+        return True
 
     async def write(self) -> None:
         """Write what is sent, in order; never raises. Ends with the connection."""

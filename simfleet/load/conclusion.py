@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from simfleet.load.audit import Check, audit
-from simfleet.load.summary import measure
+from simfleet.load.summary import measure, most_online
 from simfleet.load.thresholds import evaluate
 from simfleet.load.verdict import Verdict, verdict_of
 from simfleet.observe.generator_verdict import judge
@@ -31,7 +31,7 @@ class Course(Struct):
     cut_off: bool = False
     """The chargers were not brought home, so the books cannot balance."""
     target_lost: str | None = None
-    """How the embedded CSMS ended, if it did."""
+    """How the embedded CSMS ended, or another one vanished and did not come back, if it did."""
     csms_books: dict[str, Any] | None = None
     """What the embedded CSMS counted."""
 
@@ -75,6 +75,9 @@ def conclude(
         generator=judge(health.evidence(timeline.ended_s)),
         interrupted=course.interrupted,
         target_lost=course.target_lost,
+        wanted=most_online(scenario),
+        accepted=summary["chargers"]["booted"],
+        connected_peak=summary["chargers"]["connected_peak"],
     )
     summary["thresholds"] = thresholds
     summary["ledger"] = {

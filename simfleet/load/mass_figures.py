@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Struct
 
 from simfleet.clock import utc
-from simfleet.fleet.actor import Mode
+from simfleet.fleet.orders import Mode
 from simfleet.observe.generator_verdict import Level, judge
 from simfleet.observe.latency import summary_ms
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from simfleet.fleet.actor import Mode, Redial, Surroundings
-from simfleet.fleet.garbage import calm_garbage, settle_garbage
+from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.mass import DRAIN_MAX_S, Mass
+from simfleet.fleet.orders import Mode, Redial, Surroundings
 from simfleet.fleet.plan import ChargerPlan
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
@@ -237,6 +237,7 @@ class MassFleet:
                 await nursery.start(self._mass.reconcile)
                 nursery.start_soon(self._tick)
                 nursery.start_soon(self._move)
+                nursery.start_soon(sweep_garbage)
                 self._health.begin_load(trio.current_time())
                 try:
                     await self._until_over()
@@ -255,8 +256,6 @@ class MassFleet:
             due_s += TICK_S
             await trio.sleep_until(due_s)
             settled = self._mass.is_settled
-            if not settled or not was_settled:
-                settle_garbage()
             if settled is not was_settled:  # a ramp says nothing about the load after it
                 self._health.begin_load(trio.current_time())
             was_settled = settled

@@ -18,7 +18,7 @@ import trio
 from msgspec.structs import replace
 
 from simfleet.errors import Invalid, Refused
-from simfleet.fleet.actor import Mode
+from simfleet.fleet.orders import Mode
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
 from simfleet.load.mass_figures import ERRORS_MAX, ErrorRing, MassError, MassStats

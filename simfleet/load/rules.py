@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simfleet.load.identities import clashes, pattern_problem
+from simfleet.load.fields import Draft
+from simfleet.load.identities import clashes, identity_of, pattern_problem
 from simfleet.load.kinds import BAD
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
 from simfleet.load.yaml_nodes import join
@@ -13,7 +14,6 @@ from simfleet.station.configuration import for_station
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simfleet.load.fields import Draft
     from simfleet.load.yaml_nodes import Report
 
 
@@ -30,6 +30,7 @@ def check_rules(draft: Draft, report: Report) -> None:
     slices = [item for item in fleet if item is not BAD]
     _check_names(slices, report)
     _check_identities(slices, report)
+    _check_user_names(draft, slices, report)
     _check_configuration(slices, report)
     counts = [item.get("count") for item in slices]
     if len(slices) < len(fleet) or any(count is BAD for count in counts):
@@ -73,6 +74,19 @@ def _check_identities(slices: list[Draft], report: Report) -> None:
         owner = slices[earlier].path
         message = f"{identity!r} is also in {owner}; identities are unique in a run"
         report(place, f"{slices[later].path}.id", message)
+
+
+def _check_user_names(draft: Draft, slices: list[Draft], report: Report) -> None:
+    """The identity is the user of HTTP Basic authentication, which ends at the first colon."""
+    target = draft.get("target")
+    if not isinstance(target, Draft) or target.get("password") in (BAD, None):
+        return
+    for item in slices:
+        pattern = item.get("id_pattern")
+        if pattern is not BAD and ":" in identity_of(pattern, 1):  # a {n:05} is none
+            message = f"{pattern!r} has a colon, which no user of HTTP Basic authentication"
+            message += " (target.password) can have; write another character"
+            report(item.place_of("id_pattern"), f"{item.path}.id", message)
 
 
 def _check_configuration(slices: list[Draft], report: Report) -> None:

@@ -78,7 +78,11 @@ class RunFolder:
             elif any(path.iterdir()):
                 raise UsageWrong(f"--out: {path} is not empty; name a new folder")
             comments = [f"simfleet {__version__} {name}"]
-            folder = cls(wanted, start_wall_s=start_wall_s, comments=comments)
+            try:
+                folder = cls(wanted, start_wall_s=start_wall_s, comments=comments)
+            except OSError:
+                _remove(wanted, new)
+                raise
         except OSError as error:
             reason = error.strerror or error
             if error.filename not in (None, str(wanted)):
@@ -104,11 +108,7 @@ class RunFolder:
         """Remove what was made: the run was refused, so nothing is changed."""
         self._problems_skipped = 0
         self._close()
-        for name in _FILES:
-            (self.path / name).unlink(missing_ok=True)
-        with suppress(OSError):  # somebody else has put something there
-            for folder in self._new:
-                folder.rmdir()
+        _remove(self.path, self._new)
 
     def _close(self) -> None:
         for name, file in (("run.hlog", self._hlog), ("errors.jsonl", self._errors)):
@@ -145,9 +145,16 @@ class RunFolder:
             self.damage = f"cannot write {self.path / name}: {failure.strerror or failure}"
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file, readable by people. Raises OSError."""
+        """Write a JSON file, readable by people: the whole of it, or none. Raises OSError."""
         text = msgspec.json.format(_ENCODER.encode(content), indent=2)
-        (self.path / name).write_bytes(text + b"\n")
+        part = self.path / f"{name}.part"
+        try:
+            part.write_bytes(text + b"\n")
+            part.replace(self.path / name)
+        except OSError:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
 
 
 def manifest(
@@ -209,6 +216,15 @@ def _without_settings(arguments: Sequence[str]) -> list[str]:
         secret = "password" in words or any(key in words for key in _SECRET_KEYS)
         shown.append(path + sign + HIDDEN if sign and secret else argument)
     return shown
+
+
+def _remove(path: Path, new: Sequence[Path]) -> None:
+    """Remove our files in a folder, and the folders that were made for it, innermost first."""
+    with suppress(OSError):  # somebody else has put something there
+        for name in _FILES:
+            (path / name).unlink(missing_ok=True)
+        for folder in new:
+            folder.rmdir()
 
 
 def _made(path: Path, *, alone: bool) -> Path:

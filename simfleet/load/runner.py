@@ -24,9 +24,9 @@ import trio
 from simfleet.clock import WallClock
 from simfleet.csms.embedded import EmbeddedCsms, embedded_csms
 from simfleet.errors import CsmsFailed, TargetUnreachable
-from simfleet.fleet.actor import Mode, Surroundings
-from simfleet.fleet.garbage import calm_garbage, settle_garbage
+from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.mass import Mass
+from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.link.opening import open_link
@@ -92,9 +92,6 @@ class Runner:
         )
         self.recorder.on_problem = folder.problem
         self.recorder.counters.connect.wanted = max(1, self._target)
-        self.recorder.expects_boot = any(
-            isinstance(stage, Ramp) and stage.mode != "idle" for stage in scenario.stages
-        )
         self._timeline = Timeline(
             self.recorder.latencies, self._clock, write=folder.intervals, at_s=at_s
         )
@@ -191,6 +188,7 @@ class Runner:
             self._health.begin_load(began_s)
             self._loading = True
             nursery.start_soon(self._tick, mass)
+            nursery.start_soon(sweep_garbage)
             if csms is not None:
                 nursery.start_soon(self._heed_csms, csms)
             try:
@@ -260,7 +258,6 @@ class Runner:
         if mode is not Mode.IDLE:
             await self._until_up(to)
             self.recorder.counters.connect.watch_min(True)
-        settle_garbage()
 
     async def _until_up(self, wanted: int) -> None:
         """Wait for the last chargers of a ramp, within reason."""
@@ -294,8 +291,6 @@ class Runner:
             due_s += TICK_S
             await trio.sleep_until(due_s)
             self._watch(self._progress(mass))
-            if not mass.is_settled:
-                settle_garbage()
             if number % INTERVAL_TICKS == 0:
                 await self._timeline.take_interval()
 
@@ -325,6 +320,9 @@ class Runner:
 
     async def _compare_books(self, csms: EmbeddedCsms | None) -> None:
         if csms is None:
+            self._course.target_lost = self.recorder.outage.described(
+                began_s=self._timeline.began_s
+            )
             return
         try:
             self._course.csms_books = await csms.ledger()

@@ -38,14 +38,25 @@ def verdict_of(
     generator: GeneratorVerdict,
     interrupted: str | None,
     target_lost: str | None,
+    wanted: int = 0,
+    accepted: int = 0,
+    connected_peak: int = 0,
 ) -> Verdict:
     """Weigh everything. `checks` is None when the run was cut off and nothing could be checked.
+
+    `accepted` of the `wanted` chargers had their BootNotification accepted; `wanted` is 0 where
+    none is to boot. A run without a single one proves nothing and fails, thresholds or not.
+    `connected_peak` is how many had a connection at the same time.
 
     The result is the first that applies of target_lost, interrupted, ledger_broken, invalid,
     threshold_failed; the reasons are all that apply, so nothing hides behind the first.
     """
     broken = [f"ledger: {c.name}: {c.detail}" for c in checks or () if not c.holds]
     missed = [_missed(threshold) for threshold in thresholds if not threshold.passed]
+    if accepted < wanted and interrupted is None:
+        missed.insert(0, f"chargers: {wanted - accepted} of {wanted} were never accepted")
+    elif connected_peak < wanted and interrupted is None:
+        missed.insert(0, f"chargers: only {connected_peak} of {wanted} were connected at once")
     doubts = [f"generator {generator.level}: {reason}" for reason in generator.reasons]
     result: Result = "passed"
     if target_lost is not None:
@@ -56,7 +67,7 @@ def verdict_of(
         result = "ledger_broken"
     elif generator.level is Level.INVALID:
         result = "invalid"
-    elif missed:
+    elif not all(threshold.passed for threshold in thresholds) or (wanted and not accepted):
         result = "threshold_failed"
     stops = [reason for reason in (target_lost, interrupted) if reason is not None]
     return Verdict(result, [*stops, *broken, *missed, *doubts], generator.level)

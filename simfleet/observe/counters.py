@@ -218,14 +218,28 @@ class _CommandCounters:
         self.errors = Tally()
 
 
-class ViolationLog:
-    """What the peer sent against the protocol: the first `VIOLATIONS_MAX` in full, all counted."""
+class _FirstOnes:
+    """The first few of something in full, all counted."""
 
     __slots__ = ("kept", "total")
 
     def __init__(self) -> None:
         self.total = 0
         self.kept: list[dict[str, Any]] = []
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the total, how many are not kept, and the kept ones, oldest first."""
+        return {
+            "total": self.total,
+            "not_kept": self.total - len(self.kept),
+            "kept": list(self.kept),
+        }
+
+
+class ViolationLog(_FirstOnes):
+    """What the peer sent against the protocol: the first `VIOLATIONS_MAX` in full, all counted."""
+
+    __slots__ = ()
 
     def add(
         self,
@@ -257,23 +271,11 @@ class ViolationLog:
             }
         )
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the total, how many are not kept, and the kept ones, oldest first."""
-        return {
-            "total": self.total,
-            "not_kept": self.total - len(self.kept),
-            "kept": list(self.kept),
-        }
 
-
-class CrashLog:
+class CrashLog(_FirstOnes):
     """Bugs of ours that ended a charger's task: the first `CRASHES_MAX` with traceback."""
 
-    __slots__ = ("kept", "total")
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.kept: list[dict[str, Any]] = []
+    __slots__ = ()
 
     def add(self, error: BaseException, *, charger_id: str, at_wall_s: float) -> None:
         """Count the crash of `charger_id`; keep its traceback if there is room."""
@@ -289,14 +291,6 @@ class CrashLog:
                 "traceback": text[-TRACEBACK_MAX_CHARS:],
             }
         )
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the total, how many are not kept, and the kept ones, oldest first."""
-        return {
-            "total": self.total,
-            "not_kept": self.total - len(self.kept),
-            "kept": list(self.kept),
-        }
 
 
 class Counters:

@@ -175,8 +175,8 @@ def _judge_coverage(evidence: GeneratorEvidence) -> list[tuple[Level, str]]:
         findings.append(
             (
                 Level.SUSPECT,
-                "event-loop lag was not measured, so nobody knows whether the generator kept up; "
-                "is `Health.run` running, and did the load last longer than its period?",
+                "event-loop lag was not measured: the load was too short to tell whether the "
+                "generator kept up",
             )
         )
     limit = evidence.descriptors_limit

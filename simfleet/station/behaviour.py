@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from simfleet.errors import Refused
 from simfleet.station import authorization, charging
 from simfleet.station.phase import ENERGIZED, Phase
+from simfleet.station.timing import on_step
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -37,7 +38,7 @@ class Autopilot:
 
     def arrive(self, station: Station, *, at_s: float) -> None:
         """The charger is ready for its first driver."""
-        self.due_s = at_s + self._step_s(station)
+        self.due_s = on_step(at_s + self._step_s(station))
 
     def _step_s(self, station: Station) -> float:
         step_s = station.spec.habits.think_time_s.draw(station.chance)
@@ -57,9 +58,9 @@ class Autopilot:
                     charging.want_energy(station, connector, energy_wh, at_s=at_s)
             case Phase.AVAILABLE | Phase.UNAVAILABLE | Phase.FAULTED if not connector.plugged:
                 self.leaving = False
-                self.due_s = at_s + habits.pause_s.draw(chance)
+                self.due_s = on_step(at_s + habits.pause_s.draw(chance))
             case _:
-                self.due_s = at_s + self._step_s(station)
+                self.due_s = on_step(at_s + self._step_s(station))
 
     def denied(self, station: Station, *, at_s: float) -> None:
         """The tag was refused: leave. Not in no time, for where nobody is asked nothing else takes
@@ -71,7 +72,7 @@ class Autopilot:
     def satisfied(self, station: Station, *, at_s: float) -> None:
         """The driver has what was wanted, or will not get it: go soon."""
         self.leaving = True
-        self.due_s = at_s + self._step_s(station)
+        self.due_s = on_step(at_s + self._step_s(station))
 
     def act(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """Do what is next. What the connector refuses is tried again later."""

@@ -19,6 +19,7 @@ from simfleet.station.messages import (
 )
 from simfleet.station.phase import ENERGIZED, Move, Phase
 from simfleet.station.status import moved
+from simfleet.station.timing import on_step
 from simfleet.station.transaction import Transaction
 from simfleet.station.vehicle import Vehicle
 
@@ -133,7 +134,7 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
     if station.keeps_samples:
         transaction.keep(wall_s, "Transaction.Begin", connector.reading())
     interval_s = station.configuration.seconds("MeterValueSampleInterval")
-    connector.sample_due_s = at_s + interval_s if interval_s else NEVER_S
+    connector.sample_due_s = on_step(at_s + interval_s) if interval_s else NEVER_S
     flow(station, connector, at_s=at_s)
 
 
@@ -226,7 +227,7 @@ def restart_sampling(station: Station, *, at_s: float) -> None:
     interval_s = station.configuration.seconds("MeterValueSampleInterval")
     for connector in station.connectors:
         if connector.transaction is not None:
-            connector.sample_due_s = at_s + interval_s if interval_s else NEVER_S
+            connector.sample_due_s = on_step(at_s + interval_s) if interval_s else NEVER_S
 
 
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────

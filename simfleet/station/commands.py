@@ -12,6 +12,7 @@ from simfleet.station import authorization, charging, metering, registration, st
 from simfleet.station.messages import Beat, StatusReport, TokenQuestion
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import Registration
+from simfleet.station.timing import on_step
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -130,7 +131,9 @@ def change_configuration(
         match key.lower():
             case "heartbeatinterval":
                 interval_s = station.configuration.seconds("HeartbeatInterval")
-                station.heartbeat_due_s = at_s + interval_s if interval_s else registration.NEVER_S
+                station.heartbeat_due_s = (
+                    on_step(at_s + interval_s) if interval_s else registration.NEVER_S
+                )
             case "metervaluesampleinterval":
                 charging.restart_sampling(station, at_s=at_s)
             case "clockaligneddatainterval":

@@ -173,7 +173,7 @@ _TABLE: tuple[Key, ...] = (
     _seconds("TransactionMessageRetryInterval", 60),
     _flag("UnlockConnectorOnEVSideDisconnect", "true"),
     # Off: ten thousand pings an interval say nothing under load that MeterValues and Heartbeats do
-    # not.
+    # not. A new value holds from the next connection on.
     _seconds("WebSocketPingInterval", 0),
     # Security whitepaper. A profile is raised by a new connection with new credentials; the station
     # keeps the one its target was given, so the key says so and cannot be written.

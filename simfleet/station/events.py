@@ -99,7 +99,12 @@ class PowerRestored(_Event, frozen=True):
 
 
 class Retired(_Event, frozen=True):
-    """Bring this charger to rest: end sessions as their drivers would, start no new ones."""
+    """Bring this charger to rest: end sessions as their drivers would, start no new ones.
+
+    `leaving`: for good, so there is no time for long pauses between the attempts to tell of them.
+    """
+
+    leaving: bool = False
 
 
 Event = (

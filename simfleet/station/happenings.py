@@ -25,6 +25,7 @@ from simfleet.station.events import (
     Unplugged,
 )
 from simfleet.station.phase import Move, Phase
+from simfleet.station.spec import LEAVING_RETRY_S
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -73,8 +74,8 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             if not station.dark:
                 raise Refused(f"{station.identity} has power")
             station.effects.append(PowerOn())
-        case Retired():
-            retire(station, at_s=at_s)
+        case Retired(leaving):
+            retire(station, leaving=leaving, at_s=at_s)
         case _:
             assert_never(event)
 
@@ -159,9 +160,11 @@ def _lose_power(station: Station, *, at_s: float) -> None:
     station.effects.append(PowerOff())
 
 
-def retire(station: Station, *, at_s: float) -> None:
-    """Drivers end their sessions and go; no new ones come."""
-    station.retired = True
+def retire(station: Station, *, leaving: bool, at_s: float) -> None:
+    """Drivers end their sessions and go; no new ones come. See `Retired`."""
+    station.leaving = leaving
+    if leaving:
+        station.outbox.hurry(at_s + LEAVING_RETRY_S)
     for connector in station.connectors:
         connector.autopilot = None
         if connector.transaction is not None:

@@ -147,6 +147,10 @@ class Outbox:
         self.blocked_until_s = at_s + interval_s * entry.attempts
         return True
 
+    def hurry(self, until_s: float) -> None:
+        """End the pause before the next durable attempt then, if it lasts longer."""
+        self.blocked_until_s = min(self.blocked_until_s, until_s)
+
     def link_lost(self) -> list[Message]:
         """Forget what is not durable.
 

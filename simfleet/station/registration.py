@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from simfleet.station import status
 from simfleet.station.effects import Registered
 from simfleet.station.messages import Beat, Boot, Message
+from simfleet.station.timing import on_step
 
 if TYPE_CHECKING:
     from simfleet.station.station import Station
@@ -122,7 +123,7 @@ def restart_heartbeat(station: Station, *, at_s: float) -> None:
     if not interval_s:
         station.heartbeat_due_s = NEVER_S
         return
-    station.heartbeat_due_s = at_s + interval_s * (1.0 - station.chance.random())
+    station.heartbeat_due_s = on_step(at_s + interval_s * (1.0 - station.chance.random()))
 
 
 def beat(station: Station, *, at_s: float) -> None:

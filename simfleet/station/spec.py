@@ -19,6 +19,8 @@ REBOOT_S = 5.0
 """How long a charger is dark when it reboots."""
 SOFT_RESET_MAX_S = 30.0
 """How long a soft reset waits for the stop of its transactions to be delivered."""
+LEAVING_RETRY_S = 1.0
+"""TransactionMessageRetryInterval of a charger that leaves for good, if its own is longer."""
 
 
 class Habits(Struct, frozen=True):

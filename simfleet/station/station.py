@@ -24,7 +24,7 @@ from simfleet.station.meter import Meter
 from simfleet.station.outbox import Entry, Outbox
 from simfleet.station.phase import Phase
 from simfleet.station.registration import Registration
-from simfleet.station.spec import SOFT_RESET_MAX_S
+from simfleet.station.spec import LEAVING_RETRY_S, SOFT_RESET_MAX_S
 from simfleet.station.tokens import TokenCache
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ class Station:
         "id_tag",
         "identity",
         "inoperative",
+        "leaving",
         "online",
         "outbox",
         "registration",
         "reported_withdrawn",
         "reset_deadline_s",
-        "retired",
         "spec",
         "tokens",
         "transactions",
@@ -109,7 +109,8 @@ class Station:
         self.online = False
         self.dark = False
         """No power or rebooting: nothing moves until `restarted`."""
-        self.retired = False
+        self.leaving = False
+        """Retired for good: attempts follow one another quickly."""
         self.inoperative = False
         self.reported_withdrawn = False
         """What the CSMS was last told of connector 0."""
@@ -170,7 +171,7 @@ class Station:
 
     def engage(self, *, at_s: float | None = None) -> None:
         """Let drivers come by themselves; at once if the station is registered, else when it is."""
-        self.retired = False
+        self.leaving = False
         for connector in self.connectors:
             if connector.autopilot is None:
                 connector.autopilot = Autopilot()
@@ -369,10 +370,11 @@ class Station:
             self.effects.append(Dropped("MeterValues", "link_lost"))
 
     def _try_again(self, entry: Entry, at_s: float) -> None:
+        interval_s = self.configuration.seconds("TransactionMessageRetryInterval")
         keeps = self.outbox.failed(
             entry,
             attempts_max=max(1, self.configuration.whole("TransactionMessageAttempts")),
-            interval_s=self.configuration.seconds("TransactionMessageRetryInterval"),
+            interval_s=min(interval_s, LEAVING_RETRY_S) if self.leaving else interval_s,
             at_s=at_s,
         )
         if not keeps:

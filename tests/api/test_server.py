@@ -115,6 +115,25 @@ async def test_a_body_without_end_is_refused_when_it_is_too_large() -> None:
             nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "application/json"}, 401),
+        ({**WITH_KEY, "Content-Type": "application/json"}, 413),
+        ({**WITH_KEY, "Content-Type": "text/plain"}, 415),
+    ],
+)
+async def test_a_client_gets_its_answer_although_nobody_wanted_its_body(
+    headers: dict[str, str], status: int
+) -> None:
+    async with served(an_app()) as running:
+        for _ in range(5):  # a connection that is reset loses the answer only sometimes
+            reply = await running.ask(
+                "/api/things/1", method="POST", headers=headers, body=b" " * 8_000_000
+            )
+            assert reply.status == status
+
+
 JSON = {"Content-Type": "application/json"}
 CHUNKED = {"Transfer-Encoding": "chunked"}
 

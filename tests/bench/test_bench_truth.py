@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEDULES = [[charger / 100 + second for second in range(25)] for charger in range(100)]
-FREEZE = Freeze(10.0, 15.0)
+FREEZE = Freeze(10.0, 15.0, 0.001)
 
 
 def truth(*, service_s: float = 0.001) -> Spread:
@@ -29,7 +29,7 @@ def scaled(spread: Spread, by: float) -> Spread:
 
 
 def reached(measured: Spread) -> list[bool | None]:
-    rows = compare(SCHEDULES, FREEZE, measured, measured, service_s=0.001)
+    rows = compare(SCHEDULES, FREEZE, measured, measured)
     return [row.reached for row in rows]
 
 
@@ -48,7 +48,7 @@ def test_what_coordinated_omission_reports_is_far_off() -> None:
 
 def test_a_schedule_that_was_not_kept_is_no_truth() -> None:
     with pytest.raises(ChildFailed, match=r"0\.500 s off its schedule"):
-        compare([[0.0, 1.0, 2.5]], FREEZE, truth(), truth(), service_s=0)
+        compare([[0.0, 1.0, 2.5]], FREEZE, truth(), truth())
 
 
 def test_the_runs_own_log_is_what_is_compared(tmp_path: Path) -> None:

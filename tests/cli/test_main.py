@@ -286,8 +286,43 @@ def test_a_reader_of_stdout_that_went_away_is_no_crash(unbuffered: str) -> None:
     assert (ended.returncode, ended.stderr) == (ExitCode.OUTPUT_CLOSED, "")
 
 
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_nothing(closed: str, tmp_path: Path) -> None:
+    command = shlex.join([sys.executable, "-m", "simfleet"])
+    script = f"exec {closed}; {command} version && echo fine > {shlex.quote(str(tmp_path / 'ok'))}"
+    assert subprocess.run(["sh", "-c", script], check=False, cwd=ROOT).returncode == 0
+    assert (tmp_path / "ok").read_text() == "fine\n"
+
+
+def test_standard_output_on_a_full_disk_is_no_crash() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "simfleet", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+        )
+    assert ended.returncode == ExitCode.OUTPUT_CLOSED
+    assert ended.stderr.startswith("simfleet: cannot write to standard output: [Errno 28]")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_the_exit_code_reaches_the_shell() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "simfleet", "fly"], capture_output=True, check=False, cwd=ROOT
     )
     assert ended.returncode == ExitCode.USAGE
+
+
+def test_a_reader_of_standard_error_who_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "simfleet", "check", str(tmp_path / "no-such-file.yaml")],
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    ) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(timeout=20) == ExitCode.USAGE

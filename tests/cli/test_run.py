@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import signal
 import socket
 import subprocess
@@ -208,6 +209,22 @@ def test_options_change_the_scenario(tmp_path: Path) -> None:
     assert ended.summary["scenario"] == "other"
     assert ended.summary["seed"] == 99
     assert ended.summary["chargers"]["target"] == ended.summary["chargers"]["booted"] == 2
+
+
+def test_a_summary_that_could_not_be_written_is_printed_all_the_same(tmp_path: Path) -> None:
+    command = ["run", str(a_scenario(tmp_path)), "--quiet", "--out", str(tmp_path / "out")]
+    script = f"ulimit -f 2; {shlex.join([sys.executable, '-m', 'simfleet', *command])}"
+    ended = subprocess.run(
+        ["bash", "-c", f"({script}) 2>&1 | cat"],
+        capture_output=True,
+        cwd=ROOT,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
+    assert "tiny: PASSED" in ended.stdout  # in either order: two streams, one pipe
+    assert "the run folder is not complete: cannot write" in ended.stdout
+    assert not (tmp_path / "out" / "summary.json").exists()
 
 
 def test_no_chargers_at_all_is_a_run(tmp_path: Path) -> None:

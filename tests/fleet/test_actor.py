@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 import trio
@@ -16,13 +16,16 @@ from builders_fleet import (
     answer_for_ever,
     answer_of,
 )
+from builders_load import on_dialling
 from simfleet.csms.behaviour import Behaviour
-from simfleet.errors import ConnectFailed, ConnectReason
-from simfleet.fleet.actor import MAILBOX_MAX, Leave, Mode
+from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed
+from simfleet.fleet.actor import CHAT_S, MAILBOX_MAX
 from simfleet.fleet.backoff import CALM_S, PAUSE_MAX_S
+from simfleet.fleet.orders import Leave, Mode
 from simfleet.link.link import DEFAULT_OPTIONS
 from simfleet.ocpp.v16.messages import GetConfigurationRequest, ResetRequest
 from simfleet.station.events import (
+    Failed,
     PluggedIn,
     PowerLost,
     PowerRestored,
@@ -31,6 +34,7 @@ from simfleet.station.events import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from trio.testing import MockClock
@@ -220,6 +224,23 @@ async def test_who_leaves_a_csms_that_never_answers_ends_at_the_deadline(
         assert fleet.ledger.undelivered == 1
 
 
+async def test_who_leaves_and_owes_nothing_does_not_wait_long_for_idle_answers(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_fleet() as fleet:
+        fleet.mass.apply(1, Mode.CONNECT)
+        await trio.sleep(60)
+        fleet.csms.freeze(HOUR_S)
+        fleet.charger().post(Failed(1, "GroundFailure"))  # its status will never be answered
+        await trio.sleep(1)
+        at_s = trio.current_time()
+        fleet.mass.apply(0, Mode.CONNECT, drain_s=600.0)
+        await fleet.supervisor.wait_empty()
+        # The closing handshake with a frozen CSMS has a bound of its own.
+        assert CHAT_S <= trio.current_time() - at_s <= CHAT_S + 4
+        assert fleet.ledger.undelivered == 0
+
+
 async def test_who_leaves_while_queueing_for_a_handshake_ends_at_once(
     autojump_clock: MockClock,
 ) -> None:
@@ -299,6 +320,68 @@ async def test_a_link_lost_in_a_transaction_comes_back_without_a_boot_and_in_ord
         assert told == sorted(told)
         await fleet.stop()
         fleet.assert_balanced()
+
+
+@pytest.mark.parametrize(
+    ("configured", "pings_s"), [({}, 0.0), ({"WebSocketPingInterval": "7"}, 7)]
+)
+async def test_a_link_pings_as_the_charger_is_configured(
+    configured: dict[str, str], pings_s: float, autojump_clock: MockClock
+) -> None:
+    asked: list[float] = []
+
+    def noting(dial: Dialer) -> Dialer:
+        def note(
+            url: str, *, identity: str, subprotocol: str, options: LinkOptions = DEFAULT_OPTIONS
+        ) -> AbstractAsyncContextManager[Link]:
+            asked.append(options.ping_interval_s)
+            return dial(url, identity=identity, subprotocol=subprotocol, options=options)
+
+        return note
+
+    async with a_fleet(dial=noting, configuration=configured) as fleet:
+        await charging(fleet)
+        await fleet.stop()
+    assert asked == [pings_s]
+
+
+class FailsOnce:
+    """A link that is found broken by the first message that falls due while its task waits."""
+
+    failures: ClassVar[list[float]]
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        if not self.failures:
+            self.failures.append(trio.current_time())
+            self._link.abort()  # so that the waiting task finds out, too
+            raise LinkClosed("stalled", "on purpose")
+        return self._link.send_nowait(frames)
+
+    async def receive(self) -> bytes:
+        with trio.CancelScope(shield=not self.failures):  # the broken link is noticed first
+            frame = await self._link.receive()
+        return frame
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+
+async def test_a_link_found_broken_by_two_is_lost_once(autojump_clock: MockClock) -> None:
+    FailsOnce.failures = []
+
+    def failing(dial: Dialer) -> Dialer:
+        return on_dialling(dial, after=lambda _, link: cast("Link", FailsOnce(link)))
+
+    async with a_fleet(dial=failing) as fleet:
+        await charging(fleet)
+        await trio.sleep(HOUR_S)
+        assert len(FailsOnce.failures) == 1
+        await fleet.stop()
+        fleet.assert_balanced()
+        assert fleet.recorder.counters.disconnects.snapshot() == {"closed": 1, "ended": 1}
 
 
 async def test_while_connecting_is_refused_pauses_grow_to_the_cap_and_the_station_lives(

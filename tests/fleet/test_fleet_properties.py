@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from builders_fleet import Fleet, a_fleet
 from simfleet.errors import Refused
-from simfleet.fleet.actor import Charger, Mode
+from simfleet.fleet.actor import Charger
+from simfleet.fleet.orders import Mode
 from simfleet.ocpp.v16.messages import (
     ChangeAvailabilityRequest,
     RemoteStartTransactionRequest,

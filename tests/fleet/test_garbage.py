@@ -6,8 +6,9 @@ import gc
 import weakref
 
 import pytest
+import trio
 
-from simfleet.fleet.garbage import THRESHOLDS, calm_garbage, settle_garbage
+from simfleet.fleet.garbage import SWEEP_PERIOD_S, calm_garbage, sweep_garbage
 
 
 class Node:
@@ -17,35 +18,40 @@ class Node:
         self.me = self
 
 
-def test_the_collector_runs_rarely_inside_and_as_before_afterwards() -> None:
-    before = gc.get_threshold()
+def test_the_collector_runs_only_when_told_inside_and_as_before_afterwards() -> None:
+    assert gc.isenabled()
     with calm_garbage():
-        assert gc.get_threshold() == THRESHOLDS
-        assert gc.isenabled()
-    assert gc.get_threshold() == before
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
-def test_thresholds_come_back_after_an_error() -> None:
+def test_the_collector_comes_back_after_an_error() -> None:
     @calm_garbage()
     def fail() -> None:
-        settle_garbage()
+        gc.freeze()
         raise RuntimeError
 
-    before = gc.get_threshold()
     with pytest.raises(RuntimeError):
         fail()
-    assert gc.get_threshold() == before
+    assert gc.isenabled()
     assert gc.get_freeze_count() == 0
 
 
-def test_what_has_settled_is_out_of_sight_until_the_end() -> None:
+async def test_a_sweep_frees_young_cycles_and_sets_the_rest_aside_until_the_end(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     with calm_garbage():
-        node = Node()
-        gone = weakref.ref(node)
-        settle_garbage()
-        assert gc.get_freeze_count() > 0
-        del node
-        gc.collect()
-        assert gone() is not None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sweep_garbage)
+            young, old = Node(), Node()
+            young_gone, old_gone = weakref.ref(young), weakref.ref(old)
+            del young
+            await trio.sleep(2.5 * SWEEP_PERIOD_S)
+            assert young_gone() is None
+            assert gc.get_freeze_count() > 0
+            del old  # it has been set aside: it stays until the end
+            await trio.sleep(2.5 * SWEEP_PERIOD_S)
+            assert old_gone() is not None
+            nursery.cancel_scope.cancel()
     gc.collect()
-    assert gone() is None
+    assert old_gone() is None

@@ -9,8 +9,9 @@ import trio
 
 from builders_fleet import EPOCH_S, HOUR_S, Fleet, a_fleet, sessions_of
 from simfleet.csms.behaviour import Behaviour
-from simfleet.fleet.actor import Charger, Mode
+from simfleet.fleet.actor import Charger
 from simfleet.fleet.mass import STARTS_PER_S
+from simfleet.fleet.orders import Mode
 from simfleet.station.chance import Span
 from simfleet.station.spec import Habits
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import trio
 
+from builders_fleet import SlowHandshakes
 from builders_named import ANNA, BERT, World, a_registry, payload_of
 from simfleet.csms.behaviour import Behaviour
 from simfleet.errors import Invalid, Missing, Refused, StoreFailed
@@ -302,7 +303,7 @@ async def test_turning_off_during_a_handshake_that_hangs_takes_no_time(
     autojump_clock: MockClock,
 ) -> None:
     hanging = Hanging()
-    async with a_registry(dial=hanging) as world:
+    async with a_registry(around=lambda _: hanging) as world:
         charger = await world.create("CP-1")
         await charger.set_mode("on")
         assert hanging.under_way == 1
@@ -468,6 +469,20 @@ async def test_start_offline_is_refused_unless_the_tag_may_charge_then(
         assert charger.state().status == "Available"
         await charger.set_free_charging(True)
         await charger.start(1.0)
+        assert charger.state().status == "Charging"
+
+
+async def test_a_session_may_be_asked_for_while_the_charger_still_connects(
+    autojump_clock: MockClock,
+) -> None:
+    def slow(dial: Any) -> SlowHandshakes:
+        return SlowHandshakes(dial, takes_s=1.5)
+
+    async with a_registry(around=slow) as world:
+        charger = await world.create("CP-1", mode="on")
+        assert not charger.state().connected
+        await charger.start(1.0)
+        await trio.sleep(5)
         assert charger.state().status == "Charging"
 
 

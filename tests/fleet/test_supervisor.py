@@ -10,8 +10,9 @@ import pytest
 import trio
 
 from builders_fleet import EPOCH_S, HOUR_S, Fleet, a_fleet
-from simfleet.fleet.actor import Charger, Leave, Mode
+from simfleet.fleet.actor import Charger
 from simfleet.fleet.backoff import PAUSE_MAX_S
+from simfleet.fleet.orders import Leave, Mode
 from simfleet.fleet.supervisor import Vacancy
 from simfleet.station.chance import Chance
 from simfleet.station.configuration import Configuration

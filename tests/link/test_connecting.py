@@ -29,6 +29,7 @@ from simfleet.errors import ConnectFailed, ConnectReason
 from simfleet.link import websocket
 from simfleet.link.link import LinkOptions, Transport
 from simfleet.link.opening import open_link
+from simfleet.link.prelude import tls_failed
 
 AT_ONCE_S = 2.0
 """Far below the timeout of 30 s, far above what a loaded machine needs."""
@@ -272,6 +273,13 @@ async def test_a_connection_cut_during_tls_is_a_reset(transport: Transport) -> N
     async with a_raw_server(script) as port:
         failure = await why(f"wss://127.0.0.1:{port}", transport)
     assert failure.reason is ConnectReason.RESET
+
+
+@pytest.mark.parametrize("error", [ssl.SSLEOFError, ssl.SSLZeroReturnError])
+def test_both_names_that_versions_of_python_have_for_an_end_of_tls_are_a_reset(
+    error: type[ssl.SSLError],
+) -> None:
+    assert tls_failed(error()).reason is ConnectReason.RESET
 
 
 async def test_a_source_address_that_is_not_ours_is_unreachable(transport: Transport) -> None:

@@ -9,7 +9,7 @@ import trio
 
 from builders_service import ANN, BOB, URL, Wishes, a_mass_lab
 from simfleet.errors import Invalid, PreflightFailed
-from simfleet.fleet.actor import Mode
+from simfleet.fleet.orders import Mode
 from simfleet.load.generator import GeneratorBusy
 from simfleet.load.mass_figures import ERRORS_MAX, MassStats
 from simfleet.load.mass_fleet import COSTLY_EVERY_S, STOP_DRAIN_S, STOP_GRACE_S, TARGET_MAX

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import platform
 import re
@@ -15,6 +16,7 @@ from hdrh.log import HistogramLogReader
 from builders_load import a_full_disk, a_scenario
 from simfleet.errors import UsageWrong
 from simfleet.fleet.recorder import Problem
+from simfleet.load import run_folder
 from simfleet.load.run_folder import ERROR_LINES_MAX, KIND_MAX_CHARS, RunFolder, manifest
 from simfleet.observe.latency import LATENCY_DIGITS, LATENCY_MAX_US, Latencies
 
@@ -90,6 +92,33 @@ def test_a_refused_run_keeps_what_others_put_there(tmp_path: Path) -> None:
         (tmp_path / "a" / "other").write_text("precious")
         folder.discard()
     assert [file.name for file in (tmp_path / "a").iterdir()] == ["other"]
+
+
+def test_a_folder_that_cannot_be_filled_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        (tmp_path / "a" / "b" / "run.hlog").touch()
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(run_folder, "HistogramLog", fail)
+    with pytest.raises(UsageWrong, match=r"cannot write to .*: File too large"):
+        created(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_json_file_is_there_as_a_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with created(tmp_path / "a") as folder:
+        monkeypatch.setattr(Path, "write_bytes", half)
+        with pytest.raises(OSError, match="No space"):
+            folder.write("summary.json", {"half": "of it"})
+        assert {file.name for file in folder.path.iterdir()} == {"run.hlog", "errors.jsonl"}
 
 
 # ── errors.jsonl ─────────────────────────────────────────────────────────────────────────────────

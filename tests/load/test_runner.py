@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import psutil
@@ -14,11 +15,12 @@ import trio
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from builders_load import MEMORY, Run, Twice, a_run, a_scenario, on_dialling, run_in_memory
+from builders_load import MEMORY, QUICK, Run, Twice, a_run, a_scenario, on_dialling, run_in_memory
 from simfleet.csms.behaviour import Behaviour, Delay
 from simfleet.csms.embedded import embedded_csms
 from simfleet.csms.server import Csms
-from simfleet.errors import ConnectFailed, ConnectReason, TargetUnreachable
+from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed, TargetUnreachable
+from simfleet.fleet.mass import DRAIN_MAX_S
 from simfleet.link.memory import MemoryNetwork
 from simfleet.link.opening import open_link
 from simfleet.load.progress import headline
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from simfleet.link.link import Dialer
+    from simfleet.link.link import Dialer, Link
     from simfleet.load.progress import Progress
     from simfleet.load.runner import Runner
 
@@ -160,7 +162,10 @@ def test_a_ramp_waits_for_its_last_charger_but_not_for_ever(tmp_path: Path) -> N
     assert run.summary["stages"][0]["ended_s"] == pytest.approx(0.5 + RAMP_GRACE_S, abs=0.5)
     assert run.summary["chargers"]["failed"] == 4
     assert run.result == "threshold_failed"
-    assert run.finished.verdict.reasons == ["threshold: chargers.failed == 0: was 4"]
+    assert run.finished.verdict.reasons == [
+        "chargers: 4 of 4 were never accepted",
+        "threshold: chargers.failed == 0: was 4",
+    ]
     assert any("waiting for 4" in text for text in map(headline, run.seen))
 
 
@@ -430,3 +435,74 @@ async def test_connects_that_fail_are_counted_by_reason(tmp_path: Path) -> None:
     assert run.summary["connect"]["attempts"] == 7
     assert run.result == "threshold_failed"
     assert [problem["kind"] for problem in run.problems] == ["connect:reset"] * 3
+
+
+def vanishing(after_s: float, back_s: float = math.inf, *, status: int | None = None) -> Any:
+    """A network whose CSMS is gone from `after_s` to `back_s` of the run."""
+
+    def around(dial: Dialer) -> Dialer:
+        began_s = trio.current_time()
+
+        def gone() -> bool:
+            return after_s <= trio.current_time() - began_s < back_s
+
+        def before(_: str) -> None:
+            if gone():
+                reason = ConnectReason.REFUSED if status is None else ConnectReason.HTTP_STATUS
+                raise ConnectFailed(reason, "gone", status=status)
+
+        def after(_: str, link: Link) -> Link:
+            return cast("Link", UntilGone(link, gone))
+
+        return on_dialling(dial, before=before, after=after)
+
+    return around
+
+
+class UntilGone:
+    """A link that is reset when its CSMS has gone."""
+
+    def __init__(self, link: Link, gone: Callable[[], bool]) -> None:
+        self._link = link
+        self._gone = gone
+
+    async def receive(self) -> bytes:
+        frame = await self._link.receive()
+        if self._gone():
+            self._link.abort()
+            raise LinkClosed("reset", "gone")
+        return frame
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+
+def test_a_target_that_vanishes_and_never_comes_back_is_lost(tmp_path: Path) -> None:
+    run = run_in_memory(a_scenario(target=MEMORY), tmp_path, around=vanishing(3))
+    assert run.result == "target_lost"
+    first, *others = run.finished.verdict.reasons
+    assert first.startswith("the target was lost 4 s into the load and did not come back")
+    assert "(reset)" in first
+    assert "refused)" in first
+    assert any("queues_drained" in reason for reason in others)
+    assert run.summary["load_s"] < 5.5 + DRAIN_MAX_S + 10
+
+
+def test_a_target_that_comes_back_in_time_is_not_lost(tmp_path: Path) -> None:
+    stages = [*QUICK[:1], "{do: hold, for: 2m}", *QUICK[2:]]
+    run = run_in_memory(a_scenario(target=MEMORY, stages=stages), tmp_path, around=vanishing(3, 9))
+    assert run.summary["connect"]["failures"]["refused"] > 0
+    assert run.result == "passed"
+
+
+@pytest.mark.parametrize(("status", "result"), [(503, "target_lost"), (401, "ledger_broken")])
+def test_a_csms_that_answers_for_itself_is_there(tmp_path: Path, status: int, result: str) -> None:
+    around = vanishing(3, status=status)
+    run = run_in_memory(a_scenario(target=MEMORY), tmp_path, around=around)
+    assert run.result == result
+
+
+def test_a_run_in_which_no_charger_was_accepted_does_not_pass(tmp_path: Path) -> None:
+    run = run_in_memory(a_scenario(target=MEMORY), tmp_path, behaviour=Behaviour(boot="rejected"))
+    assert run.result == "threshold_failed"
+    assert run.finished.verdict.reasons == ["chargers: 4 of 4 were never accepted"]

@@ -512,6 +512,17 @@ thresholds:
 """
 
 
+def test_a_password_needs_identities_without_colon() -> None:
+    padded = GOOD.replace("S-{n}", "S-{n:03}") + "target: {password: secret}"
+    assert parse_scenario(padded.encode()).fleet[0].id_pattern == "S-{n:03}"
+    colon = GOOD.replace("S-{n}", "S:{n}")
+    assert problems_of(colon + "target: {password: secret}") == [
+        "s.yaml:4:31: fleet[0].id: 'S:{n}' has a colon, which no user of HTTP Basic authentication"
+        " (target.password) can have; write another character"
+    ]
+    assert parse_scenario(colon.encode()).fleet[0].id_pattern == "S:{n}"
+
+
 def test_every_mistake_of_a_file_is_reported_at_once_and_in_order() -> None:
     assert problems_of(TEN_MISTAKES) == [
         "s.yaml:2:7: name: 'ten mistakes' is not accepted;"

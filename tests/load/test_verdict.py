@@ -81,3 +81,25 @@ def test_a_threshold_without_a_figure_says_why() -> None:
     assert judged(thresholds=[UNKNOWN]).reasons == [
         "threshold: call.count > 1: was no data (no CALL)"
     ]
+
+
+def test_chargers_that_were_never_accepted_are_told() -> None:
+    assert judged(wanted=10, accepted=6) == Verdict(
+        "passed", ["chargers: 4 of 10 were never accepted"], Level.VALID
+    )
+
+
+def test_chargers_that_were_never_all_connected_are_told() -> None:
+    assert judged(wanted=10, accepted=10, connected_peak=7) == Verdict(
+        "passed", ["chargers: only 7 of 10 were connected at once"], Level.VALID
+    )
+    assert judged(wanted=10, accepted=10, connected_peak=10).reasons == []
+
+
+def test_a_run_without_a_single_accepted_charger_fails() -> None:
+    assert judged(wanted=10, accepted=0).result == "threshold_failed"
+    assert judged(wanted=0, accepted=0).result == "passed"
+
+
+def test_chargers_that_an_interrupted_run_never_started_are_no_reason() -> None:
+    assert judged(wanted=10, accepted=6, **FLAWS["interrupted"]).reasons == [REASONS["interrupted"]]

@@ -43,7 +43,7 @@ def test_the_register_never_falls_and_equals_the_integral_of_power(
         energy_wh = meter.advance(dt_s, vehicle=vehicle, offered_w=offered_w)
         registers.append(meter.energy_wh)
         assert meter.energy_wh - before_wh == pytest.approx(energy_wh, abs=1e-6)
-        assert meter.register_wh == int(meter.energy_wh)
+        assert -1e-6 <= meter.energy_wh - meter.register_wh < 1  # cut, but for float noise
     assert registers == sorted(registers)
     assert meter.integral_wh == pytest.approx(meter.delivered_wh, rel=1e-6, abs=1e-3)
 

@@ -6,6 +6,7 @@ import pytest
 
 from builders_station import SILENCE, Error, Garbage, Payload, Scene, Sent
 from simfleet.station.effects import TransactionDelivered
+from simfleet.station.events import Retired
 from simfleet.station.outbox import DURABLE_MAX
 
 START = {"transactionId": 42, "idTagInfo": {"status": "Accepted"}}
@@ -41,6 +42,27 @@ def test_a_refused_message_is_tried_again_after_growing_pauses_and_then_given_up
     assert len({one.id for one in stops}) == 4
     assert all(one.payload == stops[0].payload for one in stops)
     assert scene.dropped() == [("StopTransaction", "attempts_used_up")]
+
+
+def test_a_charger_that_leaves_does_not_wait_for_long_pauses() -> None:
+    scene = a_booted_scene(TransactionMessageAttempts=3, TransactionMessageRetryInterval=60)
+    scene.on("StopTransaction", Error(), Error(), {})
+    scene.charge()
+    scene.present_tag()
+    scene.run(for_s=10)
+    scene.tell(Retired(leaving=True))
+    scene.run(for_s=10)
+    assert pauses(scene.sent("StopTransaction")) == [10 + 1, 2]
+    assert scene.dropped() == []
+
+
+def test_a_charger_whose_drivers_only_went_keeps_its_pauses() -> None:
+    scene = a_booted_scene(TransactionMessageAttempts=3, TransactionMessageRetryInterval=60)
+    scene.on("StopTransaction", Error(), {})
+    scene.charge()
+    scene.tell(Retired())
+    scene.run(for_s=100)
+    assert pauses(scene.sent("StopTransaction")) == [60]
 
 
 def test_a_message_without_answer_is_tried_again_after_timeout_and_pause() -> None:

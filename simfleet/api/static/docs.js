@@ -52,7 +52,9 @@ function example(schema, depth = 0) {
   if (choices) return example(choices[0], depth);
   switch (found.type) {
     case "object": {
-      const fields = Object.entries(found.properties || {});
+      const all = Object.entries(found.properties || {});
+      const must = all.filter(([name]) => (found.required || []).includes(name));
+      const fields = must.length ? must : all;
       return depth > 4 ? {} : Object.fromEntries(fields.map(([name, of]) => [name, example(of, depth + 1)]));
     }
     case "array": return found.items && depth < 5 ? [example(found.items, depth + 1)] : [];

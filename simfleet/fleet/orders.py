@@ -1,0 +1,45 @@
+"""What a charger is told, and what all chargers of a fleet share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import trio
+from msgspec import Struct, field
+
+from simfleet.fleet.clockwork import Clockwork
+from simfleet.fleet.recorder import Recorder
+from simfleet.link.link import Dialer, LinkOptions
+
+
+class Mode(StrEnum):
+    """What a charger of a mass fleet does."""
+
+    IDLE = "idle"  # powered, without a socket
+    CONNECT = "connect"  # socket, boot, statuses, heartbeats
+    CHARGING = "charging"  # and drivers who come and go
+
+
+class Surroundings(Struct):
+    """What the chargers of a fleet share."""
+
+    dial: Dialer
+    url: str
+    options: LinkOptions
+    handshakes: trio.Semaphore
+    recorder: Recorder
+    clockwork: Clockwork = field(default_factory=Clockwork)
+    """Run by the supervisor. Without it a charger wakes its own task for what is due: dearer."""
+
+
+class Leave(Struct, frozen=True):
+    """Come to rest, tell the CSMS what is owed to it, and end; by `deadline_s` at the latest.
+
+    Only closing the socket, and a handshake that was under way already, may take longer.
+    """
+
+    deadline_s: float
+
+
+class Redial(Struct, frozen=True):
+    """Connect again: the URL of the surroundings has changed. Sessions go on meanwhile."""
