@@ -27,6 +27,7 @@ from simfleet.csms.server import Csms, serve_csms
 from simfleet.errors import Invalid, Refused, UsageWrong
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.registry import Registry
+from simfleet.link.link import DEFAULT_OPTIONS, Link, LinkOptions
 from simfleet.link.opening import open_link
 from simfleet.load.generator import Generator
 from simfleet.load.mass_service import MassService
@@ -46,6 +47,9 @@ FIRST_USER: Final = "admin"
 """Who the key is for that the first start makes, or that SIMFLEET_API_KEY is."""
 CSMS_HOST: Final = "127.0.0.1"
 """The embedded CSMS asks nobody for a password, so only this machine reaches it."""
+GOING_AWAY: Final = 1001  # RFC 6455 section 7.4.1
+FAREWELL_S: Final = 1.0
+"""How long a CSMS may take to answer a named charger's close frame; all of them at once."""
 RUNS_FOLDER: Final = "runs"
 """Beside the database: a run folder for each run."""
 
@@ -96,7 +100,7 @@ async def serve(
                     _running(health.run, name="health"),
                     _running(sweep_garbage, name="garbage"),
                     _embedded_csms(options) as csms,
-                    _named_chargers(store, hub, clock, csms) as registry,
+                    _named_chargers(store, hub, clock, csms, stopping) as registry,
                     _mass_fleet(generator, hub, clock, registry, csms) as mass,
                     _load_runs(store, generator, clock, settings) as runs,
                 ):
@@ -167,9 +171,12 @@ async def _embedded_csms(options: ServeOptions) -> AsyncIterator[Csms | None]:
 
 @asynccontextmanager
 async def _named_chargers(
-    store: Store, hub: Hub, clock: WallClock, csms: Csms | None
+    store: Store, hub: Hub, clock: WallClock, csms: Csms | None, stopping: trio.Event
 ) -> AsyncIterator[Registry]:
-    """The chargers of the store, back in their modes; each frame of theirs goes to the journal."""
+    """The chargers of the store, back in their modes; each frame of theirs goes to the journal.
+
+    At the end their sessions stay open, as in a power loss: the next start goes on with them.
+    """
 
     def log(**row: Any) -> None:
         store.journal.append(LogRow(**row))
@@ -177,13 +184,33 @@ async def _named_chargers(
     registry = Registry(
         store,
         clock=clock,
-        dial=open_link,
+        dial=partial(_dial, stopping),
         default_url="" if csms is None else _url_of(csms),
         hub=hub,
         journal=log,
     )
     async with _running(registry.run, name="named chargers"):
         yield registry
+
+
+@asynccontextmanager
+async def _dial(
+    stopping: trio.Event,
+    url: str,
+    *,
+    identity: str,
+    subprotocol: str,
+    options: LinkOptions = DEFAULT_OPTIONS,
+) -> AsyncIterator[Link]:
+    """A link that says 1001, going away, when the end of the service cuts it off."""
+    async with open_link(url, identity=identity, subprotocol=subprotocol, options=options) as link:
+        try:
+            yield link
+        except trio.Cancelled:
+            if stopping.is_set():
+                with trio.move_on_after(FAREWELL_S, shield=True):
+                    await link.close(GOING_AWAY, "the service is stopping")
+            raise
 
 
 @asynccontextmanager

@@ -19,13 +19,17 @@ from builders_http import Following, Reply, Served, a_request, eventually, read_
 from simfleet.api.server import listen
 from simfleet.api.services import Component
 from simfleet.cli.exit_codes import ExitCode
-from simfleet.errors import UsageWrong
+from simfleet.errors import LinkClosed, UsageWrong
+from simfleet.link.accepting import ServerOptions
+from simfleet.link.server import serve as serve_links
 from simfleet.service import FIRST_USER, ServeOptions, Serving, serve
 from simfleet.settings import Settings
 from simfleet.store import User, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from simfleet.link.accepting import AcceptedLink
 
 KEY = "sf_test_0123456789abcdefghijklmnopqrstuvwxyz"
 NEW = {"chargepoint_id": "SIM-1", "charger_type": "AC", "max_power_kw": 22}
@@ -257,6 +261,29 @@ async def test_streams_end_and_the_last_rows_are_stored_when_the_service_ends(
     async with open_store(settings.db, service=False) as store:
         (user,) = await store.users()
         assert "BootNotification" in {row.action for row in await store.logs(user.id)}
+
+
+async def test_chargers_close_their_connections_with_going_away(tmp_path: Path) -> None:
+    ends: list[int | None] = []
+
+    async def listen_until_closed(link: AcceptedLink) -> None:
+        try:
+            while True:
+                await link.receive()
+        except LinkClosed as closed:
+            ends.append(closed.code_ws)
+
+    async with trio.open_nursery() as nursery:
+        options = ServerOptions(subprotocols=["ocpp1.6"])
+        run = partial(serve_links, listen_until_closed, host="127.0.0.1", port=0, options=options)
+        port: int = await nursery.start(run)
+        async with a_service(settings_for(tmp_path)) as client:
+            new = {**NEW, "backend_url": f"ws://127.0.0.1:{port}"}
+            assert (await client.ask("/api/chargers", new)).status == 201
+            assert (await client.ask("/api/chargers/SIM-1/mode", {"mode": "on"})).status == 200
+            await client.charger_when("SIM-1", connected=True)
+        await eventually(lambda: ends == [1001])
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_load_that_runs_is_taken_down_when_the_service_ends(tmp_path: Path) -> None:
