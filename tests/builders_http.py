@@ -60,6 +60,7 @@ class Paging(msgspec.Struct):
 
     limit: int = 200
     name: str | None = None
+    least: int | None = None
 
 
 class Granted(msgspec.Struct):

@@ -72,12 +72,17 @@ def query(of: type[T]) -> T:
 
     Numbers and booleans are read from text. The first of several values counts.
     """
-    names = [field.encode_name for field in msgspec.structs.fields(cast("Any", of))]
-    given = {name: request.args[name] for name in names if name in request.args}
+    fields = msgspec.structs.fields(cast("Any", of))
+    names = {field.name: field.encode_name for field in fields if field.encode_name in request.args}
+    given = {name: request.args[name] for name in names.values()}
     try:
-        return msgspec.convert(given, type=of, strict=False)
+        found = msgspec.convert(given, type=of, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"query: {_in_plain_words(str(error))}") from None
+    for field, name in names.items():
+        if getattr(found, field) is None:  # msgspec reads the text "null" as null
+            raise Invalid(f"query: {given[name]!r} is no value of {name}; leave it out instead")
+    return found
 
 
 def json_response(answer: object, status: int) -> Response:

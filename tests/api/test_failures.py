@@ -167,6 +167,7 @@ async def test_a_body_over_one_mebibyte_is_refused() -> None:
         ("limit=ten", "query: expected int"),
         ("limit=1.5", "query: expected int"),
         ("limit=", "query: expected int"),
+        ("least=null", "query: 'null' is no value of least; leave it out instead"),
     ],
 )
 async def test_a_wrong_query_is_refused(query: str, text: str) -> None:
@@ -178,6 +179,8 @@ async def test_a_wrong_query_is_refused(query: str, text: str) -> None:
 async def test_a_query_is_read_by_type_and_what_it_has_besides_is_let_be() -> None:
     answer = await ask(f"/api/things?limit=5&name=7&_=1700000000&api_key={KEY}&limit=9")
     assert await answer.get_json() == [{"user": "alice", "name": "7", "count": 5}]
+    answer = await ask("/api/things?name=null")
+    assert (await answer.get_json())[0]["name"] == "null"
 
 
 async def test_an_answer_without_content_has_none() -> None:

@@ -117,6 +117,7 @@ async def test_parameters_are_those_of_the_path_and_of_the_query() -> None:
             "schema": {"type": "integer", "default": 200},
         },
         {"name": "name", "in": "query", "required": False, "schema": {"type": "string"}},
+        {"name": "least", "in": "query", "required": False, "schema": {"type": "integer"}},
     ]
 
 
