@@ -6,11 +6,16 @@ measure each other, so whoever comes second is refused and told who was first.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
+import trio
 from msgspec import Struct
 
 from simfleet.errors import Refused
+from simfleet.fleet.garbage import collect_all
+
+TIDY_AFTER_S: Final = 1.0
+"""From the end of a load until what it has left in memory is collected."""
 
 
 class Caller(Protocol):
@@ -63,3 +68,11 @@ class Generator:
         """Give it back; nothing happens when somebody else has it meanwhile."""
         if self.hold is hold:
             self.hold = None
+
+    async def tidy_up(self) -> None:
+        """Free the memory of a load that is over; left to the end of the next one, if there is one
+        already. Must run after whatever refers to the load has ended.
+        """
+        await trio.sleep(TIDY_AFTER_S)
+        if self.hold is None:
+            collect_all()

@@ -219,6 +219,8 @@ class MassService:
             self._live = None
             self._generator.release(fleet.hold)
             fleet.gone.set()
+            assert self._nursery is not None
+            self._nursery.start_soon(self._generator.tidy_up, name="garbage of a mass fleet")
 
     def _open_span(self, user_id: int) -> _Span:
         oldest_id = self._hub.published - RECENT_RECORDS

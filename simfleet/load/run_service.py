@@ -298,6 +298,8 @@ class RunService:
             await self._save_result(live)
             del self._live[live.run.id]
             live.ended.set()
+            assert self._nursery is not None
+            self._nursery.start_soon(self._generator.tidy_up, name="garbage of a run")
 
     async def _save_result(self, live: _LiveRun) -> None:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + SAVE_S):

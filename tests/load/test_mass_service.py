@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,16 @@ import trio
 
 from builders_service import ANN, BOB, URL, Wishes, a_mass_lab
 from simfleet.errors import Invalid, PreflightFailed
+from simfleet.fleet.garbage import calm_garbage
 from simfleet.fleet.orders import Mode
-from simfleet.load.generator import GeneratorBusy
+from simfleet.load.generator import TIDY_AFTER_S, GeneratorBusy
 from simfleet.load.mass_figures import ERRORS_MAX, MassStats
-from simfleet.load.mass_fleet import COSTLY_EVERY_S, STOP_DRAIN_S, STOP_GRACE_S, TARGET_MAX
+from simfleet.load.mass_fleet import (
+    COSTLY_EVERY_S,
+    STOP_DRAIN_S,
+    STOP_GRACE_S,
+    TARGET_MAX,
+)
 from simfleet.load.mass_service import SHUTDOWN_S, NoBackend
 
 if TYPE_CHECKING:
@@ -366,6 +373,18 @@ async def test_frames_belong_to_whoever_had_the_fleet_when_they_were_sent(
             mass = record.charger_id.startswith("MASS")
             assert lab.mass.owns(ANN, record) == (mass and record.id <= anns)
             assert lab.mass.owns(BOB, record) == (mass and record.id > anns)
+
+
+async def test_a_fleet_that_is_over_leaves_nothing_in_memory(autojump_clock: MockClock) -> None:
+    with calm_garbage():
+        async with a_mass_lab() as lab:
+            await lab.mass.apply(ANN, 3, Mode.CHARGING)
+            await lab.until(lambda stats: stats.charging == 3)
+            assert lab.mass._live is not None
+            fleet = weakref.ref(lab.mass._live)
+            await lab.mass.stop(ANN)
+            await trio.sleep(STOP_DRAIN_S + TIDY_AFTER_S)
+            assert fleet() is None
 
 
 # ── figures ──────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,8 @@ import yaml
 
 from builders_service import a_csms, a_run_lab, a_tiny_scenario
 from simfleet.errors import Missing, ScenarioInvalid
-from simfleet.load.generator import Generator, GeneratorBusy
+from simfleet.fleet.garbage import calm_garbage
+from simfleet.load.generator import TIDY_AFTER_S, Generator, GeneratorBusy
 from simfleet.load.run_service import RunFileMissing, RunFinished
 from simfleet.load.run_views import ARTEFACTS, Run, RunVerdict, as_left_behind, stored
 
@@ -351,6 +353,18 @@ async def test_a_stored_run_comes_back_as_it_was(tmp_path: Path) -> None:
     older: dict[str, Any] = msgspec.json.decode(stored(run))
     del older["stopping"]  # what an older version did not write has its default
     assert as_left_behind(msgspec.json.encode(older)) == run
+
+
+async def test_a_run_that_is_over_leaves_nothing_in_memory(tmp_path: Path) -> None:
+    with calm_garbage():
+        async with a_run_lab(tmp_path) as lab, a_csms() as url:
+            run = await lab.runs.start(lab.ann, a_tiny_scenario(url, hold="2s"))
+            await running(lab, run.id)
+            runner = weakref.ref(lab.runs._live[run.id]._runner)
+            assert runner() is not None
+            await lab.finished(run.id)
+            await trio.sleep(TIDY_AFTER_S + 0.3)
+            assert runner() is None
 
 
 @pytest.mark.parametrize(
