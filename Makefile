@@ -21,6 +21,10 @@ help: ## this list
 demo: $(VENV)/run.stamp ## 10,000 chargers against the embedded CSMS, under two minutes
 	$(BIN)/simfleet run scenarios/ten-thousand.yaml
 
+.PHONY: serve
+serve: $(VENV)/run.stamp ## the REST API on port 8080, with an embedded CSMS on port 9000
+	$(BIN)/simfleet serve
+
 .PHONY: test
 test: check ## lint, types and all tests, three at a time: most of their time is waiting
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile

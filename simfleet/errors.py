@@ -64,6 +64,57 @@ class Refused(SimFleetError):
     code = "REFUSED"
 
 
+class Invalid(SimFleetError):
+    """A value in a request that cannot be used; the text names it and what would be accepted."""
+
+    code = "VALIDATION_ERROR"
+
+
+class Unauthorized(SimFleetError):
+    """No API key, or one that nobody has."""
+
+    code = "UNAUTHORIZED"
+
+    def __init__(self, text: str = "Authentication required") -> None:
+        super().__init__(text)
+
+
+class Missing(SimFleetError):
+    """What is asked for does not exist, or is not the asking user's."""
+
+    code = "NOT_FOUND"
+
+
+class TooMany(SimFleetError):
+    """A rate or a bounded number is used up; worth another try after `retry_after_s`."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, text: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnusable(UsageWrong):
+    """A database that cannot be opened: newer than this program, in use, or none of ours."""
+
+    code = "STORE_UNUSABLE"
+
+
+class StoreFailed(SimFleetError):
+    """The database took nothing of what was to be written, or could not be read; `full`: no room.
+
+    Nothing was changed. What has been accepted before is still there.
+    """
+
+    code = "STORE_FAILED"
+
+    def __init__(self, detail: str, *, full: bool = False) -> None:
+        super().__init__(f"the database cannot be used just now: {detail}")
+        self.detail = detail
+        self.full = full
+
+
 # ── the peer, on the wire ─────────────────────────────────────────────────────────────────────────
 
 

@@ -195,6 +195,64 @@ def configure_bench(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_serve(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet serve`; what is not given is the environment's, or the default."""
+    parser.add_argument(
+        "--host", metavar="HOST", help="address to listen on (default: SIMFLEET_HOST, or 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port",
+        type=whole_number(0, PORT_MAX),
+        metavar="N",
+        help="port of the API (default: SIMFLEET_PORT, or 8080); 0 takes a free one and prints it",
+    )
+    csms = parser.add_mutually_exclusive_group()
+    csms.add_argument(
+        "--csms-port",
+        type=whole_number(0, PORT_MAX),
+        metavar="N",
+        help="port of the embedded CSMS (default: SIMFLEET_CSMS_PORT, or 9000)",
+    )
+    csms.add_argument(
+        "--no-csms", action="store_true", help="no embedded CSMS: chargers go where users say"
+    )
+    _add_database(parser)
+
+
+def configure_user(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet user`: one verb, and whom it is about."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    add = verbs.add_parser("add", help="add a user")
+    add.add_argument("name", metavar="NAME", help="1 to 64 letters, digits and . _ @ -")
+    listed = verbs.add_parser("list", help="list all users")
+    remove = verbs.add_parser("remove", help="remove a user with keys, settings and chargers")
+    remove.add_argument("name", metavar="NAME")
+    _add_database(add, listed, remove)
+
+
+def configure_key(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet key`: one verb, and whose or which key."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    create = verbs.add_parser("create", help="make a key and print it, this once")
+    create.add_argument("user", metavar="USER", help="whose key it will be")
+    create.add_argument("--label", default="", help="what it is for, shown by list")
+    listed = verbs.add_parser("list", help="list what is known of all keys, or of one user's")
+    listed.add_argument("user", metavar="USER", nargs="?")
+    revoke = verbs.add_parser("revoke", help="revoke a key, also in a service that is running")
+    revoke.add_argument("prefix", metavar="PREFIX", help="how the key begins, as list shows it")
+    _add_database(create, listed, revoke)
+
+
+def _add_database(*parsers: argparse.ArgumentParser) -> None:
+    for parser in parsers:
+        parser.add_argument(
+            "--db",
+            type=Path,
+            metavar="PATH",
+            help="database file (default: SIMFLEET_DB, or ~/.local/share/simfleet/simfleet.db)",
+        )
+
+
 def configure_nothing(parser: argparse.ArgumentParser) -> None:
     """For commands without arguments."""
     del parser
@@ -240,6 +298,40 @@ COMMANDS = (
         "measure SimFleet itself, each figure beside a floor or a peer",
         ("simfleet bench", "simfleet bench bench_roundtrip --quick", "simfleet bench --list"),
         configure_bench,
+    ),
+    Command(
+        "serve",
+        "serve the REST API, with chargers, load tests, an embedded CSMS, and a memory",
+        (
+            "simfleet serve",
+            "simfleet serve --port 8081 --csms-port 9001 --db /var/lib/simfleet/simfleet.db",
+            "simfleet serve --no-csms",
+        ),
+        configure_serve,
+        details=(
+            "The first start makes the user 'admin' and prints an API key, or takes the one in\n"
+            "SIMFLEET_API_KEY. docs/operations.md lists what else the environment can set.\n"
+        ),
+    ),
+    Command(
+        "user",
+        "add, list and remove the users of the service",
+        (
+            "simfleet user add ada",
+            "simfleet user list --db /var/lib/simfleet/simfleet.db",
+            "simfleet user remove ada",
+        ),
+        configure_user,
+    ),
+    Command(
+        "key",
+        "make, list and revoke API keys; works beside a running service",
+        (
+            "simfleet key create ada --label ci",
+            "simfleet key list ada",
+            "simfleet key revoke sf_Vq3hTz",
+        ),
+        configure_key,
     ),
     Command(
         "version",

@@ -14,7 +14,7 @@ import trio
 
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import CALM_S, pause_s
-from simfleet.fleet.orders import Leave, Mode, Surroundings
+from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
 from simfleet.station.effects import PowerOff, PowerOn, Reboot, Reconnect
 from simfleet.station.events import Retired
 
@@ -67,7 +67,7 @@ class Charger:
         self.station = station
         self.mode = self.wished = mode
         self._surroundings = surroundings
-        self._mail: list[Event] | None = None
+        self._mail: list[Event | Redial] | None = None
         """Events, or an empty list when only `wished` or `_leave` is new; None: nothing is new."""
         self._waiting: trio.CancelScope | None = None
         self._leave: Leave | None = None
@@ -88,7 +88,7 @@ class Charger:
 
     # ── for others ──────────────────────────────────────────────────────────────────────────────
 
-    def post(self, mail: Event | Mode | Leave) -> bool:
+    def post(self, mail: Event | Mode | Leave | Redial) -> bool:
         """Hand something to the charger, read at once. False: the mailbox is full, not taken.
 
         `Mode` and `Leave` are always taken, and the last of them counts: a `Mode` calls a charger
@@ -185,6 +185,10 @@ class Charger:
         mail, self._mail = self._mail or (), None
         station = self.station
         for event in mail:
+            if isinstance(event, Redial):
+                if self._dark_until_s is None:  # else it connects anew anyway
+                    self._dark_until_s = at_s
+                continue
             try:
                 station.tell(event, at_s=at_s)
             except Refused as refused:

@@ -6,7 +6,8 @@ and a fleet that exchanges its objects one for one grows a young generation of h
 before it is looked at. So a task sweeps often and little: it collects what is young, a few
 milliseconds, and takes what survives out of the collector's sight.
 
-A cycle that lives longer than one sweep is not freed before the end. Chargers make hardly any.
+A cycle that lives longer than one sweep is not freed before the end. Chargers make hardly any, but
+a fleet as a whole is one: a service collects all of it once there is no load.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ SWEEP_PERIOD_S: Final = 0.1
 
 @contextmanager
 def calm_garbage() -> Iterator[None]:
-    """No collection inside but those of `sweep_garbage`; afterwards everything is as it was."""
+    """No collection inside but those of `sweep_garbage`; afterwards everything is as it was.
+
+    Within another such block nothing is collected at the beginning: it would stop a service.
+    """
     enabled = gc.isenabled()
-    gc.collect()
+    if enabled:
+        gc.collect()
     gc.disable()
     try:
         yield
@@ -37,9 +42,19 @@ def calm_garbage() -> Iterator[None]:
             gc.enable()
 
 
-async def sweep_garbage() -> None:
+async def sweep_garbage(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Collect what is young, and set aside what survives, until cancelled."""
+    task_status.started()
     while True:
         await trio.sleep(SWEEP_PERIOD_S)
         gc.collect(0)
         gc.freeze()
+
+
+def collect_all() -> None:
+    """Free every cycle, also of what has been set aside. Stops the world, 100 ms and more: for a
+    service, after a load.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

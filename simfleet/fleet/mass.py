@@ -74,6 +74,10 @@ class Mass:
             self._settled = trio.Event()
         self._changed.set()
 
+    def steps_to(self, target: int, mode: Mode) -> int:
+        """How many chargers have to be started, changed or sent away for this wish."""
+        return len(self._switching(target, mode)) + abs(target - self._started)
+
     @property
     def is_settled(self) -> bool:
         """Whether the last wish has been carried out."""
@@ -98,12 +102,7 @@ class Mass:
 
     async def _carry_out(self, wish: Wish) -> None:
         """Work off a wish, at its pace; stop as soon as there is another one."""
-        switching = [
-            plan.identity
-            for plan in self._plans[: min(self._started, wish.target)]
-            if (charger := self._supervisor.chargers.get(plan.identity)) is not None
-            and charger.wished is not wish.mode
-        ]
+        switching = self._switching(wish.target, wish.mode)
         growth = max(0, wish.target - self._started)
         shrink = max(0, self._started - wish.target)
         steps = len(switching) + growth + shrink
@@ -122,6 +121,15 @@ class Mass:
                 self._switch(switching[step - shrink], wish.mode)
             else:
                 await self._bring_in(self._plans[self._started], wish.mode)
+
+    def _switching(self, target: int, mode: Mode) -> list[str]:
+        """Who stays and is to do something else than it was last told."""
+        return [
+            plan.identity
+            for plan in self._plans[: min(self._started, target)]
+            if (charger := self._supervisor.chargers.get(plan.identity)) is not None
+            and charger.wished is not mode
+        ]
 
     async def _bring_in(self, plan: ChargerPlan, mode: Mode) -> None:
         self._started += 1

@@ -39,3 +39,7 @@ class Leave(Struct, frozen=True):
     """
 
     deadline_s: float
+
+
+class Redial(Struct, frozen=True):
+    """Connect again: the URL of the surroundings has changed. Sessions go on meanwhile."""

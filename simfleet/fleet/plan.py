@@ -22,7 +22,7 @@ class ChargerPlan(Struct, frozen=True):
     results.
 
     Tag, vehicles, times and energies derive from `(seed, index)` alone, so a fleet is the same on
-    one worker as on sixteen.
+    one worker as on sixteen; only a tag may be given.
     """
 
     identity: str
@@ -31,6 +31,8 @@ class ChargerPlan(Struct, frozen=True):
     slice_name: str
     spec: StationSpec
     factory: FactorySettings
+    id_tag: str | None = None
+    """What its drivers present; None: each charger has a tag of its own."""
 
     def build(self, *, wall_offset_s: float, registers_wh: Sequence[float] = ()) -> Station:
         """The charger, fresh from the factory, or as it is switched on again: with the energy
@@ -42,6 +44,7 @@ class ChargerPlan(Struct, frozen=True):
             Configuration(self.factory),
             chance=Chance.of(self.seed, self.index),
             wall_offset_s=wall_offset_s,
+            id_tag=self.id_tag,
         )
         for connector, register_wh in zip(station.connectors, registers_wh, strict=False):
             connector.meter = Meter(self.spec.electrical, start_wh=register_wh)

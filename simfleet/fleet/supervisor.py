@@ -14,7 +14,7 @@ import trio
 
 from simfleet.fleet.actor import Charger
 from simfleet.fleet.backoff import CALM_S, pause_s
-from simfleet.fleet.orders import Leave, Mode, Surroundings
+from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
 from simfleet.station.chance import Chance
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Vacancy:
         self._leave: Leave | None = None
         self._waiting: trio.CancelScope | None = None
 
-    def post(self, mail: Event | Mode | Leave) -> bool:
+    def post(self, mail: Event | Mode | Leave | Redial) -> bool:
         """See `Charger.post`. An event finds nobody: False."""
         if isinstance(mail, Mode):
             self.wished, self._leave = mail, None
@@ -73,7 +73,9 @@ class Supervisor:
         *,
         batch_chargers: int = BATCH_CHARGERS,
         make: Callable[[ChargerPlan, Mode], Charger] | None = None,
+        registers_wh: dict[str, tuple[float, ...]] | None = None,
     ) -> None:
+        """`registers_wh` is kept up to date: one supervisor after another may be given it."""
         self._surroundings = surroundings
         self._clock = clock
         self._batch_chargers = batch_chargers
@@ -83,7 +85,7 @@ class Supervisor:
         self._batch_full = trio.Event()
         self._room = 0
         self._emptied = trio.Event()
-        self._registers_wh: dict[str, tuple[float, ...]] = {}
+        self._registers_wh = {} if registers_wh is None else registers_wh
         """Of chargers that have gone: a meter that comes back goes on where it was."""
         self.chargers: dict[str, Charger | Vacancy] = {}
 

@@ -33,9 +33,12 @@ _HINTS: Final = {
 }
 
 
-def ensure_descriptors(chargers: int) -> None:
-    """Raise the soft limit of open files as far as needed and allowed, or say what to do."""
-    needed = chargers + DESCRIPTORS_SPARE
+def ensure_descriptors(chargers: int, *, both_ends: bool = False) -> None:
+    """Raise the soft limit of open files as far as needed and allowed, or say what to do.
+
+    `both_ends`: the CSMS is in this process, so that each charger needs two.
+    """
+    needed = chargers * (2 if both_ends else 1) + DESCRIPTORS_SPARE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
@@ -44,6 +47,7 @@ def ensure_descriptors(chargers: int) -> None:
             f"{chargers} chargers need {needed} open files, this process may have {hard}:"
             f" raise the limit (ulimit -n {needed}, or nofile in /etc/security/limits.conf,"
             " or LimitNOFILE= in a systemd unit), or use fewer chargers"
+            + (", or a CSMS that is not in this process" if both_ends else "")
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 

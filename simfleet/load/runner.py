@@ -1,6 +1,6 @@
 """A load run from its first preflight to its verdict: the task tree of `simfleet run`.
 
-    signals           Ctrl-C: stop in order; twice: at once
+    signals           Ctrl-C: stop in order; twice: at once (not in a service, which has `stop`)
       target          the embedded CSMS in its own process, or nothing
         health        is the generator keeping up?
         supervisor    10,000 charger tasks in batches
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -43,8 +43,9 @@ from simfleet.observe.hub import Hub
 from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from simfleet.fleet.plan import ChargerPlan
     from simfleet.link.link import Dialer, LinkOptions
     from simfleet.load.run_folder import RunFolder
     from simfleet.load.schema1 import Scenario, Stage
@@ -63,7 +64,10 @@ LEAVE_GRACE_S: Final = 90.0
 
 
 class Runner:
-    """One run of one scenario. `watch` is called with the progress, once a second."""
+    """One run of one scenario. `watch` is called with the progress, once a second.
+
+    `plans` are those of the scenario, for a caller that has made them already, in a thread.
+    """
 
     def __init__(
         self,
@@ -72,12 +76,13 @@ class Runner:
         *,
         watch: Callable[[Progress], None],
         dial: Dialer = open_link,
+        plans: Sequence[ChargerPlan] | None = None,
     ) -> None:
         self._scenario = scenario
         self._folder = folder
         self._watch = watch
         self._dial = dial
-        self._plans = plans_of(scenario)
+        self._plans = plans_of(scenario) if plans is None else plans
         self._target = most_wanted(scenario)
         at_s = trio.current_time()
         self._clock = WallClock(at_s)
@@ -99,18 +104,34 @@ class Runner:
 
     # ── the tree ────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self) -> Finished:
+    def stop(self, reason: str, *, now: bool = False) -> None:
+        """End the stages, or a run that has not begun; `now`, or when asked again, everything.
+
+        `reason` completes "interrupted by ...".
+        """
+        course = self._course
+        if course.interrupted is None:
+            course.interrupted = f"interrupted by {reason}"
+            self._stages.cancel()
+            if now or not self._loading:
+                self._cut_off()
+        elif not course.cut_off:
+            course.interrupted += f", cut off by {reason}"
+            self._cut_off()
+
+    async def run(self, *, heed_signals: bool = True) -> Finished:
         """Run the scenario. Raises `PreflightFailed`, `TargetUnreachable` and `UsageWrong`, all of
-        them before any load.
+        them before any load. Without `heed_signals`, only `stop` ends it early.
         """
         preflight.ensure_descriptors(self._target)
         preflight.ensure_ports(self._target)
         options = link_options(self._scenario.target)
         V16.warm_up()
         refused: TargetUnreachable | None = None
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with _signals(heed_signals) as signals:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._heed_signals, signals)
+                if signals is not None:
+                    nursery.start_soon(self._heed_signals, signals)
                 try:
                     with self._everything, self._health, calm_garbage():
                         await self._run(options)
@@ -183,16 +204,9 @@ class Runner:
 
     async def _heed_signals(self, signals: AsyncIterator[int]) -> None:
         """The first signal ends the stages, or a run that has not begun; the next everything."""
-        course = self._course
         async for number in signals:
-            if course.interrupted is None:
-                course.interrupted = f"interrupted by {signal.Signals(number).name}"
-                self._stages.cancel()
-                if not self._loading:
-                    self._cut_off()
-            elif not course.cut_off:
-                course.interrupted += ", cut off by another signal"
-                self._cut_off()
+            again = self._course.interrupted is not None
+            self.stop("another signal" if again else signal.Signals(number).name)
 
     async def _heed_csms(self, csms: EmbeddedCsms) -> None:
         await csms.died.wait()
@@ -314,6 +328,16 @@ class Runner:
             self._course.csms_books = await csms.ledger()
         except CsmsFailed as failure:
             self._course.target_lost = str(failure)
+
+
+@contextmanager
+def _signals(heeded: bool) -> Iterator[AsyncIterator[int] | None]:
+    """The signals that end a run, while inside; None where somebody else heeds them."""
+    if not heeded:
+        yield None
+        return
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        yield signals
 
 
 def _described(stage: Stage) -> str:

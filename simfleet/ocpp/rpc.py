@@ -142,6 +142,19 @@ class Conversation:
         """The action of the open CALL."""
         return self._action.name if self._action is not None else None
 
+    @property
+    def message_ids(self) -> tuple[str, int]:
+        """The prefix of the ids of our CALLs, and the number in the last of them."""
+        return self._id_prefix, self._count
+
+    def resume_message_ids(self, id_prefix: str, count: int) -> None:
+        """Go on counting where another conversation of this party has stopped."""
+        self._id_prefix, self._count = id_prefix, count
+
+    def inject(self, text: bytes) -> None:
+        """Write something as it is, whatever it is; a reply to it will count as unknown."""
+        self._out.append(text)
+
     def call(
         self, request: Wire, *, at_s: float, due_s: float | None = None, context: object = None
     ) -> None:

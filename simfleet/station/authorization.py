@@ -117,7 +117,15 @@ def token_answered(
         _stop_with(station, connector, question.id_tag, info, at_s)
     elif info is not None and info.status == "Accepted" and connector.transaction is None:
         parent_id_tag = info.parent_id_tag
-        accept_tag(station, connector, question.id_tag, parent_id_tag=parent_id_tag, at_s=at_s)
+        remote = connector.remote_start
+        accept_tag(
+            station,
+            connector,
+            question.id_tag,
+            parent_id_tag=parent_id_tag,
+            at_s=at_s,
+            remote=remote,
+        )
     else:
         deny_tag(station, connector, at_s=at_s)
 

@@ -123,6 +123,7 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
         wall_s=wall_s,
     )
     transaction.parent_id_tag = connector.parent_id_tag
+    transaction.remote_start = connector.remote_start
     connector.forget_tag()
     connector.transaction = transaction
     connector.withheld = False

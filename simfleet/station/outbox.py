@@ -8,11 +8,14 @@ being n times the interval; meanwhile the others pass.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from simfleet.station.messages import DURABLE, Boot, Message, StatusReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ORDINARY_MAX: Final = 64
 """Messages other than transactions' that may wait; the oldest goes first when there is no room."""
@@ -84,6 +87,12 @@ class Outbox:
                 del self.durable[index]
                 return entry.message
         return None
+
+    def refill(self, waiting: Sequence[tuple[Message, int]], *, due_s: float) -> None:
+        """Queue durable messages, each with the attempts it has had, as they waited elsewhere."""
+        for message, attempts in waiting:
+            self._count += 1
+            self.durable.append(Entry(message, due_s, self._count, True, False, attempts))
 
     def put_first(self, messages: list[Message], *, due_s: float) -> None:
         """Queue messages ahead of everything, in their order (status reports after boot precede old

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CACHE_MAX: Final = 100
 """Tags a station remembers; the oldest goes first."""
@@ -42,6 +45,10 @@ class TokenCache:
         if info is not None and info.expires_wall_s is not None and info.expires_wall_s <= wall_s:
             return info._replace(status="Expired")
         return info
+
+    def known(self) -> Iterable[tuple[str, TokenInfo]]:
+        """All tags, oldest first."""
+        return (self._known or {}).items()
 
     def clear(self) -> None:
         """Forget all (ClearCache)."""

@@ -24,6 +24,7 @@ class Transaction:
         "number",
         "parent_id_tag",
         "reason",
+        "remote_start",
         "samples",
         "start_integral_wh",
         "start_wall_s",
@@ -52,6 +53,8 @@ class Transaction:
         self.start_wall_s = wall_s
         self.id: int | None = None
         self.deauthorized = False
+        self.remote_start = False
+        """The CSMS has asked for it."""
         self.stop_wh = start_wh
         self.stop_wall_s = wall_s
         self.stop_id_tag: str | None = None

@@ -28,7 +28,7 @@ from simfleet.errors import (
 ROOT = Path(__file__).parent.parent.parent
 # What costs 20 ms to 600 ms to import, and no help needs.
 HEAVY = {"asyncio", "hdrh", "jsonschema_rs", "msgspec", "ocpp", "psutil", "rich", "trio"} | {
-    *("trio_websocket", "websockets", "yaml"),
+    *("hypercorn", "quart", "quart_trio", "sqlite3", "trio_websocket", "websockets", "yaml"),
 }
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 

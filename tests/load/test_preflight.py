@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def with_limits(soft: int, hard: int, *, chargers: int) -> str:
+def with_limits(soft: int, hard: int, *, chargers: int, both_ends: bool = False) -> str:
     """What `ensure_descriptors` says, or the limit it leaves, in a process with these limits."""
     code = f"""\
 import resource
@@ -34,7 +34,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 from simfleet.errors import PreflightFailed
 from simfleet.load.preflight import ensure_descriptors
 try:
-    ensure_descriptors({chargers})
+    ensure_descriptors({chargers}, both_ends={both_ends})
 except PreflightFailed as refusal:
     print(refusal)
 else:
@@ -60,6 +60,12 @@ def test_a_hard_limit_that_is_too_low_is_refused_with_what_to_raise() -> None:
     assert "ulimit -n 700" in said
     assert "LimitNOFILE" in said
     assert "fewer chargers" in said
+
+
+def test_a_csms_in_the_same_process_needs_as_many_files_again() -> None:
+    said = with_limits(100, 1000, chargers=500, both_ends=True)
+    assert "500 chargers need 1200 open files, this process may have 1000" in said
+    assert "or a CSMS that is not in this process" in said
 
 
 def test_this_process_may_open_a_few_files() -> None:

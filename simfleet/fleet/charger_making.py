@@ -1,0 +1,75 @@
+"""From a definition to a station: the model of a named charger, and the vehicles that come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
+
+from simfleet.fleet.charger_rules import factory_settings
+from simfleet.station.memory import recall
+from simfleet.station.meter import ElectricalSpec
+from simfleet.station.spec import StationSpec
+from simfleet.station.station import Station
+from simfleet.station.vehicle import VehicleSpec, vehicles_for
+
+if TYPE_CHECKING:
+    from simfleet.fleet.charger_state import ChargerType, Definition
+    from simfleet.station.chance import Chance
+    from simfleet.station.memory import Kept
+
+ROOM: Final = 1.25
+"""A vehicle that comes for a target has more room than that: its curve falls near full."""
+ARRIVAL_SOC: Final = 0.2
+
+
+def spec_of(definition: Definition) -> StationSpec:
+    """The model that a definition describes."""
+    kind = definition.charger_type
+    return StationSpec(
+        electrical=ElectricalSpec.of(kind, max_power_w=definition.max_power_kw * 1000.0),
+        vehicles=vehicles_for(kind),
+        connectors=definition.num_connectors,
+        free_charging=definition.free_charging,
+    )
+
+
+def station_of(
+    identity: str,
+    definition: Definition,
+    *,
+    kept: Kept | None,
+    id_tag: str,
+    heartbeat_s: int,
+    chance: Chance,
+    wall_offset_s: float,
+    at_s: float,
+) -> Station:
+    """The station, fresh from the factory (`kept` None), or as its hardware remembers itself."""
+    station = Station(
+        identity,
+        spec_of(definition),
+        factory_settings(definition, heartbeat_s=heartbeat_s),
+        chance=chance,
+        wall_offset_s=wall_offset_s,
+        id_tag=id_tag,
+    )
+    if kept is not None:
+        recall(station, kept, at_s=at_s)
+    return station
+
+
+def vehicle_with_room(
+    energy_wh: float, kind: ChargerType, *, chance: Chance
+) -> tuple[VehicleSpec, float]:
+    """A vehicle, and its state of charge, that can take so much energy before it is full."""
+    roomy = [
+        spec
+        for spec in vehicles_for(kind)
+        if spec.battery_wh * (1.0 - ARRIVAL_SOC) >= energy_wh * ROOM
+    ]
+    if roomy:
+        return chance.choice(roomy), ARRIVAL_SOC
+    largest = max(vehicles_for(kind), key=lambda spec: spec.battery_wh)
+    battery_wh = energy_wh * ROOM / (1.0 - ARRIVAL_SOC)
+    return structs.replace(largest, name="truck", battery_wh=battery_wh), ARRIVAL_SOC

@@ -1,0 +1,321 @@
+"""What a station's hardware keeps across a power loss, and across a restart of SimFleet.
+
+`remember` takes it out of a station at any moment, `recall` puts it into one fresh from the
+factory. Kept are: changed configuration, availability, faults, the energy registers, the messages
+about transactions that the CSMS has not answered, the counters, and the authorization cache.
+Not kept: cables and vehicles, tags that wait, the registration, timers, statuses.
+
+A transaction that ran at that moment was interrupted by the loss of power: on recall it ends with
+reason PowerLoss, with the register and the time that were kept, and its StopTransaction waits
+behind whatever else is still to be told of it (OCPP 1.6 sections 3.7 and 4.10).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from simfleet.errors import UsageWrong
+from simfleet.station.connector import NO_ERROR
+from simfleet.station.effects import TransactionClosed
+from simfleet.station.messages import TransactionEnded, TransactionSampled, TransactionStarted
+from simfleet.station.meter import Meter, Reading
+from simfleet.station.phase import Move
+from simfleet.station.tokens import TokenInfo
+from simfleet.station.transaction import Transaction
+
+if TYPE_CHECKING:
+    from simfleet.station.connector import Connector
+    from simfleet.station.messages import Message
+    from simfleet.station.station import Station
+
+VERSION: Final = 1
+MESSAGE_IDS_SKIPPED: Final = 10_000
+"""Message ids left out after a recall: the station may have used some since it was remembered."""
+POWER_LOSS: Final = "PowerLoss"
+
+
+class KeptTransaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A transaction that runs, or of which something is still to be told. See `Transaction`."""
+
+    number: int
+    connector_id: int
+    id_tag: str
+    parent_id_tag: str | None = None
+    start_wh: float
+    start_integral_wh: float
+    start_wall_s: float
+    id: int | None = None
+    deauthorized: bool = False
+    remote_start: bool = False
+    reason: str = ""
+    stop_wh: float
+    stop_wall_s: float
+    stop_id_tag: str | None = None
+    samples: list[tuple[float, str, Reading]] | None = None
+
+
+class KeptStart(Struct, frozen=True, tag="start", omit_defaults=True):
+    """A StartTransaction without an answer."""
+
+    transaction: int
+    attempts: int = 0
+
+
+class KeptSample(Struct, frozen=True, tag="sample", omit_defaults=True):
+    """MeterValues of a transaction without an answer."""
+
+    transaction: int
+    reading: Reading
+    context: str
+    measurands: tuple[str, ...]
+    wall_s: float
+    attempts: int = 0
+
+
+class KeptStop(Struct, frozen=True, tag="stop", omit_defaults=True):
+    """A StopTransaction without an answer."""
+
+    transaction: int
+    attempts: int = 0
+
+
+class KeptConnector(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One connector. `metered_wall_s` is when its register was read last."""
+
+    start_wh: float
+    delivered_wh: float
+    integral_wh: float
+    metered_wall_s: float
+    inoperative: bool = False
+    error_code: str = NO_ERROR
+    error_info: str = ""
+    running: int | None = None
+    """Number of the transaction that ran."""
+    sampled_wh: float | None = None
+
+
+class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """See the module. Plain values, so that any JSON store can hold it."""
+
+    version: int = VERSION
+    configuration: dict[str, str]
+    inoperative: bool = False
+    error_code: str = NO_ERROR
+    connectors: list[KeptConnector]
+    transaction_count: int = 0
+    transactions: list[KeptTransaction] = []
+    outbox: list[KeptStart | KeptSample | KeptStop] = []
+    tokens: list[tuple[str, str, str | None, float | None]] = []
+    """Tag, status, parent tag, expiry (Unix seconds); oldest first."""
+    message_id_prefix: str
+    message_id_count: int
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Kept)
+
+
+def encode_kept(kept: Kept) -> bytes:
+    """As JSON."""
+    return _ENCODER.encode(kept)
+
+
+def decode_kept(data: bytes) -> Kept:
+    """The inverse; raises `UsageWrong` for anything that this version has not written."""
+    try:
+        kept = _DECODER.decode(data)
+    except msgspec.DecodeError as error:
+        raise UsageWrong(f"what the hardware keeps cannot be read: {error}") from None
+    if kept.version != VERSION:
+        raise UsageWrong(f"what the hardware keeps is version {kept.version}, not {VERSION}")
+    return kept
+
+
+# ── taking out ────────────────────────────────────────────────────────────────────────────────────
+
+
+def remember(station: Station) -> Kept:
+    """What the hardware would keep if power failed now. The station is not changed.
+
+    Registers are those of the last moment at which the station metered: at the latest, of the last
+    sample that it has told anybody of.
+    """
+    transactions: dict[int, Transaction] = {}
+    outbox: list[KeptStart | KeptSample | KeptStop] = []
+    for entry in station.outbox.durable:
+        message, attempts = entry.message, entry.attempts
+        match message:
+            case TransactionStarted(transaction):
+                outbox.append(KeptStart(transaction.number, attempts))
+            case TransactionSampled(transaction, reading, context, measurands, wall_s):
+                outbox.append(
+                    KeptSample(transaction.number, reading, context, measurands, wall_s, attempts)
+                )
+            case TransactionEnded(transaction):
+                outbox.append(KeptStop(transaction.number, attempts))
+            case _:
+                raise AssertionError(f"{type(message).__name__} is not durable")
+        transactions[transaction.number] = transaction
+    for connector in station.connectors:
+        if connector.transaction is not None:
+            transactions[connector.transaction.number] = connector.transaction
+    prefix, count = station.conversation.message_ids
+    return Kept(
+        configuration=dict(station.configuration.changes()),
+        inoperative=station.inoperative,
+        error_code=station.error_code,
+        connectors=[_kept_connector(station, connector) for connector in station.connectors],
+        transaction_count=station.transactions,
+        transactions=[_kept_transaction(one) for one in transactions.values()],
+        outbox=outbox,
+        tokens=[(tag, *info) for tag, info in station.tokens.known()],
+        message_id_prefix=prefix,
+        message_id_count=count,
+    )
+
+
+def _kept_connector(station: Station, connector: Connector) -> KeptConnector:
+    meter, transaction = connector.meter, connector.transaction
+    return KeptConnector(
+        start_wh=meter.start_wh,
+        delivered_wh=meter.delivered_wh,
+        integral_wh=meter.integral_wh,
+        metered_wall_s=station.wall_s(connector.metered_s),
+        inoperative=connector.inoperative,
+        error_code=connector.error_code,
+        error_info=connector.error_info,
+        running=None if transaction is None else transaction.number,
+        sampled_wh=connector.sampled_wh,
+    )
+
+
+def _kept_transaction(transaction: Transaction) -> KeptTransaction:
+    return KeptTransaction(
+        number=transaction.number,
+        connector_id=transaction.connector_id,
+        id_tag=transaction.id_tag,
+        parent_id_tag=transaction.parent_id_tag,
+        start_wh=transaction.start_wh,
+        start_integral_wh=transaction.start_integral_wh,
+        start_wall_s=transaction.start_wall_s,
+        id=transaction.id,
+        deauthorized=transaction.deauthorized,
+        remote_start=transaction.remote_start,
+        reason=transaction.reason,
+        stop_wh=transaction.stop_wh,
+        stop_wall_s=transaction.stop_wall_s,
+        stop_id_tag=transaction.stop_id_tag,
+        samples=None if transaction.samples is None else list(transaction.samples),
+    )
+
+
+# ── putting in ────────────────────────────────────────────────────────────────────────────────────
+
+
+def recall(station: Station, kept: Kept, *, at_s: float) -> None:
+    """Put what was kept into a station that is fresh from the factory and has never been online.
+
+    The station may be built otherwise than the one that was remembered: connectors that it does not
+    have are forgotten, and so are configuration values that it cannot have; what is queued for the
+    CSMS is not.
+    """
+    for name, value in kept.configuration.items():
+        try:
+            station.configuration.store(name, value)
+        except (KeyError, ValueError):
+            continue  # another number of connectors, or another version: it has no such setting
+    station.inoperative = kept.inoperative
+    station.error_code = kept.error_code
+    station.transactions = kept.transaction_count
+    for tag, status, parent, expires_wall_s in kept.tokens:
+        station.tokens.learn(tag, TokenInfo(status, parent, expires_wall_s))
+    station.conversation.resume_message_ids(
+        kept.message_id_prefix, kept.message_id_count + MESSAGE_IDS_SKIPPED
+    )
+    transactions = {one.number: _transaction(one) for one in kept.transactions}
+    _refill(station, kept, transactions, at_s=at_s)
+    for connector, known in zip(station.connectors, kept.connectors, strict=False):
+        _restore(connector, known, at_s=at_s)
+    for known in kept.connectors:
+        if known.running is not None:
+            _interrupt(station, known, transactions[known.running], at_s=at_s)
+
+
+def _transaction(kept: KeptTransaction) -> Transaction:
+    transaction = Transaction(
+        number=kept.number,
+        connector_id=kept.connector_id,
+        id_tag=kept.id_tag,
+        start_wh=kept.start_wh,
+        start_integral_wh=kept.start_integral_wh,
+        wall_s=kept.start_wall_s,
+    )
+    transaction.parent_id_tag = kept.parent_id_tag
+    transaction.id = kept.id
+    transaction.deauthorized = kept.deauthorized
+    transaction.remote_start = kept.remote_start
+    transaction.reason = kept.reason
+    transaction.stop_wh = kept.stop_wh
+    transaction.stop_wall_s = kept.stop_wall_s
+    transaction.stop_id_tag = kept.stop_id_tag
+    transaction.samples = None if kept.samples is None else list(kept.samples)
+    return transaction
+
+
+def _refill(
+    station: Station, kept: Kept, transactions: dict[int, Transaction], *, at_s: float
+) -> None:
+    """Queue what was queued, in its order, with the attempts already made."""
+    waiting: list[tuple[Message, int]] = []
+    for one in kept.outbox:
+        transaction = transactions[one.transaction]
+        message: TransactionStarted | TransactionSampled | TransactionEnded
+        match one:
+            case KeptStart():
+                message = TransactionStarted(transaction)
+            case KeptSample():
+                message = TransactionSampled(
+                    transaction, one.reading, one.context, one.measurands, one.wall_s
+                )
+            case KeptStop():
+                message = TransactionEnded(transaction)
+        waiting.append((message, one.attempts))
+    station.outbox.refill(waiting, due_s=at_s)
+
+
+def _restore(connector: Connector, known: KeptConnector, *, at_s: float) -> None:
+    meter = connector.meter = Meter(connector.meter.spec, start_wh=known.start_wh)
+    meter.delivered_wh = known.delivered_wh
+    meter.integral_wh = known.integral_wh
+    connector.metered_s = at_s
+    connector.inoperative = known.inoperative
+    if known.error_code != NO_ERROR:
+        connector.error_code, connector.error_info = known.error_code, known.error_info
+        connector.move(Move.FAILED)
+    elif known.inoperative:
+        connector.move(Move.WITHDRAWN)
+
+
+def _interrupt(
+    station: Station, known: KeptConnector, transaction: Transaction, *, at_s: float
+) -> None:
+    """End a transaction that ran when power failed, where and when it was last known to run."""
+    meter = Meter(station.spec.electrical, start_wh=known.start_wh)
+    meter.delivered_wh = known.delivered_wh
+    wall_s = max(known.metered_wall_s, transaction.start_wall_s)
+    if station.keeps_samples:
+        reading = meter.reading(since_wh=known.sampled_wh)
+        transaction.keep(wall_s, "Transaction.End", reading)
+    transaction.end(reason=POWER_LOSS, stop_wh=meter.energy_wh, wall_s=wall_s, id_tag=None)
+    station.effects.append(
+        TransactionClosed(
+            transaction.number,
+            transaction.stop_wh - transaction.start_wh,
+            known.integral_wh - transaction.start_integral_wh,
+            POWER_LOSS,
+        )
+    )
+    station.say(TransactionEnded(transaction), due_s=at_s)
