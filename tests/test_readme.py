@@ -45,6 +45,13 @@ NOT_TYPED = {
     "simfleet COMMAND --help": "typed for each command, below",
     "simfleet run": "the name of a command, not all of it",
     "simfleet check": "the same",
+    "simfleet serve": "serves until it is stopped; test_service.py and tests/api live with it",
+    "simfleet user": "the name of a command, not all of it",
+    "simfleet key": "the same",
+    "simfleet user add ada": "writes to the user's own database; tests/cli/test_user_and_key.py",
+    "simfleet key create ada --label laptop": "the same",
+    "simfleet key list": "the same",
+    "simfleet key revoke sf_Vq3hTz": "the same",
 }
 
 
@@ -60,6 +67,8 @@ def blocks(page: Path, language: str, *, first_word: str = "") -> list[str]:
 def command_lines(page: Path) -> set[str]:
     """Lines of shell blocks, indented `simfleet ...`, `simfleet ...` in running text."""
     lines = [line for body in blocks(page, "sh") for line in body.splitlines()]
+    # Requests are made, with what they answer, by tests/api/test_api_document.py.
+    lines = [line for line in lines if re.match(r"(simfleet|make|source)\b", line)]
     prose = FENCE.sub("", text_of(page))
     lines += re.findall(r"^ {4}(simfleet .*)$", prose, re.MULTILINE)
     lines += [" ".join(said.split()) for said in re.findall(r"`(simfleet\s[^`]*)`", prose)]
