@@ -23,6 +23,7 @@ import trio
 from bench.machine import raise_descriptor_limit
 from simfleet.clock import WallClock
 from simfleet.fleet.actor import Charger
+from simfleet.fleet.garbage import sweep_garbage
 from simfleet.fleet.mass import Mass
 from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.recorder import Recorder
@@ -161,6 +162,8 @@ class Fleet:
             )
             gc.collect()
             gc.freeze()
+            gc.disable()  # but for the sweeps, as in `simfleet run`
+            nursery.start_soon(sweep_garbage)
             ClosedLoopStation.looping = True
             await trio.sleep(self._settles_s + options.warms_up_s)
             await self._measure(options.lasts_s)

@@ -35,7 +35,7 @@ BURST_MAX: Final = 32
 """Messages a charger takes in a row before it lets the others run, however many are there."""
 
 
-_FOR_THE_ACTOR: Final = (Reboot, PowerOff, PowerOn, Reconnect)
+_FOR_THE_ACTOR: Final = frozenset({Reboot, PowerOff, PowerOn, Reconnect})
 
 
 class Charger:
@@ -210,12 +210,12 @@ class Charger:
     def _report(self, effects: list[Effect], at_s: float) -> None:
         recorder, identity = self._surroundings.recorder, self.station.identity
         for effect in effects:
-            if isinstance(effect, _FOR_THE_ACTOR):
+            if type(effect) in _FOR_THE_ACTOR:
                 self._obey(effect, at_s)
             else:
                 recorder.effect(identity, effect, at_s)
 
-    def _obey(self, effect: Reboot | PowerOff | PowerOn | Reconnect, at_s: float) -> None:
+    def _obey(self, effect: Effect, at_s: float) -> None:
         match effect:
             case Reboot(after_s):
                 self._dark_until_s = at_s + after_s
@@ -365,7 +365,8 @@ class Charger:
             frames = station.take_frames()
             if frames:
                 recorder.sent(identity, frames, at_s)
-                await link.send(frames)
+                if not link.send_nowait(frames):
+                    await link.send(())
             frame = await link.receive()
             at_s = trio.current_time()
             recorder.received(identity, frame, at_s)
@@ -380,7 +381,9 @@ class Charger:
         """Make sure that somebody wakes up for what is due next. An alarm is only ever brought
         forward: one that rings too early costs less than moving it with every CALL.
         """
-        wake_s = min(self._next_moment_s(), link.wake_at_s)
+        wake_s = self.station.wake_at_s if self._leave is None else self._next_moment_s()
+        if link.wake_at_s < wake_s:
+            wake_s = link.wake_at_s
         if wake_s < self._alarm_s:
             self._alarm_s = wake_s
             clockwork = self._surroundings.clockwork

@@ -138,9 +138,11 @@ class WebSocketLink(Duplex):
     async def receive(self) -> bytes:
         """See `Link.receive`."""
         while True:
-            message = self.take_ready()
-            if message is not None:
-                return message
+            # Nearly always there is nothing yet, which is seen without a call.
+            if self._inbound or self._eof is not None or self._closed is not None:
+                message = self.take_ready()
+                if message is not None:
+                    return message
             if self._unsent:
                 await self._exchange()
                 continue

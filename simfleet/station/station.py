@@ -245,9 +245,10 @@ class Station:
         """Do whatever is due."""
         if self.dark:
             return
-        outcome = self.conversation.tick(at_s=at_s)
-        if outcome is not None:
-            self._finished(outcome, at_s)
+        if self.conversation.wake_at_s <= at_s:
+            outcome = self.conversation.tick(at_s=at_s)
+            if outcome is not None:
+                self._finished(outcome, at_s)
         if self.boot_due_s <= at_s and self.online:
             registration.boot(self, due_s=self.boot_due_s)
         if self.heartbeat_due_s <= at_s and self.may_report:
