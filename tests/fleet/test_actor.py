@@ -352,9 +352,10 @@ class FailsOnce:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._waiting = False
 
     def send_nowait(self, frames: Sequence[bytes]) -> bool:
-        if not self.failures:
+        if not self.failures and self._waiting:
             self.failures.append(trio.current_time())
             self._link.abort()  # so that the waiting task finds out, too
             raise LinkClosed("stalled", "on purpose")
@@ -362,7 +363,11 @@ class FailsOnce:
 
     async def receive(self) -> bytes:
         with trio.CancelScope(shield=not self.failures):  # the broken link is noticed first
-            frame = await self._link.receive()
+            self._waiting = True
+            try:
+                frame = await self._link.receive()
+            finally:
+                self._waiting = False
         return frame
 
     def __getattr__(self, name: str) -> Any:
