@@ -220,11 +220,17 @@ class Twice:
         self._link = link
         self._action = b'"' + action + b'"'
 
-    async def send(self, frames: Sequence[bytes]) -> None:
+    def _twice(self, frames: Sequence[bytes]) -> list[bytes]:
         again = [
             frame.replace(b'[2,"', b'[2,"again-', 1) for frame in frames if self._action in frame
         ]
-        await self._link.send([*frames, *again])
+        return [*frames, *again]
+
+    async def send(self, frames: Sequence[bytes]) -> None:
+        await self._link.send(self._twice(frames))
+
+    def send_nowait(self, frames: Sequence[bytes]) -> bool:
+        return self._link.send_nowait(self._twice(frames))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._link, name)
