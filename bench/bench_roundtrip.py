@@ -1,7 +1,7 @@
 """CPU per OCPP round trip of the whole station, beside a bare pump with the same frames.
 
 Closed loop: each charger sends its next MeterValues when the last one is answered. The station is
-all of it (`whole_station`): state machine, validation of every frame, meter, histograms, records.
+all of it (`whole_station`): state machine, validation of what arrives, meter, histograms, records.
 The floor (`floor`) is websockets' sans-I/O protocol on Trio and the JSON of the same payload.
 """
 
@@ -17,7 +17,7 @@ from bench.results import Row, say
 
 MEASURES = (
     "CPU time of the generator per MeterValues round trip, closed loop: whole stations (state "
-    "machine, validation of every frame, histograms, records) beside a bare pump with the same "
+    "machine, validation of every frame that arrives, histograms, records) beside a bare pump with the same "
     "frames. 1.0 would be a station for nothing."
 )
 RATIO_MAX = 2.0

@@ -3,7 +3,7 @@
     python -m bench.whole_station --target ws://127.0.0.1:9000 --chargers 1000 [--job ...]
 
 Chargers as `simfleet run` makes them, from a scenario: supervisor, actor, link, state machine,
-validation of every frame, meter, outbox, histograms, hub and ledger. The only change is the
+validation of what arrives, meter, outbox, histograms, hub and ledger. The only change is the
 schedule: the next MeterValues (or Heartbeat) is due the moment the last one is answered. Prints one
 JSON object when all are charging (or booted), and one with the figures and a payload as it was
 sent.
