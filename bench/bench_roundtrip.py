@@ -17,8 +17,8 @@ from bench.results import Row, say
 
 MEASURES = (
     "CPU time of the generator per MeterValues round trip, closed loop: whole stations (state "
-    "machine, validation of every frame that arrives, histograms, records) beside a bare pump with the same "
-    "frames. 1.0 would be a station for nothing."
+    "machine, validation of every frame that arrives, histograms, records) beside a bare pump "
+    "with the same frames. 1.0 would be a station for nothing."
 )
 RATIO_MAX = 2.0
 SIZES = (100, 1_000, 10_000)
