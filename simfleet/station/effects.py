@@ -88,6 +88,36 @@ class Reconnect(_Effect, frozen=True):
     why: str
 
 
+class Upload(_Effect, frozen=True):
+    """Put a file where the URL says; `ErrandDone` follows. `errand` is the station's own number."""
+
+    errand: int
+    url: str
+    file_name: str
+    content: bytes
+
+
+class Download(_Effect, frozen=True):
+    """Get a file; `ErrandDone` with its content follows."""
+
+    errand: int
+    url: str
+
+
+class MakeCertificateRequest(_Effect, frozen=True):
+    """Make a key pair and a PKCS#10 request for it; `ErrandDone` with both follows."""
+
+    errand: int
+    common_name: str
+    organization: str
+
+
+class CancelErrand(_Effect, frozen=True):
+    """Give an errand up; nothing follows, also when it has just ended."""
+
+    errand: int
+
+
 Effect = (
     Outcome
     | Violation
@@ -101,4 +131,8 @@ Effect = (
     | PowerOff
     | PowerOn
     | Reconnect
+    | Upload
+    | Download
+    | MakeCertificateRequest
+    | CancelErrand
 )

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from simfleet.station.vehicle import VehicleSpec
@@ -98,6 +100,32 @@ class PowerRestored(_Event, frozen=True):
     """The mains are back; the station boots."""
 
 
+class FirmwareWillFail(_Event, frozen=True):
+    """The next firmware update fails at this stage; an empty one takes the failure back."""
+
+    stage: Literal["", "DownloadFailed", "InstallationFailed", "InvalidSignature"]
+
+
+class UploadWillFail(_Event, frozen=True):
+    """The next upload of diagnostics or of a log fails."""
+
+
+class ErrandDone(_Event, frozen=True):
+    """An errand of the station has ended (effects `Upload`, `Download`, `MakeCertificateRequest`).
+
+    `kind` says what refused it when not `ok` (see `simfleet.transfer.failure.Kind`; "" else),
+    `detail` the same for people. A download brings the file in `content`; a certificate request
+    its PEM there and the private key's PEM in `more`.
+    """
+
+    errand: int
+    ok: bool
+    detail: str = ""
+    content: bytes = b""
+    more: bytes = b""
+    kind: str = ""
+
+
 class Retired(_Event, frozen=True):
     """Bring this charger to rest: end sessions as their drivers would, start no new ones.
 
@@ -121,5 +149,8 @@ Event = (
     | TakeSample
     | PowerLost
     | PowerRestored
+    | FirmwareWillFail
+    | UploadWillFail
+    | ErrandDone
     | Retired
 )
