@@ -162,7 +162,8 @@ _TABLE: tuple[Key, ...] = (
     Key(
         name="SupportedFeatureProfiles",
         type="csv",
-        default="Core,RemoteTrigger",
+        default="Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,"
+        "RemoteTrigger",
         members=FEATURE_PROFILES,
         max_items_key="SupportedFeatureProfilesMaxLength",
         readonly=True,
@@ -186,6 +187,24 @@ _TABLE: tuple[Key, ...] = (
         writeonly=True,
     ),
     Key(name="SecurityProfile", type="int", default="0", high=3, readonly=True),
+    _flag("AdditionalRootCertificateCheck", "false", readonly=True),
+    _fixed("CertificateSignedMaxChainSize", 10_000),
+    _fixed("CertificateStoreMaxLength", 10, low=1),
+    Key(
+        name="CpoName",
+        type="str",
+        default="",
+        pattern=r"[^\x00-\x1f\x7f]{0,50}",
+        accepts="a name of at most 50 characters",
+    ),
+    Key(
+        name="SupportedFileTransferProtocols",
+        type="csv",
+        default="HTTP,HTTPS,FTP,FTPS",
+        members=frozenset({"FTP", "FTPS", "HTTP", "HTTPS", "SFTP"}),
+        readonly=True,
+        profile="FirmwareManagement",
+    ),
     # 9.2 Local Auth List Management
     _flag("LocalAuthListEnabled", "true", profile="LocalAuthListManagement"),
     _fixed("LocalAuthListMaxLength", 1000, profile="LocalAuthListManagement"),

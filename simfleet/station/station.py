@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Final
 from simfleet.errors import Refused
 from simfleet.ocpp.results import LINK_LOST, Outcome
 from simfleet.ocpp.rpc import Conversation
-from simfleet.station import authorization, charging, happenings, metering, registration, status
+from simfleet.station import (
+    agenda,
+    authorization,
+    charging,
+    happenings,
+    jobs,
+    metering,
+    registration,
+    status,
+)
 from simfleet.station.behaviour import Autopilot
 from simfleet.station.connector import NO_ERROR, Connector
 from simfleet.station.dialects import dialect_of
@@ -47,6 +56,8 @@ class Station:
     """
 
     __slots__ = (
+        "agenda",
+        "agenda_due_s",
         "aligned_due_s",
         "boot_due_s",
         "chance",
@@ -57,17 +68,25 @@ class Station:
         "dark",
         "dialect",
         "effects",
+        "errands",
         "error_code",
+        "faults",
+        "firmware",
         "heartbeat_due_s",
         "id_tag",
         "identity",
         "inoperative",
         "leaving",
+        "local_list",
+        "logs",
         "online",
         "outbox",
+        "profiles",
         "registration",
         "reported_withdrawn",
+        "reservations",
         "reset_deadline_s",
+        "security",
         "spec",
         "tokens",
         "transactions",
@@ -121,6 +140,18 @@ class Station:
         self.aligned_due_s = NEVER_S
         self.reset_deadline_s = NEVER_S
         """A soft reset waits for its StopTransactions, at most until then."""
+        self.agenda: dict[agenda.Entry, float] | None = None
+        self.agenda_due_s = NEVER_S
+        # What most stations never need is None until it is needed; each has a module of its own.
+        self.profiles: None = None
+        self.reservations: None = None
+        self.local_list: None = None
+        self.firmware: None = None
+        self.logs: None = None
+        self.security: None = None
+        self.faults: None = None
+        self.errands = 0
+        """Errands ever given to the shell (`Upload`, `Download` ...): the number of the last."""
         self.effects: list[Effect] = []
         self.wake_at_s = NEVER_S
         if autopilot:
@@ -255,6 +286,8 @@ class Station:
             registration.beat(self, at_s=at_s)
         if self.aligned_due_s <= at_s:
             metering.take_aligned(self, at_s=at_s)
+        if self.agenda_due_s <= at_s:
+            jobs.do_due(self, at_s=at_s)
         for connector in self.connectors:
             if connector.wake_at_s() <= at_s:
                 self._attend(connector, at_s)
@@ -323,6 +356,8 @@ class Station:
         wake_s = conversation.wake_at_s
         if self.aligned_due_s < wake_s:
             wake_s = self.aligned_due_s
+        if self.agenda_due_s < wake_s:
+            wake_s = self.agenda_due_s
         if self.reset_deadline_s < wake_s:
             wake_s = self.reset_deadline_s
         if self.online:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.station import authorization, charging, registration
+from simfleet.station.dialects import v16_lists, v16_maintenance, v16_security, v16_smart
 from simfleet.station.dialects.v16_commands import handle_command
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import (
@@ -261,6 +262,9 @@ def _learn(station: Station, id_tag: str, said: v16.IdTagInfo) -> TokenInfo:
     return info
 
 
+_PARTS = (v16_lists, v16_maintenance, v16_security, v16_smart)
+"""The modules of the other feature profiles."""
+
 _ACTIONS: dict[type, str] = {
     Boot: "BootNotification",
     Beat: "Heartbeat",
@@ -292,3 +296,8 @@ _READERS: dict[type, Callable[[Station, Any, Any, float], None]] = {
     TransactionStarted: _started_answered,
     TransactionEnded: _ended_answered,
 }
+
+for _part in _PARTS:
+    _ACTIONS |= _part.ACTIONS
+    _BUILDERS |= _part.BUILDERS
+    _READERS |= _part.READERS

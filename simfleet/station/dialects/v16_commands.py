@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from simfleet.errors import ProtocolViolation
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.station import commands
+from simfleet.station.dialects import v16_lists, v16_maintenance, v16_security, v16_smart
 from simfleet.station.effects import CommandHandled
 from simfleet.station.registration import Registration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simfleet.ocpp.catalog import Action
     from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
     from simfleet.station.station import Station
@@ -29,6 +31,11 @@ def handle_command(station: Station, received: Received, *, at_s: float) -> None
         station.effects.append(CommandHandled(name, "Ignored", "not registered"))
         return
     codes = station.dialect.catalog.codes
+    if not _supports(station, received.action):
+        text = f"{received.action.block} is not among SupportedFeatureProfiles"
+        station.conversation.refuse(received, codes.not_supported, text)
+        station.effects.append(CommandHandled(name, codes.not_supported))
+        return
     handler = _HANDLERS.get(type(received.request))
     if handler is None:
         station.conversation.refuse(received, codes.not_implemented, f"{name} is not implemented")
@@ -42,6 +49,13 @@ def handle_command(station: Station, received: Received, *, at_s: float) -> None
         return
     station.conversation.answer(received, response)
     station.effects.append(CommandHandled(name, None, getattr(response, "status", "")))
+
+
+def _supports(station: Station, action: Action) -> bool:
+    block = action.block
+    if block in ALWAYS or action.name in ANSWERS_THEMSELVES:
+        return True
+    return station.configuration.supports(block)
 
 
 def _remote_start(
@@ -120,6 +134,11 @@ def _trigger(station: Station, request: v16.TriggerMessageRequest, at_s: float) 
     return v16.TriggerMessageResponse(status)
 
 
+ALWAYS: Final = frozenset({"Core", "Security"})
+"""Blocks that no feature profile switches off."""
+ANSWERS_THEMSELVES: Final = frozenset({"GetLocalListVersion", "SendLocalList", "ReserveNow"})
+"""Actions that have a word of their own for a profile that is missing."""
+
 _HANDLERS: Final[dict[type, Callable[[Station, Any, float], Wire]]] = {
     v16.RemoteStartTransactionRequest: _remote_start,
     v16.RemoteStopTransactionRequest: _remote_stop,
@@ -131,4 +150,8 @@ _HANDLERS: Final[dict[type, Callable[[Station, Any, float], Wire]]] = {
     v16.UnlockConnectorRequest: _unlock,
     v16.DataTransferRequest: _data_transfer,
     v16.TriggerMessageRequest: _trigger,
+    **v16_lists.HANDLERS,
+    **v16_maintenance.HANDLERS,
+    **v16_security.HANDLERS,
+    **v16_smart.HANDLERS,
 }

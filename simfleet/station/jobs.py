@@ -1,0 +1,24 @@
+"""What each entry of the agenda does when it is due: one row per job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from simfleet.station.agenda import take_due
+
+if TYPE_CHECKING:
+    from simfleet.station.agenda import Job
+    from simfleet.station.station import Station
+
+
+class _Work(Protocol):
+    def __call__(self, station: Station, key: int, *, at_s: float) -> None: ...
+
+
+JOBS: Final[dict[Job, _Work]] = {}
+
+
+def do_due(station: Station, *, at_s: float) -> None:
+    """Do all that is due."""
+    for job, key in take_due(station, at_s=at_s):
+        JOBS[job](station, key, at_s=at_s)
