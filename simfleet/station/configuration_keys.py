@@ -190,6 +190,9 @@ _TABLE: tuple[Key, ...] = (
     _flag("AdditionalRootCertificateCheck", "false", readonly=True),
     _fixed("CertificateSignedMaxChainSize", 10_000),
     _fixed("CertificateStoreMaxLength", 10, low=1),
+    # Pause before a CSR that nobody answered is sent again, doubling each time; and how often.
+    _seconds("CertSigningWaitMinimum", 30, low=1, high=_DAY_S),
+    _whole("CertSigningRepeatTimes", 3),
     Key(
         name="CpoName",
         type="str",
