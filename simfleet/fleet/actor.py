@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
-from simfleet.fleet.backoff import CALM_S, pause_s
+from simfleet.fleet.backoff import BACK_OFF, CALM_S
 from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
 from simfleet.station.effects import PowerOff, PowerOn, Reboot, Reconnect
 from simfleet.station.events import Retired
@@ -54,6 +54,7 @@ class Charger:
         "_link",
         "_mail",
         "_opened_s",
+        "_pause_s",
         "_powerless",
         "_retry_at_s",
         "_surroundings",
@@ -76,6 +77,8 @@ class Charger:
         """When the charger has booted again; None while it is lit, inf without mains."""
         self._powerless = False
         self._failures = 0
+        self._pause_s = 0.0
+        """The wait after the last failure."""
         self._retry_at_s = -NEVER_S
         self._opened_s = NEVER_S
         self._link: Link | None = None
@@ -297,7 +300,8 @@ class Charger:
         self._failures += 1
         # A stream of its own, so that a lost link does not change what the drivers do.
         chance = self.station.chance.fork(f"pause:{self._failures}")
-        return at_s + pause_s(self._failures, chance)
+        self._pause_s = BACK_OFF.next_s(self._pause_s, failures=self._failures, chance=chance)
+        return at_s + self._pause_s
 
     async def _talk(self, link: Link) -> None:
         """One connection from its opening to its end. Raises `LinkClosed` if the peer ended it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from simfleet.fleet.actor import Charger
-from simfleet.fleet.backoff import CALM_S, pause_s
+from simfleet.fleet.backoff import CALM_S, crash_pause_s
 from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
 from simfleet.station.chance import Chance
 
@@ -165,7 +165,7 @@ class Supervisor:
                 crashes = 1 if trio.current_time() - began_s > CALM_S else crashes + 1
                 chance = Chance.of(f"{plan.seed}:crash:{crashes}", plan.index)
                 vacancy = self.chargers[identity] = Vacancy(place.wished)
-                await vacancy.last(pause_s(crashes, chance))
+                await vacancy.last(crash_pause_s(crashes, chance))
                 if vacancy.leaving:
                     return
                 place = self._fill(plan, vacancy.wished)

@@ -11,7 +11,7 @@ import trio
 
 from builders_fleet import EPOCH_S, HOUR_S, Fleet, a_fleet
 from simfleet.fleet.actor import Charger
-from simfleet.fleet.backoff import PAUSE_MAX_S
+from simfleet.fleet.backoff import CRASH_PAUSE_MAX_S
 from simfleet.fleet.orders import Leave, Mode
 from simfleet.fleet.supervisor import Vacancy
 from simfleet.station.chance import Chance
@@ -107,8 +107,8 @@ async def test_a_charger_that_always_crashes_is_restarted_with_growing_pauses(
         await fleet.settle(2, Mode.CONNECT, for_s=4 * HOUR_S)
         pauses = [after - before for before, after in itertools.pairwise(starts)]
         assert pauses[0] <= 2.0
-        assert PAUSE_MAX_S * 0.9 < max(pauses) <= PAUSE_MAX_S
-        assert sum(pauses[6:]) / len(pauses[6:]) == pytest.approx(PAUSE_MAX_S / 2, rel=0.15)
+        assert CRASH_PAUSE_MAX_S * 0.9 < max(pauses) <= CRASH_PAUSE_MAX_S
+        assert sum(pauses[6:]) / len(pauses[6:]) == pytest.approx(CRASH_PAUSE_MAX_S / 2, rel=0.15)
         await fleet.stop()
 
 
@@ -143,7 +143,7 @@ async def test_a_charger_that_cannot_be_made_does_not_take_the_fleet_down(
     async with a_fleet(chargers=2, make=make) as fleet:
         await fleet.settle(2, Mode.CONNECT, for_s=1)
         assert "CP-0000" in fleet.supervisor.chargers
-        await trio.sleep(5 * PAUSE_MAX_S)
+        await trio.sleep(5 * CRASH_PAUSE_MAX_S)
         assert attempts == 5
         assert fleet.recorder.counters.crashes.total == 4
         assert fleet.recorder.counters.connect.connected == 2
