@@ -11,6 +11,8 @@ input ends the CSMS: a parent that dies leaves no orphan.
     {"id": 4, "ask": "reset"}                   {"id": 4, "reset": {}}
     {"id": 5, "ask": "command", "identity": "CP-1", "action": "Reset", "payload": {"type": "Soft"}}
                                                 {"id": 5, "command": {"failure": null, ...}}
+    {"id": 6, "ask": "broadcast", "order": {"action": "ClearCache", "share": 0.5}}
+                                                {"id": 6, "broadcast": {"sent": 7, ...}}
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ import trio
 from msgspec import Meta, Struct
 
 from simfleet.clock import cpu_s
+from simfleet.csms.broadcast import Counter, Order, Pace, broadcast, request_of
 from simfleet.csms.server import FREEZE_MAX_S
 from simfleet.errors import ProtocolViolation, Refused
-from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
     from simfleet.csms.server import Csms
@@ -70,8 +72,16 @@ class AskCommand(Ask, tag="command"):
     payload: dict[str, Any] = {}
 
 
+class AskBroadcast(Ask, tag="broadcast"):
+    """Send a CALL to many stations; answered when all of them ended."""
+
+    order: Order
+
+
 _ENCODE: Final = msgspec.json.Encoder().encode
-_READ: Final = msgspec.json.Decoder(AskLedger | AskStats | AskReset | AskFreeze | AskCommand).decode
+_READ: Final = msgspec.json.Decoder(
+    AskLedger | AskStats | AskReset | AskFreeze | AskCommand | AskBroadcast
+).decode
 
 
 async def control(
@@ -141,6 +151,7 @@ class _Desk:
         self._answers = answers
         self._lock = trio.Lock()
         self._commands = 0
+        self._pace, self._numbers = Pace(), Counter()
         self._process = psutil.Process()
 
     async def say(self, message: dict[str, object]) -> None:
@@ -158,6 +169,8 @@ class _Desk:
         match request:
             case AskCommand():
                 await self._begin(request, nursery)
+            case AskBroadcast():
+                await self._begin_broadcast(request, nursery)
             case AskLedger():
                 await self.say({"id": request.id, "ledger": self._csms.ledger()})
             case AskStats():
@@ -190,22 +203,32 @@ class _Desk:
         finally:
             self._commands -= 1
 
+    async def _begin_broadcast(self, request: AskBroadcast, nursery: trio.Nursery) -> None:
+        if self._commands >= COMMANDS_MAX:
+            error = f"{COMMANDS_MAX} commands are waiting already"
+            await self.say({"id": request.id, "error": error})
+            return
+        self._commands += 1
+        nursery.start_soon(self._broadcast, request)
+
+    async def _broadcast(self, request: AskBroadcast) -> None:
+        try:
+            report = await broadcast(
+                self._csms, request.order, pace=self._pace, numbers=self._numbers
+            )
+        except (Refused, ProtocolViolation, ValueError) as error:
+            await self.say({"id": request.id, "error": str(error)})
+        else:
+            await self.say({"id": request.id, "broadcast": report})
+        finally:
+            self._commands -= 1
+
     def _stats(self) -> dict[str, object]:
         return {
             "cpu_s": cpu_s(),
             "rss_bytes": self._process.memory_info().rss,
             "connections": self._csms.connected,
         }
-
-
-def request_of(action: str, payload: dict[str, Any]) -> Wire:
-    """The request of a CSMS. Raises `Refused` for an action that a CSMS does not send, and
-    `ProtocolViolation` for a payload that the schema forbids.
-    """
-    known = V16.actions.get(action)
-    if known is None or "csms" not in known.sent_by:
-        raise Refused(f"{action!r} is not an action that a CSMS sends in {V16.version}")
-    return known.decode_request(_ENCODE(payload))
 
 
 def _outcome(outcome: Outcome) -> dict[str, object]:

@@ -17,16 +17,20 @@ import msgspec
 import trio
 
 from simfleet.csms.behaviour import GOOD, Behaviour
+from simfleet.csms.broadcast import BROADCAST_MAX_S, Report
 from simfleet.csms.control import Lines
 from simfleet.errors import CsmsFailed, Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from simfleet.csms.broadcast import Order
+
 READY_TIMEOUT_S: Final = 20.0
 """From the start of the process until it listens."""
 ASK_TIMEOUT_S: Final = 60.0
 """For an answer; a command's outcome may take as long as the station's CALL timeout."""
+BROADCAST_TIMEOUT_S: Final = BROADCAST_MAX_S + 10.0
 STOP_TIMEOUT_S: Final = 10.0
 """For the orderly end; then the child is killed."""
 STDERR_KEPT_BYTES: Final = 4096
@@ -93,9 +97,19 @@ class EmbeddedCsms:
             "command", identity=identity, action=action, payload=dict(payload or {})
         )
 
+    async def broadcast(self, order: Order) -> Report:
+        """Have it send a CALL to many stations; returns when all of them ended.
+
+        Raises `Refused` when nothing can be sent.
+        """
+        found = await self._ask("broadcast", timeout_s=BROADCAST_TIMEOUT_S, order=order)
+        return msgspec.convert(found, Report)
+
     # ── asking ───────────────────────────────────────────────────────────────────────────────────
 
-    async def _ask(self, what: str, **arguments: object) -> dict[str, Any]:
+    async def _ask(
+        self, what: str, *, timeout_s: float = ASK_TIMEOUT_S, **arguments: object
+    ) -> dict[str, Any]:
         if self.died.is_set():
             raise CsmsFailed(self._how_it_ended())
         self._id += 1
@@ -103,12 +117,12 @@ class EmbeddedCsms:
         answer = self._waiting[ask_id] = _Answer()
         line = msgspec.json.encode({"id": ask_id, "ask": what, **arguments}) + b"\n"
         try:
-            with trio.fail_after(ASK_TIMEOUT_S):
+            with trio.fail_after(timeout_s):
                 async with self._sending:
                     await self._requests.send_all(line)
                 await answer.came.wait()
         except trio.TooSlowError:
-            raise CsmsFailed(f"no answer to {what!r} within {ASK_TIMEOUT_S:g} s") from None
+            raise CsmsFailed(f"no answer to {what!r} within {timeout_s:g} s") from None
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             await self._note_death()
             raise CsmsFailed(self._how_it_ended()) from None

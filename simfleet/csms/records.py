@@ -92,6 +92,7 @@ class StationRecord:
         "connectors",
         "doubled",
         "identity",
+        "last_tag",
         "open",
         "seen_at_s",
     )
@@ -104,6 +105,8 @@ class StationRecord:
         self.connected = 0
         """Open connections; 2 while a new one replaces the old."""
         self.seen_at_s = 0.0
+        self.last_tag: str | None = None
+        """The last tag of this station that was accepted."""
 
     def forget_counts(self) -> None:
         """Begin again, except for what the open connection is."""

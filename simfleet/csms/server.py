@@ -26,6 +26,9 @@ from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall
 from simfleet.link.server import serve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simfleet.csms.records import StationRecord
     from simfleet.link.accepting import AcceptedLink, Handshake, Verdict
     from simfleet.link.link import ServerLink
     from simfleet.ocpp.results import Outcome
@@ -206,14 +209,34 @@ class Csms:
         if self._listening is not None:
             self._listening.cancel()
 
-    async def command(self, identity: str, request: Wire) -> Outcome:
-        """Send a CALL to a station and wait for how it ends; at the latest by its deadline.
+    def wall_s(self) -> float:
+        """The CSMS's clock: Unix seconds now."""
+        return trio.current_time() + self._wall_offset_s
+
+    def booted(self) -> list[StationRecord]:
+        """The stations that are connected and whose BootNotification was accepted."""
+        records = (connection.session.record for connection in self._connections.values())
+        return [record for record in records if record.accepted]
+
+    def send(self, identity: str, request: Wire, *, when_done: Callable[[Outcome], None]) -> None:
+        """Send a CALL to a station; `when_done` is called once with how it ended.
 
         Raises `Refused` when the station is not connected or has too many commands waiting.
         """
         connection = self._connections.get(identity)
         if connection is None:
             raise Refused(f"no station {identity!r} is connected")
+        try:
+            connection.session.command(request, at_s=trio.current_time(), when_done=when_done)
+        except QueueFull as full:
+            raise Refused(f"station {identity!r}: {full}") from None
+        connection.wake()
+
+    async def command(self, identity: str, request: Wire) -> Outcome:
+        """Send a CALL to a station and wait for how it ends; at the latest by its deadline.
+
+        Raises `Refused` when the station is not connected or has too many commands waiting.
+        """
         done = trio.Event()
         outcomes: list[Outcome] = []
 
@@ -221,11 +244,7 @@ class Csms:
             outcomes.append(outcome)
             done.set()
 
-        try:
-            connection.session.command(request, at_s=trio.current_time(), when_done=note)
-        except QueueFull as full:
-            raise Refused(f"station {identity!r}: {full}") from None
-        connection.wake()
+        self.send(identity, request, when_done=note)
         await done.wait()
         return outcomes[0]
 

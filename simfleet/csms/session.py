@@ -308,7 +308,10 @@ class Session:
 
     def _authorize(self, request: m.AuthorizeRequest, at_s: float) -> Wire:
         # Also asked to stop a transaction, so an open one is no reason to refuse (1.6 section 4.1).
-        return m.AuthorizeResponse(id_tag_info=self._tag_info(request.id_tag, may_start=False))
+        info = self._tag_info(request.id_tag, may_start=False)
+        if info.status == "Accepted":
+            self.record.last_tag = request.id_tag
+        return m.AuthorizeResponse(id_tag_info=info)
 
     def _boot(self, request: m.BootNotificationRequest, at_s: float) -> Wire:
         behaviour, record = self._behaviour, self.record

@@ -1,0 +1,328 @@
+"""One command to many stations: who gets it, at what pace, and how they answered.
+
+A load run asks for this with one request (`control.py`), however many stations there are: targets,
+placeholders and counts are the CSMS's business, which knows who is connected and what runs there.
+The same order, seed and books choose the same stations.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_type_hints
+
+import msgspec
+import trio
+from msgspec import Meta, Struct
+
+from simfleet.csms.behaviour import chance
+from simfleet.csms.placeholders import Filling, Unfilled, fill, names_in
+from simfleet.errors import ProtocolViolation, Refused
+from simfleet.ocpp.results import LINK_LOST, TIMED_OUT
+from simfleet.ocpp.v16 import V16
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from simfleet.csms.book import Book
+    from simfleet.csms.records import StationRecord, Transaction
+    from simfleet.csms.server import Csms
+    from simfleet.ocpp.results import Outcome
+    from simfleet.ocpp.wire import Wire
+
+COMMANDS_PER_S: Final = 500.0
+"""Pace of all commands of one CSMS to many stations together: a command is no storm."""
+AHEAD_MAX_S: Final = 0.01
+"""CALLs due within this time are sent together; sleeping for less is not worth it."""
+BROADCAST_MAX_S: Final = 120.0
+"""For one order, from its beginning; who has not answered by then has timed out."""
+STATIONS_MAX: Final = 10_000
+"""Identities that one order may name; a run has no more."""
+EXAMPLES_MAX: Final = 10
+"""Unexpected answers of one order that are told in full."""
+ANY: Final = "any"
+ANSWERED: Final = "Answered"
+"""What stands for a status where the response has none, such as that of GetConfiguration."""
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to send, to whom, and what is expected of the answers."""
+
+    action: str
+    payload: dict[str, Any] = {}
+    """May hold placeholders, see `placeholders.py`."""
+    identities: Annotated[list[str], Meta(max_length=STATIONS_MAX)] | None = None
+    """Who may be meant; None is everybody. Only stations that are connected and booted get it."""
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """How many of them, rounded up."""
+    choice: str = ""
+    """Decides which of them: the same text chooses the same."""
+    expect: tuple[str, ...] = (ANY,)
+    """Statuses, CALLERROR codes or `timeout`; `any` is all of these."""
+    answer: dict[str, Any] | None = None
+    """What the response must hold besides, compared by `holds`."""
+    uploads: str = ""
+
+
+class Report(Struct, kw_only=True):
+    """How an order went. Every chosen station is in `sent` or in `skipped`; every one sent to is
+    in one of `statuses`, `errors`, `timeouts` and `not_connected`.
+    """
+
+    chosen: int = 0
+    sent: int = 0
+    statuses: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    """CALLERRORs by code, and `violation` for responses that break the schema."""
+    timeouts: int = 0
+    not_connected: int = 0
+    """Stations whose connection ended before their answer came."""
+    skipped: dict[str, int] = {}
+    """Chosen stations that were sent nothing, by reason."""
+    unexpected: int = 0
+    answered_us: list[int] = []
+    """From the beginning of the order to each answer; pacing is part of it."""
+    examples: list[dict[str, Any]] = []
+
+
+def request_of(action: str, payload: dict[str, Any]) -> Wire:
+    """The request of a CSMS. Raises `Refused` for an action that a CSMS does not send, and
+    `ProtocolViolation` for a payload that the schema forbids.
+    """
+    known = V16.actions.get(action)
+    if known is None or "csms" not in known.sent_by:
+        raise Refused(f"{action!r} is not an action that a CSMS sends in {V16.version}")
+    return known.decode_request(_ENCODE(payload))
+
+
+def statuses_of(action: str) -> tuple[str, ...]:
+    """The statuses that a station's response to `action` may have; `Answered` if it has none."""
+    hints = get_type_hints(V16.actions[action].response)
+    return tuple(get_args(hints["status"])) if "status" in hints else (ANSWERED,)
+
+
+def good_statuses_of(action: str) -> tuple[str, ...]:
+    """The status that says that the station does what `action` asks."""
+    statuses = statuses_of(action)
+    return tuple(s for s in ("Accepted", "Unlocked", ANSWERED) if s in statuses)[:1]
+
+
+def holds(wanted: Any, found: Any) -> bool:
+    """Whether everything `wanted` is in `found`.
+
+    Of a mapping the wanted keys, of a list each wanted item at least once; numbers by value.
+    """
+    match wanted:
+        case dict():
+            return isinstance(found, dict) and all(
+                key in found and holds(value, found[key]) for key, value in wanted.items()
+            )
+        case list():
+            return isinstance(found, list) and all(
+                any(holds(item, candidate) for candidate in found) for item in wanted
+            )
+        case bool() | str() | None:
+            return bool(wanted == found)
+        case int() | float():
+            is_number = isinstance(found, int | float) and not isinstance(found, bool)
+            return is_number and math.isclose(wanted, found, rel_tol=1e-9, abs_tol=1e-9)
+    return False
+
+
+class Pace:
+    """Turns, evenly in time; whoever waits longer than `AHEAD_MAX_S` sleeps."""
+
+    def __init__(self, per_s: float = COMMANDS_PER_S) -> None:
+        self._pause_s = 1 / per_s
+        self._next_s = -math.inf
+
+    async def turn(self) -> None:
+        """Wait until it is the caller's turn."""
+        at_s = trio.current_time()
+        self._next_s = max(self._next_s + self._pause_s, at_s)
+        if self._next_s - at_s > AHEAD_MAX_S:
+            await trio.sleep_until(self._next_s)
+
+
+class Counter:
+    """Numbers the CALLs of all orders, from 1: what `$n` stands for."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def next(self) -> int:
+        """The next number."""
+        self.n += 1
+        return self.n
+
+
+async def broadcast(csms: Csms, order: Order, *, pace: Pace, numbers: Counter) -> Report:
+    """Carry out an order and wait for its answers, `BROADCAST_MAX_S` at most.
+
+    Raises `Refused` and `ProtocolViolation` as `request_of`, ValueError for an unknown placeholder,
+    all before anything is sent.
+    """
+    asking = _Asking(csms, order, numbers)
+    with trio.move_on_after(BROADCAST_MAX_S):
+        for record in asking.chosen:
+            await pace.turn()
+            asking.send(record)
+        await asking.answered()
+    return asking.close()
+
+
+class _Asking:
+    """One order being carried out."""
+
+    def __init__(self, csms: Csms, order: Order, numbers: Counter) -> None:
+        self._csms = csms
+        self._order = order
+        self._numbers = numbers
+        self._used = names_in([order.payload, order.answer or {}])
+        self._fixed = None if self._used else request_of(order.action, order.payload)
+        self._began_s = trio.current_time()
+        self._waiting: dict[str, Any] = {}
+        """What is wanted of the answer, by the identities that have not answered yet."""
+        self._done = trio.Event()
+        self._all_sent = False
+        self._closed = False
+        self._report = Report()
+        self.chosen = self._choose()
+        self._turns = 0
+        self._report.chosen = len(self.chosen)
+
+    # ── whom ────────────────────────────────────────────────────────────────────────────────────
+
+    def _choose(self) -> list[StationRecord]:
+        order, book = self._order, self._csms.book
+        named = None if order.identities is None else frozenset(order.identities)
+        found = [
+            record
+            for record in self._csms.booted()
+            if (named is None or record.identity in named)
+            and ("transaction_id" not in self._used or self._transaction(record, book) is not None)
+        ]
+        wanted = math.ceil(order.share * len(found) - 1e-9)
+        if wanted < len(found):
+            found.sort(key=lambda record: chance(0, record.identity, 0, order.choice))
+        return sorted(found[:wanted], key=lambda record: record.identity)
+
+    def _transaction(self, record: StationRecord, book: Book) -> Transaction | None:
+        connector_id = self._order.payload.get("connectorId")
+        for number, connector in sorted(record.connectors.items()):
+            last = connector.last_start
+            meant = number == connector_id or not isinstance(connector_id, int) or not connector_id
+            if meant and last is not None and last.id in book.open:
+                return last
+        return None
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, record: StationRecord) -> None:
+        """Send the CALL to one station, if it can be sent."""
+        identity, wanted = record.identity, self._order.answer
+        self._turns += 1
+        try:
+            request = self._fixed
+            if request is None:
+                filling = self._filling(record)
+                request = request_of(self._order.action, fill(self._order.payload, filling))
+                wanted = fill(wanted, filling)
+            self._csms.send(identity, request, when_done=lambda out: self._note(identity, out))
+        except Unfilled as missing:
+            self._skip(f"no_{missing.args[0]}")
+        except ProtocolViolation as violation:
+            self._skip("bad_payload")
+            self._example(identity, "bad_payload", str(violation), None)
+        except Refused as refused:
+            self._skip("not_sent")
+            self._example(identity, "not_sent", str(refused), None)
+        else:
+            self._report.sent += 1
+            self._waiting[identity] = wanted
+
+    def _filling(self, record: StationRecord) -> Filling:
+        transaction = self._transaction(record, self._csms.book)
+        return Filling(
+            now=datetime.fromtimestamp(self._csms.wall_s(), UTC),
+            identity=record.identity,
+            n=self._numbers.next(),
+            transaction_id=None if transaction is None else transaction.id,
+            id_tag=record.last_tag if transaction is None else transaction.id_tag,
+            uploads=self._order.uploads,
+        )
+
+    def _skip(self, why: str) -> None:
+        self._report.skipped[why] = self._report.skipped.get(why, 0) + 1
+
+    async def answered(self) -> None:
+        """Wait for what is still to come."""
+        self._all_sent = True
+        if self._waiting:
+            await self._done.wait()
+
+    def close(self) -> Report:
+        """What came until now; what comes later is not counted any more."""
+        self._closed = True
+        report = self._report
+        for identity in self._waiting:
+            report.timeouts += 1
+            self._judge(identity, TIMED_OUT, "no answer while the order lasted", None)
+        unsent = len(self.chosen) - self._turns
+        if unsent:
+            report.skipped["no_time"] = unsent
+        return report
+
+    # ── answers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _note(self, identity: str, outcome: Outcome) -> None:
+        if self._closed:
+            return
+        report, failure = self._report, outcome.failure
+        wanted = self._waiting.pop(identity, None)
+        response = None if outcome.response is None else msgspec.to_builtins(outcome.response)
+        word = failure
+        if failure == LINK_LOST:
+            report.not_connected += 1
+        elif failure == TIMED_OUT:
+            report.timeouts += 1
+        else:
+            took_s = outcome.done_s - self._began_s
+            report.answered_us.append(max(0, round(took_s * 1e6)))
+            if failure is None:
+                word = (response or {}).get("status", ANSWERED)
+                report.statuses[word] = report.statuses.get(word, 0) + 1
+            else:
+                report.errors[failure] = report.errors.get(failure, 0) + 1
+        if failure != LINK_LOST:
+            assert word is not None
+            self._judge(identity, word, outcome.detail, response, wanted)
+        if self._all_sent and not self._waiting:
+            self._done.set()
+
+    def _judge(
+        self,
+        identity: str,
+        word: str,
+        detail: str,
+        response: Mapping[str, Any] | None,
+        wanted: object = None,
+    ) -> None:
+        expect = self._order.expect
+        if ANY not in expect and word not in expect:
+            self._report.unexpected += 1
+            self._example(identity, word, detail, response)
+        elif wanted is not None and response is not None and not holds(wanted, response):
+            self._report.unexpected += 1
+            self._example(identity, word, "the answer does not hold what is wanted of it", response)
+
+    def _example(
+        self, identity: str, word: str, detail: str, response: Mapping[str, Any] | None
+    ) -> None:
+        examples = self._report.examples
+        if len(examples) < EXAMPLES_MAX:
+            examples.append(
+                {"identity": identity, "came": word, "detail": detail, "response": response}
+            )
