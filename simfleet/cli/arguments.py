@@ -294,6 +294,12 @@ COMMANDS = (
         configure_nothing,
     ),
     Command(
+        "support",
+        "print which OCPP messages are supported, as Markdown",
+        ("simfleet support > docs/support.md",),
+        configure_nothing,
+    ),
+    Command(
         "bench",
         "measure SimFleet itself, each figure beside a floor or a peer",
         ("simfleet bench", "simfleet bench bench_roundtrip --quick", "simfleet bench --list"),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from simfleet.station.dialects.v16 import Dialect16
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from simfleet.ocpp.catalog import Catalog
     from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
@@ -28,6 +30,9 @@ class Dialect(Protocol):
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""
 
+    def station_code(self) -> Mapping[str, list[Callable[..., object]]]:
+        """For every action, the functions that make a station's requests or answer the CSMS's."""
+
     def request_for(self, station: Station, message: Message) -> Wire | None:
         """The request to send; None when it can never be sent (the transaction was never named)."""
 
@@ -38,9 +43,9 @@ class Dialect(Protocol):
         """The CSMS calls: answer, and do what follows."""
 
 
-_DIALECTS: dict[str, Dialect] = {"ocpp1.6": Dialect16()}
+DIALECTS: dict[str, Dialect] = {"ocpp1.6": Dialect16()}
 
 
 def dialect_of(version: str) -> Dialect:
     """The dialect of a version, by subprotocol name. KeyError for a version we do not speak."""
-    return _DIALECTS[version]
+    return DIALECTS[version]

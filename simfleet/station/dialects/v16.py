@@ -12,7 +12,7 @@ from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.station import authorization, charging, registration
 from simfleet.station.dialects import v16_lists, v16_maintenance, v16_security, v16_smart
-from simfleet.station.dialects.v16_commands import handle_command
+from simfleet.station.dialects.v16_commands import HANDLERS, handle_command
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import (
     Beat,
@@ -29,7 +29,7 @@ from simfleet.station.meter import samples, whole_wh
 from simfleet.station.tokens import TokenInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simfleet.ocpp.catalog import Catalog
     from simfleet.ocpp.results import Received
@@ -63,6 +63,15 @@ class Dialect16:
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""
         return _ACTIONS[type(message)]
+
+    def station_code(self) -> Mapping[str, list[Callable[..., object]]]:
+        """For every action, the functions that make a station's requests or answer the CSMS's."""
+        code: dict[str, list[Callable[..., object]]] = {}
+        for message, builder in _BUILDERS.items():
+            code.setdefault(_ACTIONS[message], []).append(builder)
+        for request, handler in HANDLERS.items():
+            code.setdefault(V16.of_request[request].name, []).append(handler)
+        return code
 
     def request_for(self, station: Station, message: Message) -> Wire | None:
         """The request to send, or None when it can never be sent."""

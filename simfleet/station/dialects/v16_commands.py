@@ -1,4 +1,4 @@
-"""OCPP 1.6J: the CALLs of the CSMS, each a row in `_HANDLERS`. Actions without a row answer
+"""OCPP 1.6J: the CALLs of the CSMS, each a row in `HANDLERS`. Actions without a row answer
 NotImplemented.
 """
 
@@ -36,7 +36,7 @@ def handle_command(station: Station, received: Received, *, at_s: float) -> None
         station.conversation.refuse(received, codes.not_supported, text)
         station.effects.append(CommandHandled(name, codes.not_supported))
         return
-    handler = _HANDLERS.get(type(received.request))
+    handler = HANDLERS.get(type(received.request))
     if handler is None:
         station.conversation.refuse(received, codes.not_implemented, f"{name} is not implemented")
         station.effects.append(CommandHandled(name, codes.not_implemented))
@@ -139,7 +139,7 @@ ALWAYS: Final = frozenset({"Core", "Security"})
 ANSWERS_THEMSELVES: Final = frozenset({"GetLocalListVersion", "SendLocalList", "ReserveNow"})
 """Actions that have a word of their own for a profile that is missing."""
 
-_HANDLERS: Final[dict[type, Callable[[Station, Any, float], Wire]]] = {
+HANDLERS: Final[dict[type, Callable[[Station, Any, float], Wire]]] = {
     v16.RemoteStartTransactionRequest: _remote_start,
     v16.RemoteStopTransactionRequest: _remote_stop,
     v16.ResetRequest: _reset,
