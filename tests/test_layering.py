@@ -23,8 +23,8 @@ GROUND = {
 # Rooms from top to bottom; each may import every room below it, except as the tables after it say.
 ROOMS = (
     *("__main__", "cli", "service", "ui", "api"),
-    *("load", "fleet", "csms", "link", "transfer", "models", "station", "pki", "observe", "ocpp"),
-    "store",
+    *("load", "fleet", "csms", "link", "transfer", "models", "documents", "station", "pki"),
+    *("observe", "ocpp", "store"),
 )
 # Rooms that only the rooms named may import, although others stand above them.
 IMPORTED_ONLY_BY = {

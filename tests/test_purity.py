@@ -29,7 +29,7 @@ PURE = (
     "simfleet.csms.spoiling",
     "simfleet.load.metrics",
     "simfleet.fleet.pacing",
-    "simfleet.load.quantities",
+    "simfleet.documents.quantities",
     "simfleet.load.thresholds",
 )
 # Run by a developer, imported by nobody: it writes the message modules.

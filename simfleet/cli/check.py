@@ -30,7 +30,7 @@ def check(path: str | Path) -> int:
 
 
 def _summary(scenario: Scenario) -> str:
-    from simfleet.load.quantities import duration_text
+    from simfleet.documents.quantities import duration_text
 
     fleet = f"{_count(scenario.chargers, 'charger')} in {_count(len(scenario.fleet), 'slice')}"
     stages = f"{_count(len(scenario.stages), 'stage')} over {duration_text(scenario.lasts_s)}"

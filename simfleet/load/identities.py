@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from simfleet.load.quantities import shown
+from simfleet.documents.quantities import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

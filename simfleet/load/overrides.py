@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from simfleet.load.kinds import did_you_mean
-from simfleet.load.quantities import shown
-from simfleet.load.yaml_nodes import (
+from simfleet.documents.kinds import did_you_mean
+from simfleet.documents.nodes import (
     Entry,
     Items,
     Node,
@@ -18,6 +17,7 @@ from simfleet.load.yaml_nodes import (
     join,
     parse_yaml,
 )
+from simfleet.documents.quantities import shown
 
 # Under these, all the rest of a path is one key: metrics have dots and brackets in them.
 FREE_KEYED = frozenset({"thresholds", "configuration"})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from msgspec import Struct
 
-from simfleet.load.quantities import duration_text
+from simfleet.documents.quantities import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

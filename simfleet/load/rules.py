@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simfleet.load.fields import Draft
+from simfleet.documents.fields import Draft
+from simfleet.documents.kinds import BAD
+from simfleet.documents.nodes import join
 from simfleet.load.identities import clashes, identity_of, pattern_problem
-from simfleet.load.kinds import BAD
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
-from simfleet.load.yaml_nodes import join
 from simfleet.station.configuration import for_station
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simfleet.load.yaml_nodes import Report
+    from simfleet.documents.nodes import Report
 
 
 def check_rules(draft: Draft, report: Report) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simfleet.errors import ScenarioInvalid, UsageWrong
-from simfleet.load.fields import Part
+from simfleet.documents.fields import Part
+from simfleet.documents.nodes import SIZE_MAX_BYTES, Place, Scalar, YamlBroken, parse_yaml
+from simfleet.documents.problems import Problems
+from simfleet.errors import UsageWrong
 from simfleet.load.overrides import overridden
 from simfleet.load.rules import check_rules
 from simfleet.load.schema1 import Behaviour, Hold, Ramp, Scenario, Slice, Stage, Stop, Target
-from simfleet.load.yaml_nodes import SIZE_MAX_BYTES, Place, Scalar, YamlBroken, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,35 +30,7 @@ __all__ = [
     "scenario_schema",
 ]
 
-PROBLEMS_MAX = 100  # more help nobody
-
 _SCENARIO = Part(Scenario, "a scenario, a mapping that begins with schema: 1,")
-
-
-class _Problems:
-    """Everything that is wrong, in the order of the file."""
-
-    def __init__(self) -> None:
-        self._found: list[tuple[Place, str, str]] = []
-
-    def report(self, place: Place, path: str, message: str) -> None:
-        self._found.append((place, path, message))
-
-    def raise_if_any(self) -> None:
-        """Raise ScenarioInvalid with all problems that were reported, if there are any."""
-        if not self._found:
-            return
-        # What was given on the command line has no line, and comes last.
-        in_order = sorted(
-            self._found, key=lambda found: (not found[0].line, found[0].line, found[0].column)
-        )
-        lines = [
-            f"{place}: {path}: {text}" if path else f"{place}: {text}"
-            for place, path, text in in_order
-        ]
-        if len(lines) > PROBLEMS_MAX:
-            lines[PROBLEMS_MAX:] = [f"{len(lines) - PROBLEMS_MAX} more problems are not shown"]
-        raise ScenarioInvalid(lines)
 
 
 def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -82,7 +55,7 @@ def parse_scenario(
     content: bytes, *, source: str = "scenario.yaml", overrides: Sequence[str] = ()
 ) -> Scenario:
     """As `load_scenario`, of content at hand; any bytes give a Scenario or ScenarioInvalid."""
-    problems = _Problems()
+    problems = Problems()
     try:
         node = parse_yaml(content, source, problems.report)
     except YamlBroken as broken:

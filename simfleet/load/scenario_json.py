@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from simfleet.documents.nodes import SIZE_MAX_BYTES
 from simfleet.errors import ScenarioInvalid
 from simfleet.load.scenario import parse_scenario
-from simfleet.load.yaml_nodes import SIZE_MAX_BYTES
 
 if TYPE_CHECKING:
     from simfleet.load.schema1 import Scenario

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
+from simfleet.documents.fields import Key, ListOf, MapOf, OneOf, Part
+from simfleet.documents.kinds import Choice, Duration, Measure, Parsed, Range, Setting, Text, Whole
 from simfleet.load import thresholds as limits
-from simfleet.load.fields import Key, ListOf, MapOf, OneOf, Part
 from simfleet.load.identities import IDENTITY_PATTERN, identity_of, parse_identity_pattern
-from simfleet.load.kinds import Choice, Duration, Measure, Parsed, Range, Setting, Text, Whole
 from simfleet.load.metrics import METRICS, metric_named
 from simfleet.load.target_url import TARGET_PATTERN, parse_target_url
 from simfleet.load.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from simfleet.load.yaml_nodes import Scalar
+    from simfleet.documents.nodes import Scalar
 from simfleet.station.chance import Span
 
 CHARGERS_MAX = 10_000  # per run; one event loop's worth

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from simfleet.load.quantities import shown
+from simfleet.documents.quantities import shown
 
 EMBEDDED = "embedded"
 TARGET_PATTERN = r"embedded|wss?://[^\s/?#@]+(?:/[^\s?#]*)?"

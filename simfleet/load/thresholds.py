@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from simfleet.load import quantities
+from simfleet.documents import quantities
+from simfleet.documents.quantities import shown
 from simfleet.load.metrics import Figures, Metric, MetricKind, metric_named
-from simfleet.load.quantities import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -145,7 +145,7 @@ def test_mistakes_in_the_file_and_in_options_come_together() -> None:
 
 
 def test_the_keys_that_hold_free_keys_are_those_of_the_schema() -> None:
-    from simfleet.load.fields import MapOf, fields_of
+    from simfleet.documents.fields import MapOf, fields_of
 
     found = {
         name

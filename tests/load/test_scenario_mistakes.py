@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from simfleet.documents.problems import PROBLEMS_MAX
 from simfleet.errors import ScenarioInvalid, UsageWrong
-from simfleet.load.scenario import PROBLEMS_MAX, load_scenario, parse_scenario
+from simfleet.load.scenario import load_scenario, parse_scenario
 
 GOOD = """\
 schema: 1
@@ -452,14 +453,14 @@ WHOLE_FILES: list[tuple[bytes, str]] = [
     ("schema: 1".encode("utf-16"), "s.yaml:1:1: not UTF-8 text (byte 0xff); save the file as"),
     (b"schema: 1\nname: a\x00b\n", "s.yaml:2:8: not YAML: character U+0000 is not allowed"),
     (b"schema: 1\r\nname: a\x07b\r\n", "s.yaml:2:8: not YAML: character U+0007 is not allowed"),
-    (b"a: 1\n---\nb: 2\n", "s.yaml:2:1: a second document starts here; one scenario per file"),
+    (b"a: 1\n---\nb: 2\n", "s.yaml:2:1: a second document starts here; one document per file"),
     (b"a: [1,\nb: 2\n", "s.yaml:3:1: not YAML: "),
     (b"a: 'x\n", "s.yaml:2:1: not YAML: "),
     (b"a: b: c\n", "s.yaml:1:5: not YAML: mapping values are not allowed"),
     (b"\ta: 1\n", "s.yaml:1:1: not YAML: found character"),
     (b"a: !!python/object:os.system x\n", "s.yaml:1:4: YAML tags such as 'tag:yaml.org,2002:pyt"),
     (b"a: !!int 5\n", "s.yaml:1:4: YAML tags such as 'tag:yaml.org,2002:int' are not used"),
-    (b"a: !x [1]\n", "s.yaml:1:4: YAML tags such as '!x' are not used in scenarios"),
+    (b"a: !x [1]\n", "s.yaml:1:4: YAML tags such as '!x' are not used here"),
     (b"? [a]\n: b\n", "s.yaml:1:3: a mapping or list cannot be a key"),
     (b"{a: 1}: b\n", "s.yaml:1:1: a mapping or list cannot be a key"),
     (b"a: *x\n", "s.yaml:1:4: alias *x has no anchor &x before it"),

@@ -11,8 +11,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from simfleet.load.fields import fields_of
-from simfleet.load.kinds import ScalarKind
+from simfleet.documents.fields import fields_of
+from simfleet.documents.kinds import ScalarKind
 from simfleet.load.metrics import METRICS
 from simfleet.load.scenario import (
     Behaviour,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simfleet.load.quantities import (
+from simfleet.documents.quantities import (
     duration_text,
     number_text,
     parse_duration,
