@@ -116,9 +116,7 @@ class Authority:
         )
         return Issued(certificate, _key_pem(key))
 
-    def issue_client(
-        self, identity: str, *, at_wall_s: float, days: int = LEAF_DAYS
-    ) -> Issued:
+    def issue_client(self, identity: str, *, at_wall_s: float, days: int = LEAF_DAYS) -> Issued:
         """A certificate for the station that calls itself `identity`, which becomes its CN."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._leaf(
