@@ -100,10 +100,21 @@ class PowerRestored(_Event, frozen=True):
     """The mains are back; the station boots."""
 
 
+FirmwareFailure = Literal[
+    "",
+    "DownloadFailed",
+    "InstallationFailed",
+    "InvalidSignature",
+    "InvalidCertificate",
+    "RevokedCertificate",
+]
+"""How a firmware update can be made to fail; the last three only if it is a signed one."""
+
+
 class FirmwareWillFail(_Event, frozen=True):
     """The next firmware update fails at this stage; an empty one takes the failure back."""
 
-    stage: Literal["", "DownloadFailed", "InstallationFailed", "InvalidSignature"]
+    stage: FirmwareFailure
 
 
 class UploadWillFail(_Event, frozen=True):

@@ -85,6 +85,32 @@ class VendorData(_Message, frozen=True):
     text: str | None = None
 
 
+class FirmwareStatus(_Message, frozen=True):
+    """How a firmware update is getting on."""
+
+    status: str
+
+
+class SignedFirmwareStatus(_Message, frozen=True):
+    """How a signed firmware update is getting on; `request_id` is that of its command."""
+
+    status: str
+    request_id: int | None
+
+
+class DiagnosticsStatus(_Message, frozen=True):
+    """How the upload of diagnostics is getting on."""
+
+    status: str
+
+
+class LogStatus(_Message, frozen=True):
+    """How the upload of a log is getting on; `request_id` is that of its command."""
+
+    status: str
+    request_id: int | None
+
+
 Message = (
     Boot
     | Beat
@@ -95,9 +121,18 @@ Message = (
     | TransactionEnded
     | MeterSampled
     | VendorData
+    | FirmwareStatus
+    | SignedFirmwareStatus
+    | DiagnosticsStatus
+    | LogStatus
 )
 
 DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded)
 """Messages that survive a lost link and a reboot, in order (OCPP 1.6 section 3.7,
 transaction-related messages).
+"""
+
+LASTING = (FirmwareStatus, SignedFirmwareStatus, DiagnosticsStatus, LogStatus)
+"""Messages that wait for the next link when one is lost, a reboot between them or not: the CSMS
+would take an update that has ended for one that hangs.
 """
