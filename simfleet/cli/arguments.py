@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CHARGERS_MAX = 10_000  # per run, for now
 PORT_MAX = 65_535
+CERTIFICATE_DAYS_MAX = 36_500
 INTERVAL_MAX_S = 2**31 - 1  # OCPP integers are 32 bits wide in practice
 _TARGET = re.compile(r"embedded|wss?://[^/\s?#]+[^\s?#]*")
 _ASSIGNMENT = re.compile(r"[^=\s]+=.*", re.DOTALL)
@@ -243,6 +244,37 @@ def configure_key(parser: argparse.ArgumentParser) -> None:
     _add_database(create, listed, revoke)
 
 
+def configure_pki(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet pki`: one verb and a folder."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    init = verbs.add_parser("init", help="make a CA and a certificate for a CSMS")
+    init.add_argument(
+        "folder", type=Path, nargs="?", default=Path("pki"), metavar="DIR", help="(default: pki)"
+    )
+    init.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="DNS name or IP address of the CSMS (default: this machine's own); may be repeated",
+    )
+    issue = verbs.add_parser("issue", help="issue certificates for stations")
+    issue.add_argument("folder", type=Path, metavar="DIR")
+    issue.add_argument("identity", nargs="+", metavar="IDENTITY", help="1 to 64 characters")
+    for verb, what in ((init, "CA"), (issue, "certificate")):
+        verb.add_argument(
+            "--days",
+            type=whole_number(1, CERTIFICATE_DAYS_MAX),
+            metavar="N",
+            help="how long certificates are valid (default: a year, ten for a CA)",
+        )
+        verb.add_argument(
+            "--force", action="store_true", help=f"replace a {what} that is there already"
+        )
+    show = verbs.add_parser("show", help="list the certificates, and whether they can be used")
+    show.add_argument("folder", type=Path, metavar="DIR")
+
+
 def _add_database(*parsers: argparse.ArgumentParser) -> None:
     for parser in parsers:
         parser.add_argument(
@@ -338,6 +370,16 @@ COMMANDS = (
             "simfleet key revoke sf_Vq3hTz",
         ),
         configure_key,
+    ),
+    Command(
+        "pki",
+        "make a CA, and certificates for a CSMS and for stations",
+        (
+            "simfleet pki init pki --host csms.example.org --host 192.0.2.7",
+            "simfleet pki issue pki CP-1 CP-2",
+            "simfleet pki show pki",
+        ),
+        configure_pki,
     ),
     Command(
         "version",

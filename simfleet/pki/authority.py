@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -160,6 +160,22 @@ class Authority:
             days=days,
         )
 
+    def problem_with(self, certificate_pem: bytes, *, at_wall_s: float) -> str | None:
+        """Why a certificate is none of this CA's or not valid now; None if it can be used."""
+        try:
+            certificate = certificates_in(certificate_pem)[0]
+            certificate.verify_directly_issued_by(self._certificate)
+        except CertificateUnreadable as wrong:
+            return str(wrong)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            return "not issued by this CA"
+        at = datetime.fromtimestamp(at_wall_s, UTC)
+        if at < certificate.not_valid_before_utc:
+            return f"not valid before {certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+        if at > certificate.not_valid_after_utc:
+            return f"expired at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+        return None
+
     def _leaf(
         self,
         key: _PublicKey,
@@ -223,6 +239,18 @@ def read_request(csr_pem: bytes | str) -> RequestFacts:
             )
     organization = str(organizations[0].value) if organizations else ""
     return RequestFacts(str(names[0].value), organization, key)
+
+
+def hosts_in(certificate_pem: bytes) -> list[str]:
+    """The DNS names and IP addresses that a certificate is for. Raises `CertificateUnreadable`."""
+    try:
+        names = certificates_in(certificate_pem)[0].extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    dns = names.value.get_values_for_type(x509.DNSName)
+    return dns + [str(address) for address in names.value.get_values_for_type(x509.IPAddress)]
 
 
 def chain_of(*certificates_pem: bytes) -> str:
