@@ -47,7 +47,7 @@ class ChargerPlan(Struct, frozen=True):
             id_tag=self.id_tag,
         )
         for connector, register_wh in zip(station.connectors, registers_wh, strict=False):
-            connector.meter = Meter(self.spec.electrical, start_wh=register_wh)
+            connector.meter = Meter(connector.meter.spec, start_wh=register_wh)
         return station
 
 

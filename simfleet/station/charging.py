@@ -55,7 +55,7 @@ def plug_in(
     vehicle_spec = vehicle if vehicle is not None else chance.choice(spec.vehicles)
     soc = spec.habits.soc.draw(chance) if soc is None else soc
     try:
-        connector.vehicle = Vehicle(vehicle_spec, soc=soc, kind=spec.electrical.kind)
+        connector.vehicle = Vehicle(vehicle_spec, soc=soc, kind=connector.meter.spec.kind)
     except ValueError as error:
         raise Refused(f"connector {connector.id}: {error}") from None
     connector.plugged = True
@@ -150,7 +150,7 @@ def flow(station: Station, connector: Connector, *, at_s: float) -> None:
     }[move]
     if before is not wanted:
         connector.move(move)
-    connector.offer(station.spec.electrical.max_power_w, at_s=at_s)
+    connector.offer(connector.meter.spec.max_power_w, at_s=at_s)
     if before is not wanted:
         moved(station, connector, at_s=at_s)
 

@@ -254,27 +254,40 @@ class Configuration:
 
 
 def for_station(
-    connectors: int, initial: Mapping[str, str], *, kind: CurrentKind = "AC"
+    connectors: int,
+    initial: Mapping[str, str],
+    *,
+    kind: CurrentKind = "AC",
+    keys: Sequence[Key] = (),
 ) -> Configuration:
     """A charger fresh from the factory. Chargers with equal arguments share all of it.
 
     `initial` is the factory setting of some keys, read-only ones too; a name that OCPP does not
-    know becomes a vendor key, a text that can be read and written. ValueError, one line per
+    know becomes a vendor key, a text that can be read and written. `keys` are the rows of a charger
+    model: vendor keys with a type of their own, and standard keys that it has otherwise than OCPP
+    (read-only, fewer measurands); their defaults are its factory settings. ValueError, one line per
     mistake, names key, value and what would be accepted.
     """
-    return Configuration(_factory(connectors, kind, tuple(sorted(initial.items()))))
+    given = tuple(sorted(initial.items()))
+    return Configuration(_factory(connectors, kind, given, tuple(keys)))
 
 
 @lru_cache(maxsize=256)
 def _factory(
-    connectors: int, kind: CurrentKind, initial: tuple[tuple[str, str], ...]
+    connectors: int,
+    kind: CurrentKind,
+    initial: tuple[tuple[str, str], ...],
+    rows: tuple[Key, ...],
 ) -> FactorySettings:
-    standard = {name.lower(): key for name, key in KEYS.items()}
     keys = dict(KEYS)
     values = {name: key.default for name, key in KEYS.items()}
     values["NumberOfConnectors"] = str(connectors)
     if kind == "DC":
         values["MeterValuesSampledData"] += ",SoC"
+    for key in rows:
+        keys[key.name] = key
+        values[key.name] = key.default
+    standard = {name.lower(): key for name, key in keys.items()}
     problems: list[str] = []
     given: set[str] = set()
     for name, value in initial:

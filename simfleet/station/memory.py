@@ -303,7 +303,7 @@ def _interrupt(
     station: Station, known: KeptConnector, transaction: Transaction, *, at_s: float
 ) -> None:
     """End a transaction that ran when power failed, where and when it was last known to run."""
-    meter = Meter(station.spec.electrical, start_wh=known.start_wh)
+    meter = Meter(station.spec.outlet(transaction.connector_id), start_wh=known.start_wh)
     meter.delivered_wh = known.delivered_wh
     wall_s = max(known.metered_wall_s, transaction.start_wall_s)
     if station.keeps_samples:

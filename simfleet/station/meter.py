@@ -45,6 +45,7 @@ class ElectricalSpec(msgspec.Struct, frozen=True, gc=False):
     max_power_w: float
     phases: Literal[1, 3] = 3  # DC: 1, as there is one pair of conductors
     nominal_v: float = NOMINAL_AC_V  # AC: phase to neutral
+    tethered: bool = False  # the cable is part of the station: no lock there that could be opened
 
     def __post_init__(self) -> None:
         if self.max_power_w <= 0 or self.nominal_v <= 0:

@@ -16,6 +16,8 @@ from simfleet.station.messages import Beat, Boot, Message
 from simfleet.station.timing import on_step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simfleet.station.station import Station
 
 NEVER_S: Final = float("inf")
@@ -42,7 +44,9 @@ class Registration(Enum):
 def connected(station: Station, *, at_s: float) -> None:
     """The link is up: boot, or (booted before) say how the connectors are."""
     if station.registration is Registration.ACCEPTED:
-        report_everything(station, at_s=at_s)
+        quirks = station.spec.quirks
+        boots_again = quirks is not None and quirks.boots_on_reconnect
+        report_everything(station, at_s=at_s, after=[Boot()] if boots_again else [])
         if station.heartbeat_due_s < at_s:
             station.heartbeat_due_s = at_s  # one overdue while offline
     elif station.boot_due_s == NEVER_S or station.boot_due_s <= at_s:
@@ -100,11 +104,11 @@ def boot_failed(station: Station, *, at_s: float) -> None:
         station.boot_due_s = at_s + station.spec.boot_retry_s
 
 
-def report_everything(station: Station, *, at_s: float) -> None:
+def report_everything(station: Station, *, at_s: float, after: Sequence[Message] = ()) -> None:
     """StatusNotification for the station (connector 0) and every connector, ahead of all that
-    waits.
+    waits, but `after` these.
     """
-    reports: list[Message] = [status.status_of_station(station, at_s=at_s)]
+    reports: list[Message] = [*after, status.status_of_station(station, at_s=at_s)]
     for connector in station.connectors:
         connector.reported = (connector.phase, connector.error_code)
         connector.status_due_s = NEVER_S

@@ -11,6 +11,7 @@ from msgspec import Struct
 from simfleet.ocpp.rpc import CALL_TIMEOUT_S
 from simfleet.station.chance import Span
 from simfleet.station.meter import ElectricalSpec
+from simfleet.station.quirks import Quirks
 from simfleet.station.vehicle import VehicleSpec
 
 BOOT_RETRY_S = 60.0
@@ -52,3 +53,20 @@ class StationSpec(Struct, frozen=True):
     call_timeout_s: float = CALL_TIMEOUT_S
     boot_retry_s: float = BOOT_RETRY_S
     reboot_s: float = REBOOT_S
+    serial_number: str = ""
+    """Pattern of chargePointSerialNumber, see `nameplate`; empty: the identity."""
+    iccid: str = ""
+    imsi: str = ""
+    meter_type: str = ""
+    meter_serial_number: str = ""
+    """Patterns as well; empty: a charger that has no such thing."""
+    outlets: tuple[ElectricalSpec, ...] = ()
+    """One per connector, where they differ; empty: all are as `electrical`."""
+    quirks: Quirks | None = None
+    """What this kind of charger does differently; None: nothing."""
+
+    def outlet(self, connector_id: int) -> ElectricalSpec:
+        """The electrical side of a connector, counted from 1."""
+        if connector_id <= len(self.outlets):
+            return self.outlets[connector_id - 1]
+        return self.electrical

@@ -111,7 +111,7 @@ class Station:
         self.chance = chance
         self.clock_offset_s = wall_offset_s
         self.id_tag = id_tag if id_tag is not None else chance.hex(ID_TAG_CHARACTERS)
-        self.dialect: Dialect = dialect_of(spec.version)
+        self.dialect: Dialect = dialect_of(spec.version, spec.quirks)
         self.conversation = Conversation(
             self.dialect.catalog,
             role="station",
@@ -121,7 +121,7 @@ class Station:
         self.outbox = Outbox()
         self.tokens = TokenCache()
         self.connectors = [
-            Connector(number, Meter(spec.electrical, start_wh=register_wh))
+            Connector(number, Meter(spec.outlet(number), start_wh=register_wh))
             for number in range(1, spec.connectors + 1)
         ]
         self.registration = Registration.UNKNOWN
@@ -377,9 +377,13 @@ class Station:
     def _send(self, entry: Entry, at_s: float) -> None:
         request = self.dialect.request_for(self, entry.message)
         if request is None:
-            # Its StartTransaction was given up, so the CSMS never named the transaction.
-            self.outbox.done(entry)
-            self.effects.append(Dropped(self.dialect.action_of(entry.message), "no_transaction_id"))
+            # Its StartTransaction was given up, so the CSMS never named the transaction; or this
+            # charger does not say such things.
+            self.outbox.sent(entry)
+            if entry.durable:
+                action = self.dialect.action_of(entry.message)
+                self.outbox.done(entry)
+                self.effects.append(Dropped(action, "no_transaction_id"))
             return
         self.outbox.sent(entry)
         self.conversation.call(request, at_s=at_s, due_s=entry.due_s, context=entry)

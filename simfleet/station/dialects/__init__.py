@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from simfleet.station.dialects.v16 import Dialect16
+from simfleet.station.dialects.v16_quirks import quirky_dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
     from simfleet.station.messages import Message
+    from simfleet.station.quirks import Quirks
     from simfleet.station.station import Station
 
 
@@ -34,7 +36,9 @@ class Dialect(Protocol):
         """For every action, the functions that make a station's requests or answer the CSMS's."""
 
     def request_for(self, station: Station, message: Message) -> Wire | None:
-        """The request to send; None when it can never be sent (the transaction was never named)."""
+        """The request to send; None when it can never be sent: the transaction was never named, or
+        this kind of charger does not say such things.
+        """
 
     def answered(self, station: Station, message: Message, response: Wire, *, at_s: float) -> None:
         """The CSMS has answered a message."""
@@ -46,6 +50,6 @@ class Dialect(Protocol):
 DIALECTS: dict[str, Dialect] = {"ocpp1.6": Dialect16()}
 
 
-def dialect_of(version: str) -> Dialect:
+def dialect_of(version: str, quirks: Quirks | None = None) -> Dialect:
     """The dialect of a version, by subprotocol name. KeyError for a version we do not speak."""
-    return DIALECTS[version]
+    return DIALECTS[version] if quirks is None else quirky_dialect(quirks)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
-from simfleet.station import authorization, charging, registration
+from simfleet.station import authorization, charging, nameplate, registration
 from simfleet.station.dialects import v16_lists, v16_maintenance, v16_security, v16_smart
 from simfleet.station.dialects.v16_commands import HANDLERS, handle_command
 from simfleet.station.effects import TransactionDelivered
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from simfleet.station.station import Station
 
 _ID_TAG_MAX = 20
-_SERIAL_MAX = 25
 _DEFAULT_CONTEXT = "Sample.Periodic"
 
 
@@ -96,8 +95,14 @@ def _boot(station: Station, _: Boot) -> v16.BootNotificationRequest:
     return v16.BootNotificationRequest(
         charge_point_vendor=spec.vendor,
         charge_point_model=spec.model,
-        charge_point_serial_number=station.identity[:_SERIAL_MAX],
+        charge_point_serial_number=nameplate.serial_number(station),
         firmware_version=spec.firmware_version,
+        iccid=nameplate.optional(spec.iccid, station.identity, longest=nameplate.SIM_MAX),
+        imsi=nameplate.optional(spec.imsi, station.identity, longest=nameplate.SIM_MAX),
+        meter_type=spec.meter_type or None,
+        meter_serial_number=nameplate.optional(
+            spec.meter_serial_number, station.identity, longest=nameplate.SERIAL_MAX
+        ),
     )
 
 
