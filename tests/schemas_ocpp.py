@@ -40,7 +40,10 @@ class Message(NamedTuple):
 
     @property
     def struct(self) -> type[Wire]:
-        return self.action.request if self.kind == "request" else self.action.response
+        if self.kind == "request":
+            return self.action.request
+        assert self.action.response is not None
+        return self.action.response
 
     @property
     def schema(self) -> dict[str, Any]:

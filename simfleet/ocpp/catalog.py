@@ -16,7 +16,8 @@ from simfleet.ocpp.validation import CODES, ErrorCodes, PayloadSchema, malformed
 from simfleet.ocpp.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import ModuleType
 
 Role = Literal["station", "csms"]
 
@@ -80,7 +81,7 @@ class Action:
         block: str,
         sent_by: frozenset[Role],
         request: type[Wire],
-        response: type[Wire],
+        response: type[Wire] | None,
         schemas: tuple[str, str],
     ) -> None:
         self.name = name
@@ -91,6 +92,7 @@ class Action:
         self.sent_by = sent_by
         self.request = request
         self.response = response
+        """None for a message that is never answered (a SEND of OCPP 2.1)."""
         self._schemas = schemas
         self._requests: _Reader | None = None
         self._responses: _Reader | None = None
@@ -136,7 +138,8 @@ class Action:
     def warm_up(self) -> None:
         """Compile the schemas and decoders now rather than at the first message."""
         self._request_reader()
-        self._response_reader()
+        if self.response is not None:
+            self._response_reader()
 
     def _request_reader(self) -> _Reader:
         if self._requests is None:
@@ -145,6 +148,7 @@ class Action:
 
     def _response_reader(self) -> _Reader:
         if self._responses is None:
+            assert self.response is not None, f"{self.name} is never answered"
             self._responses = _Reader(self.version, self._schemas[1], self.response)
         return self._responses
 
@@ -152,12 +156,14 @@ class Action:
 class Catalog:
     """All messages of one version."""
 
-    __slots__ = ("actions", "codes", "of_request", "version")
+    __slots__ = ("actions", "codes", "has_send", "of_request", "version")
 
     def __init__(self, version: str, actions: Iterable[Action]) -> None:
         self.version = version
         """The subprotocol name, such as ``ocpp1.6``."""
         self.codes: ErrorCodes = CODES[version]
+        self.has_send = version == "ocpp2.1"
+        """Whether CALLRESULTERROR and SEND exist (OCPP 2.1 part 4, message types 5 and 6)."""
         self.actions: Mapping[str, Action] = MappingProxyType(
             {action.name: action for action in actions}
         )
@@ -172,6 +178,38 @@ class Catalog:
         """Compile every schema and decoder now, so that no first message pays for it."""
         for action in self.actions.values():
             action.warm_up()
+
+
+def actions_of(
+    version: str,
+    messages: ModuleType,
+    *,
+    station: Mapping[str, str],
+    csms: Mapping[str, str],
+) -> Iterator[Action]:
+    """The actions of a version: names, parted by spaces, of what each side sends, by block."""
+    blocks: dict[str, str] = {}
+    senders: dict[str, set[Role]] = {}
+    sides: tuple[tuple[Role, Mapping[str, str]], ...] = (("station", station), ("csms", csms))
+    for role, table in sides:
+        for block, names in table.items():
+            for name in names.split():
+                blocks[name] = block
+                senders.setdefault(name, set()).add(role)
+    suffix = "" if version == "ocpp1.6" else "Request"
+    for name in sorted(blocks):
+        response = getattr(messages, f"{name}Response", None)
+        # Without a response a schema is called like its action in all versions.
+        request_schema = f"{name}{suffix}" if response is not None else name
+        yield Action(
+            name,
+            version=version,
+            block=blocks[name],
+            sent_by=frozenset(senders[name]),
+            request=getattr(messages, f"{name}Request"),
+            response=response,
+            schemas=(request_schema, f"{name}Response"),
+        )
 
 
 def _violation(reader: _Reader, raw: msgspec.Raw | bytes) -> ProtocolViolation | None:

@@ -51,6 +51,23 @@ class CallError(Struct, array_like=True, tag=4, frozen=True, gc=False):
     details: Raw = Raw(b"{}")
 
 
+class CallResultError(Struct, array_like=True, tag=5, frozen=True, gc=False):
+    """`[5, id, code, description, details]`: our CALLRESULT could not be used (OCPP 2.1)."""
+
+    id: str
+    code: str
+    description: str = ""
+    details: Raw = Raw(b"{}")
+
+
+class Send(Struct, array_like=True, tag=6, frozen=True, gc=False):
+    """`[6, id, action, payload]`: a message that nobody answers (2.1)."""
+
+    id: str
+    action: str
+    payload: Raw
+
+
 class Malformed(Struct, frozen=True, gc=False):
     """Something that came where a frame should be, and what can be said about it.
 
@@ -62,9 +79,10 @@ class Malformed(Struct, frozen=True, gc=False):
     problem: str
     answer_id: str | None
     unparseable: bool = False
+    unknown_type: bool = False
 
 
-Frame = Call | CallResult | CallError
+Frame = Call | CallResult | CallError | CallResultError | Send
 
 _DECODE: Final[Callable[[bytes | str], Frame]] = msgspec.json.Decoder(Frame).decode
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -93,6 +111,16 @@ def call_error(message_id: str, code: str, description: str = "") -> bytes:
     return _ENCODE((4, message_id, code, description[:DESCRIPTION_MAX], {}))
 
 
+def call_result_error(message_id: str, code: str, description: str = "") -> bytes:
+    """Bytes of a CALLRESULTERROR; a description over the limit is cut."""
+    return _ENCODE((5, message_id, code, description[:DESCRIPTION_MAX], {}))
+
+
+def send(message_id: str, action: str, payload: Struct) -> bytes:
+    """Bytes of a SEND."""
+    return _ENCODE((6, message_id, action, payload))
+
+
 def _diagnose(data: bytes | str) -> Malformed:
     """Say what is wrong with a frame that did not decode, and whether its id can be answered."""
     try:
@@ -103,10 +131,19 @@ def _diagnose(data: bytes | str) -> Malformed:
         return Malformed("not a JSON array with a message type", UNKNOWN_ID, unparseable=True)
     kind = items[0]
     message_id = items[1] if len(items) > 1 and isinstance(items[1], str) else UNKNOWN_ID
-    if kind in (3, 4) and not isinstance(kind, bool):
+    if kind in (3, 4, 5) and not isinstance(kind, bool):
         return Malformed(
-            "a reply that is not [3, id, payload] or [4, id, code, description, details]", None
+            "a reply that is not [3, id, payload] or [4 or 5, id, code, description, details]", None
         )
+    if kind == 6 and not isinstance(kind, bool):
+        return Malformed("a SEND that is not [6, id, action, payload]", None)
     if kind == 2 and not isinstance(kind, bool):
         return Malformed("a CALL that is not [2, id, action, payload]", message_id)
-    return Malformed(f"unknown message type {str(kind)[:20]}", None)
+    return unknown_type(kind, message_id)
+
+
+def unknown_type(kind: object, message_id: str) -> Malformed:
+    """A frame of a type that the version does not have."""
+    # A list or an object may be nested deeper than can be printed.
+    shown = str(kind)[:20] if isinstance(kind, int | float | str) else "that is no number"
+    return Malformed(f"unknown message type {shown}", message_id, unknown_type=True)

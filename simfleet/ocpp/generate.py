@@ -33,8 +33,10 @@ class Version(Struct, frozen=True):
     subprotocol: str
     title: str
     module: Path
-    names: dict[str, str]
+    names: dict[str, str] = {}
     """Names of types, by where they occur ("Struct.field") or by the schema's own name."""
+    base: str = ""
+    """The version whose types are taken over where they are the same."""
 
 
 _CHARGING: Final = {
@@ -116,6 +118,8 @@ VERSIONS: Final = (
         Path(__file__).parent / "v16" / "messages.py",
         _V16_NAMES,
     ),
+    Version("ocpp2.0.1", "OCPP 2.0.1", Path(__file__).parent / "v201" / "messages.py"),
+    Version("ocpp2.1", "OCPP 2.1", Path(__file__).parent / "v21" / "messages.py", base="ocpp2.0.1"),
 )
 
 # ── reading schemas ───────────────────────────────────────────────────────────────────────────────
@@ -234,20 +238,51 @@ def _camel(name: str) -> str:
 # ── writing the module ────────────────────────────────────────────────────────────────────────────
 
 
+def _same(module: _Module, base: _Module) -> set[str]:
+    """The types of `module` that `base` has as well, with everything that they are made of."""
+    same = {
+        name
+        for name, values in module.enumerations.items()
+        if set(base.enumerations.get(name, ())) == set(values)
+    }
+    named = set(module.structs) | set(module.enumerations)
+    waiting = {
+        name: {part for field in fields for part in re.findall(r"\w+", field.type)} & named
+        for name, fields in module.structs.items()
+        if base.structs.get(name) == fields
+    }
+    while ready := [name for name, parts in waiting.items() if parts <= same]:
+        same.update(ready)
+        for name in ready:
+            del waiting[name]
+    return same
+
+
+def _taken_over(version: Version, module: _Module) -> tuple[set[str], list[str]]:
+    """What comes from the version's base: the names, and the line that imports it."""
+    if not version.base:
+        return set(), []
+    [base] = [other for other in VERSIONS if other.subprotocol == version.base]
+    same = _same(module, _Module(base))
+    return same, [f"from simfleet.ocpp.{base.module.parent.name} import messages as base"]
+
+
 def render(version: Version) -> str:
     """The text of the generated module, formatted as ruff does."""
     module = _Module(version)
+    same, taken_over = _taken_over(version, module)
     parts = sorted(set(module.structs) - set(module.messages))
-    classes = [_class(module, name) for name in [*parts, *module.messages]]
+    own = [name for name in [*parts, *module.messages] if name not in same]
+    classes = [_class(module, name) for name in own]
     body = "\n\n\n".join(classes)
     needs_field = "field(" in body
     imports = [
         "from datetime import datetime" if "datetime" in body else "",
         f"from typing import {'Any, ' if 'Any' in body else ''}Literal",
         "\nfrom msgspec import field\n" if needs_field else "",
-        "from simfleet.ocpp.wire import Wire"
-        if needs_field
-        else "\nfrom simfleet.ocpp.wire import Wire",
+        "" if needs_field else "\n",
+        *taken_over,
+        "from simfleet.ocpp.wire import Wire",
     ]
     return "\n".join(
         [
@@ -260,9 +295,14 @@ def render(version: Version) -> str:
             "",
             "from __future__ import annotations",
             "",
-            *(line for line in imports if line),
+            *(line.removesuffix("\n") if line == "\n" else line for line in imports if line),
             "",
-            *(_alias(name, values) for name, values in sorted(module.enumerations.items())),
+            *(
+                _alias(name, values)
+                for name, values in sorted(module.enumerations.items())
+                if name not in same
+            ),
+            *(f"{name} = base.{name}" for name in sorted(same)),
             "",
             "",
             body,

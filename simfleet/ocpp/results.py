@@ -13,6 +13,15 @@ TIMED_OUT: Final = "timeout"
 LINK_LOST: Final = "link_lost"
 VIOLATED: Final = "violation"
 
+ViolationKind = Literal[
+    "malformed",
+    "schema",
+    "message_id",
+    "unknown_action",
+    "wrong_direction",
+    "result_refused",
+]
+
 
 class Outcome(Struct, frozen=True, gc=False):
     """How one CALL of ours ended. All times are monotonic seconds.
@@ -34,7 +43,9 @@ class Outcome(Struct, frozen=True, gc=False):
 
 
 class Received(Struct, frozen=True, gc=False):
-    """A valid CALL of the peer. Owes exactly one `answer()` or `refuse()`."""
+    """A valid CALL of the peer, which owes exactly one `answer()` or `refuse()`; or a SEND (its
+    action has no response), which owes nothing.
+    """
 
     id: str
     action: Action
@@ -44,7 +55,7 @@ class Received(Struct, frozen=True, gc=False):
 class Violation(Struct, frozen=True, gc=False):
     """The peer broke the protocol or a schema; `frame` is the start of what it sent."""
 
-    kind: Literal["malformed", "schema", "message_id", "unknown_action", "wrong_direction"]
+    kind: ViolationKind
     action: str
     error_code: str
     description: str

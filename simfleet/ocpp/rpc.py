@@ -7,6 +7,8 @@ CALLs, the peer's CALLs and frames to write come out. The rules (OCPP-J 1.6 sect
 * an open CALL ends exactly once: by its reply, its deadline, or the loss of the link;
 * the peer's CALLs are answered at once, whether or not ours is open, so two parties that call each
   other at the same moment cannot deadlock;
+* a SEND (2.1) goes beside the open CALL and is never answered; a CALLRESULT that breaks its schema
+  is answered CALLRESULTERROR in 2.1, and one about ours is recorded;
 * a reply to no open CALL changes nothing and is counted: late (its CALL had timed out), duplicate
   (already answered) or unknown;
 * every payload that arrives is checked against the official schema. A violation is recorded with
@@ -22,8 +24,16 @@ from msgspec import Struct
 
 from simfleet.errors import ProtocolViolation, QueueFull
 from simfleet.ocpp import frames
-from simfleet.ocpp.frames import Call, CallError, CallResult, Malformed
-from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, VIOLATED, Outcome, Received, Violation
+from simfleet.ocpp.frames import Call, CallError, CallResult, CallResultError, Malformed, Send
+from simfleet.ocpp.results import (
+    LINK_LOST,
+    TIMED_OUT,
+    VIOLATED,
+    Outcome,
+    Received,
+    Violation,
+    ViolationKind,
+)
 from simfleet.ocpp.wire import Wire
 
 if TYPE_CHECKING:
@@ -173,6 +183,13 @@ class Conversation:
             raise QueueFull("queue of CALLs", self.queue_max)
         self._queue.append(_Waiting(request, due_s, context))
 
+    def send(self, request: Wire) -> None:
+        """Send a message that is never answered, beside whatever is open (SEND of OCPP 2.1)."""
+        action = self._catalog.of_request[type(request)]
+        assert action.response is None, f"{action.name} is a CALL"
+        self._count += 1
+        self._out.append(frames.send(f"{self._id_prefix}{self._count}", action.name, request))
+
     def _send(self, request: Wire, due_s: float, context: object, at_s: float) -> None:
         action = self._catalog.of_request[type(request)]
         self._count += 1
@@ -287,8 +304,16 @@ class Conversation:
             return self._received(frame, data)
         if type(frame) is CallError:
             return self._error(frame, at_s)
-        assert isinstance(frame, Malformed)
-        self._malformed(frame, data)
+        if isinstance(frame, Malformed):
+            self._malformed(frame, data)
+        elif not self._catalog.has_send:
+            kind = 6 if isinstance(frame, Send) else 5
+            self._malformed(frames.unknown_type(kind, frame.id), data)
+        elif isinstance(frame, Send):
+            return self._send_received(frame, data)
+        else:
+            assert isinstance(frame, CallResultError)
+            self._result_refused(frame, data)
         return None
 
     def _result(self, frame: CallResult, data: bytes | str, at_s: float) -> Outcome | None:
@@ -302,6 +327,10 @@ class Conversation:
             response = action.decode_response(frame.payload)
         except ProtocolViolation as violation:
             self._record("schema", action.name, violation, data)
+            if self._catalog.has_send:
+                self._out.append(
+                    frames.call_result_error(frame.id, violation.error_code, violation.description)
+                )
             salvaged = action.salvage_response(frame.payload)
             if salvaged is None:
                 return self._end(None, VIOLATED, str(violation), at_s)
@@ -324,6 +353,29 @@ class Conversation:
         else:
             self.unknown_replies += 1
 
+    def _result_refused(self, frame: CallResultError, data: bytes | str) -> None:
+        """The peer could not use an answer of ours: nothing to do but to say so."""
+        problem = ProtocolViolation(frame.code[:50], frame.description or "our CALLRESULT")
+        self._record("result_refused", "", problem, data)
+
+    def _send_received(self, frame: Send, data: bytes | str) -> Received | None:
+        """A message that is never answered, be it right or wrong (OCPP 2.1 part 4)."""
+        codes = self._catalog.codes
+        action = self._catalog.actions.get(frame.action)
+        try:
+            if action is None or action.response is not None:
+                raise ProtocolViolation(
+                    codes.not_implemented, f"{frame.action[:50]!r} is no message that is a SEND"
+                )
+            if self._peer not in action.sent_by:
+                raise ProtocolViolation(
+                    codes.not_supported, f"{action.name} is not sent by a {self._peer}"
+                )
+            return Received(frame.id, action, action.decode_request(frame.payload))
+        except ProtocolViolation as violation:
+            self._record("schema", frame.action[:50], violation, data)
+            return None
+
     def _received(self, frame: Call, data: bytes | str) -> Received | None:
         codes = self._catalog.codes
         action = self._catalog.actions.get(frame.action)
@@ -333,9 +385,9 @@ class Conversation:
             )
             self._refuse_violation(frame, "unknown_action", problem, data)
             return None
-        if self._peer not in action.sent_by:
+        if self._peer not in action.sent_by or action.response is None:
             problem = ProtocolViolation(
-                codes.not_supported, f"{action.name} is not sent by a {self._peer}"
+                codes.not_supported, f"{action.name} is not a CALL of a {self._peer}"
             )
             self._refuse_violation(frame, "wrong_direction", problem, data)
             return None
@@ -370,13 +422,17 @@ class Conversation:
     def _malformed(self, malformed: Malformed, data: bytes | str) -> None:
         codes = self._catalog.codes
         code = codes.unparseable if malformed.unparseable else codes.formation
+        if malformed.unknown_type:
+            code = codes.unknown_message_type
         self._record("malformed", "", ProtocolViolation(code, malformed.problem), data)
-        if malformed.answer_id is not None and not self.silent:
+        # A type that 1.6 does not know is ignored (OCPP-J 1.6 4.1.3); 2.x has an error for it.
+        ignored = malformed.unknown_type and self._catalog.version == "ocpp1.6"
+        if malformed.answer_id is not None and not self.silent and not ignored:
             self._out.append(frames.call_error(malformed.answer_id, code, malformed.problem))
 
     def _record(
         self,
-        kind: Literal["malformed", "schema", "message_id", "unknown_action", "wrong_direction"],
+        kind: ViolationKind,
         action: str,
         violation: ProtocolViolation,
         data: bytes | str,

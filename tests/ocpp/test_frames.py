@@ -109,11 +109,22 @@ def test_a_broken_reply_is_never_answered(items: list[Any]) -> None:
     assert malformed.answer_id is None
 
 
-@pytest.mark.parametrize("kind", [0, 1, 5, 6, -2, "2", None, True, [2], {"2": 2}, 10**30])
-def test_an_unknown_message_type_is_never_answered(kind: Any) -> None:
+@pytest.mark.parametrize("kind", [0, 1, 7, -2, "2", None, True, [2], {"2": 2}, 10**30])
+def test_an_unknown_message_type_is_told_from_a_broken_frame(kind: Any) -> None:
     malformed = read(kind, "7", "Heartbeat", {})
     assert isinstance(malformed, Malformed)
+    assert malformed.unknown_type
+    assert malformed.answer_id == "7"
+
+
+@pytest.mark.parametrize(
+    "frame", [(5, "7"), (5, 7, "GenericError"), (6, "7", "X"), (6, 7, "X", {})]
+)
+def test_a_broken_frame_of_2_1_is_never_answered(frame: tuple[Any, ...]) -> None:
+    malformed = read(*frame)
+    assert isinstance(malformed, Malformed)
     assert malformed.answer_id is None
+    assert not malformed.unknown_type
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '[2,"1","Reset",['])

@@ -27,7 +27,7 @@ def test_a_module_that_was_edited_by_hand_is_reported_and_written_anew(
 ) -> None:
     edited = tmp_path / "messages.py"
     edited.write_text("edited = True\n", encoding="utf-8")
-    (v16,) = generate.VERSIONS
+    v16, *_ = generate.VERSIONS
     version = generate.Version(v16.subprotocol, v16.title, edited, v16.names)
     monkeypatch.setattr(generate, "VERSIONS", (version,))
 
@@ -45,14 +45,14 @@ def test_unknown_arguments_are_a_usage_error(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_part_without_a_name_is_an_error_that_says_where() -> None:
-    (v16,) = generate.VERSIONS
+    v16, *_ = generate.VERSIONS
     names = {place: name for place, name in v16.names.items() if place != "IdTagInfo.status"}
     with pytest.raises(SystemExit, match=r"IdTagInfo\.status needs a name"):
         generate.render(generate.Version(v16.subprotocol, v16.title, v16.module, names))
 
 
 def test_one_name_for_two_shapes_is_an_error() -> None:
-    (v16,) = generate.VERSIONS
+    v16, *_ = generate.VERSIONS
     names = v16.names | {"TransactionDataSampledValue.unit": "UnitOfMeasure"}
     with pytest.raises(SystemExit, match="UnitOfMeasure has other values elsewhere"):
         generate.render(generate.Version(v16.subprotocol, v16.title, v16.module, names))

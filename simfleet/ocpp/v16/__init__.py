@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simfleet.ocpp.catalog import Action, Catalog
+from simfleet.ocpp.catalog import Catalog, actions_of
 from simfleet.ocpp.v16 import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from simfleet.ocpp.catalog import Role
+    from collections.abc import Mapping
 
 _VERSION: Final = "ocpp1.6"
 
@@ -34,27 +32,5 @@ _CSMS: Final[Mapping[str, str]] = {
     " GetInstalledCertificateIds GetLog InstallCertificate SignedUpdateFirmware",
 }
 
-
-def _actions() -> Iterator[Action]:
-    blocks: dict[str, str] = {}
-    senders: dict[str, set[Role]] = {}
-    sides: tuple[tuple[Role, Mapping[str, str]], ...] = (("station", _STATION), ("csms", _CSMS))
-    for role, table in sides:
-        for block, names in table.items():
-            for name in names.split():
-                blocks[name] = block
-                senders.setdefault(name, set()).add(role)
-    for name in sorted(blocks):
-        yield Action(
-            name,
-            version=_VERSION,
-            block=blocks[name],
-            sent_by=frozenset(senders[name]),
-            request=getattr(messages, f"{name}Request"),
-            response=getattr(messages, f"{name}Response"),
-            schemas=(name, f"{name}Response"),
-        )
-
-
-V16: Final = Catalog(_VERSION, _actions())
+V16: Final = Catalog(_VERSION, actions_of(_VERSION, messages, station=_STATION, csms=_CSMS))
 """Every message of OCPP 1.6J and the Security Whitepaper."""
