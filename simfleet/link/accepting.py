@@ -12,6 +12,7 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from simfleet.errors import ConnectFailed, ConnectReason
 from simfleet.link.address import identity_of
 from simfleet.link.connection import PROTOCOL_LOG, WebSocketLink
 from simfleet.link.link import MAX_SIZE_BYTES, PONG_TIMEOUT_S
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
 
+    from simfleet.errors import LinkError
+    from simfleet.link.tls import TlsSession
+
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 """A connection that is no WebSocket by then is dropped; a stalled one is held as long."""
 HANDSHAKES_MAX: Final = 1024
@@ -41,7 +46,22 @@ BACKLOG: Final = 4096
 REQUEST_MAX_BYTES: Final = 16384
 LINGER_S: Final = 1.0
 """How long a refused peer may take to read why."""
+TLS_HANDSHAKE: Final = b"\x16"
+"""The first byte of TLS, from SSL 3.0 on (RFC 8446 section 5.1); no HTTP method begins with it."""
+_OLD_TLS: Final = frozenset({"UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "WRONG_SSL_VERSION"})
 _RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Unopened(StrEnum):
+    """Why a connection was not opened, where nobody decided to refuse it."""
+
+    CUT = "cut"  # the peer left
+    TIMED_OUT = "timed_out"  # it did not finish the handshake in time
+    NO_WEBSOCKET = "no_websocket"  # what it sent is no WebSocket handshake
+    TLS = "tls"  # what it sent is no TLS, or TLS that we do not speak
+    TLS_VERSION = "tls_version"  # older than TLS 1.2
+    TLS_CERTIFICATE = "tls_certificate"  # its certificate is expired, or of another authority
+    TLS_ALERT = "tls_alert"  # it refused us, as it does who does not trust our certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,8 @@ class Refuse:
     status: int
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    """One word for whoever counts refusals; by default the status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +106,23 @@ class Handshake:
     user: str | None
     password: bytes | None
     remote: str
+    secure: bool = False
+    """Whether it came over TLS."""
+    certificate: str | None = None
+    """The common name in the certificate that the client showed; it has been verified."""
 
 
 class AcceptedLink(WebSocketLink):
     """`ServerLink` over a socket."""
 
-    __slots__ = ("password", "path", "remote", "user")
+    __slots__ = ("certificate", "password", "path", "remote", "secure", "user")
 
     path: str
     remote: str
     user: str | None
     password: bytes | None
+    secure: bool
+    certificate: str | None
 
     @property
     def identity(self) -> str:
@@ -119,20 +147,24 @@ DEFAULT_LIMITS: Final = ServerLimits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """How to serve.
+    """How to serve: by TLS with an `ssl_context`, and with `plain_too` without it as well, on the
+    same port: the first byte of a connection tells.
 
     `authenticate(identity, password)` decides about HTTP Basic authentication, whose user name must
     be the identity (OCPP security profile 1); it is called with None without credentials.
     `on_request` decides before that, and may refuse, stall or drop. `on_crash` is told of a handler
-    that raised; without it, the error ends the server. No `subprotocols` accepts any peer, and
-    chooses none.
+    that raised; without it, the error ends the server. `on_refused` is told, in a word, why a
+    connection was not opened: what a `Refuse` says, or one of the `Unopened` reasons. No
+    `subprotocols` accepts any peer, and chooses none.
     """
 
     subprotocols: Sequence[str]
     ssl_context: ssl.SSLContext | None = None
+    plain_too: bool = False
     authenticate: Callable[[str, bytes | None], bool] | None = None
     on_request: Callable[[Handshake], Verdict] | None = None
     on_crash: Callable[[AcceptedLink, Exception], None] | None = None
+    on_refused: Callable[[str], None] | None = None
     limits: ServerLimits = DEFAULT_LIMITS
     compression: bool = False
 
@@ -155,18 +187,23 @@ class Accepting(Prelude):
 
     async def read_request(self) -> tuple[Request, Handshake] | None:
         """Read the request; None for what is none, which is answered here as far as HTTP goes."""
-        if self._options.ssl_context is not None:
-            await self.start_tls(self._options.ssl_context, None)
+        context = self._options.ssl_context
+        if context is not None and not (self._options.plain_too and await self._is_plain()):
+            await self.start_tls(context, None)
         protocol = self._protocol
         while await self.receive() and len(self.received) <= REQUEST_MAX_BYTES:
             protocol.receive_data(self.take_head(HEAD_END))
             for event in protocol.events_received():
                 if isinstance(event, Request):
-                    return event, _handshake(event, self._remote)
+                    return event, _handshake(event, self._remote, self.tls)
             if protocol.handshake_exc is not None:
                 break
         await self._say(b"".join(protocol.data_to_send()))
         return None
+
+    async def _is_plain(self) -> bool:
+        """Whether what comes first is no TLS; nothing at all is for the HTTP side to notice."""
+        return await self.peek() != TLS_HANDSHAKE
 
     def verdict(self, request: Request, handshake: Handshake) -> Verdict:
         """Decide: first what the test wants, then credentials, then the OCPP version."""
@@ -179,14 +216,12 @@ class Accepting(Prelude):
             handshake.user in (None, handshake.identity)
             and authenticate(handshake.identity, handshake.password)
         ):
-            challenge = {"WWW-Authenticate": 'Basic realm="OCPP", charset="UTF-8"'}
-            body = f"wrong credentials for {handshake.identity!r}\n"
-            return Refuse(status=HTTPStatus.UNAUTHORIZED, body=body, headers=challenge)
+            return unauthorized(f"wrong credentials for {handshake.identity!r}", "password")
         spoken = self._options.subprotocols
         if spoken and not set(spoken) & set(handshake.subprotocols):
             offered = ", ".join(handshake.subprotocols) or "none"
             body = f"no common subprotocol: offered {offered}; served {', '.join(spoken)}\n"
-            return Refuse(status=HTTPStatus.BAD_REQUEST, body=body)
+            return Refuse(status=HTTPStatus.BAD_REQUEST, body=body, reason="subprotocol")
         return ACCEPT
 
     async def open(self, request: Request, handshake: Handshake) -> AcceptedLink | None:
@@ -213,6 +248,7 @@ class Accepting(Prelude):
         )
         link.path, link.remote = handshake.path, handshake.remote
         link.user, link.password = handshake.user, handshake.password
+        link.secure, link.certificate = handshake.secure, handshake.certificate
         return link
 
     async def refuse(self, refusal: Refuse) -> None:
@@ -243,7 +279,26 @@ class Accepting(Prelude):
                     self.received.clear()
 
 
-def _handshake(request: Request, remote: str) -> Handshake:
+def unauthorized(why: str, reason: str) -> Refuse:
+    """401 with what a client needs to try again: HTTP Basic authentication is asked for."""
+    challenge = {"WWW-Authenticate": 'Basic realm="OCPP", charset="UTF-8"'}
+    return Refuse(status=HTTPStatus.UNAUTHORIZED, body=f"{why}\n", headers=challenge, reason=reason)
+
+
+def unopened(failure: LinkError | OSError) -> Unopened:
+    """Why a handshake failed that nobody refused."""
+    if not isinstance(failure, ConnectFailed) or failure.reason is not ConnectReason.TLS:
+        return Unopened.CUT
+    if failure.detail.startswith("certificate"):
+        return Unopened.TLS_CERTIFICATE
+    if "ALERT" in failure.detail.upper():
+        return Unopened.TLS_ALERT
+    if failure.detail in _OLD_TLS:
+        return Unopened.TLS_VERSION
+    return Unopened.TLS
+
+
+def _handshake(request: Request, remote: str, tls: TlsSession | None) -> Handshake:
     offered: list[str] = []
     for value in request.headers.get_all("Sec-WebSocket-Protocol"):
         with contextlib.suppress(NegotiationError):
@@ -256,6 +311,8 @@ def _handshake(request: Request, remote: str) -> Handshake:
         user=user,
         password=password,
         remote=remote,
+        secure=tls is not None,
+        certificate=None if tls is None else tls.peer_name,
     )
 
 

@@ -145,6 +145,14 @@ class ServerLink(Link, Protocol):
     def password(self) -> bytes | None:
         """Password of HTTP Basic authentication, None without one."""
 
+    @property
+    def secure(self) -> bool:
+        """Whether it came over TLS."""
+
+    @property
+    def certificate(self) -> str | None:
+        """The common name in the client's verified certificate, None without one."""
+
 
 class Dialer(Protocol):
     """Opens links: `open_link` for real networks, `MemoryNetwork.dial` in tests."""

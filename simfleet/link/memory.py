@@ -47,10 +47,12 @@ class MemoryLink:
         "_unsent",
         "_unsent_bytes",
         "_woken",
+        "certificate",
         "identity",
         "password",
         "path",
         "remote",
+        "secure",
         "subprotocol",
         "user",
         "wake_at_s",
@@ -62,6 +64,8 @@ class MemoryLink:
         self.path, self.identity, self.remote = "/", "", "memory"
         self.user: str | None = None
         self.password: bytes | None = None
+        self.secure = False
+        self.certificate: str | None = None
         self._max_size_bytes = max_size_bytes
         self._peer: MemoryLink | None = None
         self._inbox: deque[bytes] = deque()
@@ -262,7 +266,7 @@ class MemoryNetwork:
         ours, theirs = memory_pair(subprotocol, max_size_bytes=options.max_size_bytes)
         self.opened += 1
         theirs.path, theirs.identity = resource, identity_of(resource)
-        theirs.remote = f"memory:{self.opened}"
+        theirs.remote, theirs.secure = f"memory:{self.opened}", url.startswith("wss:")
         if options.password is not None:
             secret = options.password
             theirs.user = identity

@@ -6,8 +6,8 @@ reading goes on until nothing more comes, and only then is the end noted in `cut
 
 from __future__ import annotations
 
+import socket
 import ssl
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -15,9 +15,6 @@ from simfleet.errors import ConnectFailed, ConnectReason
 from simfleet.link.dialing import failed
 from simfleet.link.duplex import READ_BYTES
 from simfleet.link.tls import TlsSession
-
-if TYPE_CHECKING:
-    import socket
 
 
 class Prelude:
@@ -54,6 +51,17 @@ class Prelude:
             if self.tls is not None:  # tell the server by an alert, as far as that goes
                 await self._write(self.tls.take_outgoing())
             raise tls_failed(error) from None
+
+    async def peek(self) -> bytes:
+        """Wait for the first byte and return it, which stays to be read; b"" at the end."""
+        await trio.lowlevel.wait_readable(self._sock.fileno())
+        try:
+            return self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return await self.peek()
+        except OSError as error:
+            self.cut = _how_cut(error)
+            return b""
 
     def take_head(self, head_end: bytes) -> bytes:
         """Return what the protocol was not given yet, up to the end of the head: bytes behind it

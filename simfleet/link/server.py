@@ -18,6 +18,8 @@ from simfleet.link.accepting import (
     Refuse,
     ServerOptions,
     Stall,
+    Unopened,
+    unopened,
 )
 
 ACCEPT_BATCH: Final = 64
@@ -149,15 +151,18 @@ class _Server:
     async def _open(self, sock: socket.socket, remote: str) -> AcceptedLink | None:
         """Do the handshake, in a frame of its own so that nothing of it stays in memory."""
         accepting = Accepting(sock, remote, self._options)
-        link = None
+        link = asked = None
         counted = True
+        why = ""  # for who counts the connections that were not opened
         try:
-            with trio.move_on_after(self._options.limits.handshake_timeout_s):
+            with trio.move_on_after(self._options.limits.handshake_timeout_s) as in_time:
                 asked = await accepting.read_request()
                 if asked is None:
+                    why = Unopened.NO_WEBSOCKET if accepting.received else Unopened.CUT
                     return None
                 match accepting.verdict(*asked):
                     case Refuse() as refusal:
+                        why = refusal.reason or str(refusal.status)
                         await accepting.refuse(refusal)
                     case Drop() as drop:
                         accepting.drop(drop)
@@ -168,11 +173,15 @@ class _Server:
                             accepting.received.clear()
                     case _:
                         link = await accepting.open(*asked)
-        except (LinkError, OSError):
-            pass  # the peer gave up; a handshake that fails is the client's to report
+            if in_time.cancelled_caught and asked is None:
+                why = Unopened.TIMED_OUT
+        except (LinkError, OSError) as failure:
+            why = why or unopened(failure)  # the peer gave up; the rest is its to report
         finally:
             if counted:
                 self._handshake_over()
             if link is None:
                 sock.close()
+            if why and self._options.on_refused is not None:
+                self._options.on_refused(why)
         return link

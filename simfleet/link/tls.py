@@ -10,6 +10,12 @@ from __future__ import annotations
 import contextlib
 import ssl
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from simfleet.errors import UsageWrong
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _READ_BYTES = 65536
 
@@ -20,6 +26,31 @@ def default_context() -> ssl.SSLContext:
     milliseconds.
     """
     return ssl.create_default_context()
+
+
+def server_context(
+    certificate: Path, key: Path, *, client_authority: Path | None = None
+) -> ssl.SSLContext:
+    """TLS 1.2 and newer for a server, from PEM files.
+
+    With `client_authority`, certificates of clients are verified by it where they are shown; who
+    must show one is decided later, when it is known who asks. Sessions are not resumed: a fleet
+    that connects anew costs what it costs a real CSMS. Raises `UsageWrong`.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0
+    context.options |= ssl.OP_NO_TICKET
+    try:
+        context.load_cert_chain(certificate, key)
+        if client_authority is not None:
+            context.load_verify_locations(client_authority)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except (OSError, ssl.SSLError) as error:
+        raise UsageWrong(
+            f"cannot use {certificate} and {key} for TLS: {error.strerror or error}"
+        ) from None
+    return context
 
 
 class TlsSession:
@@ -48,6 +79,18 @@ class TlsSession:
         except ssl.SSLWantReadError:
             return False
         return True
+
+    @property
+    def peer_name(self) -> str | None:
+        """The common name in the peer's certificate, which was verified; "" if it names none, None
+        without a certificate.
+        """
+        shown: Any = self._object.getpeercert() or {}
+        for relative in shown.get("subject", ()):
+            for name, value in relative:
+                if name == "commonName":
+                    return str(value)
+        return "" if shown else None
 
     def feed(self, ciphertext: bytes) -> None:
         """Take bytes from the network; b"" is the end of the stream."""
