@@ -22,7 +22,7 @@ from simfleet.ocpp.results import LINK_LOST, TIMED_OUT
 from simfleet.ocpp.v16 import V16
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from simfleet.csms.book import Book
     from simfleet.csms.records import StationRecord, Transaction
@@ -63,7 +63,8 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Statuses, CALLERROR codes or `timeout`; `any` is all of these."""
     answer: dict[str, Any] | None = None
     """What the response must hold besides, compared by `holds`."""
-    uploads: str = ""
+    given: dict[str, Any] = {}
+    """Values of placeholders that the CSMS does not know."""
 
 
 class Report(Struct, kw_only=True):
@@ -251,7 +252,7 @@ class _Asking:
             n=self._numbers.next(),
             transaction_id=None if transaction is None else transaction.id,
             id_tag=record.last_tag if transaction is None else transaction.id_tag,
-            uploads=self._order.uploads,
+            given=self._order.given,
         )
 
     def _skip(self, why: str) -> None:

@@ -9,6 +9,10 @@ string it becomes text (`"$uploads/$identity"`). `$$` is a dollar sign.
     $identity                 the station's identity
     $n                        a number that no other CALL of the run's commands has, from 1
     $uploads                  where files can be put and firmware got: the URL of a loopback server
+    $signing_certificate      PEM of the certificate whose key signed that firmware
+    $signature                the firmware's signature, Base64
+    $root_certificate         PEM of the CA's certificate that issued that one
+    $root_hash_data           how OCPP names it: a mapping, as DeleteCertificate has it
 """
 
 from __future__ import annotations
@@ -21,9 +25,17 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-NAMES: Final = ("now", "transaction_id", "id_tag", "identity", "n", "uploads")
+GIVEN: Final = (
+    "uploads",
+    "signing_certificate",
+    "signature",
+    "root_certificate",
+    "root_hash_data",
+)
+"""Those that whoever sends the command gives a value."""
+NAMES: Final = ("now", "transaction_id", "id_tag", "identity", "n", *GIVEN)
 OFFSET_MAX_DAYS: Final = 3650
 """How far `$now+...` may be from now."""
 
@@ -40,7 +52,8 @@ class Filling(Struct, frozen=True):
     n: int
     transaction_id: int | None = None
     id_tag: str | None = None
-    uploads: str = ""
+    given: dict[str, Any] = {}
+    """Values of `GIVEN`; a name that is left out has none."""
 
 
 EXAMPLE: Final = Filling(
@@ -49,20 +62,30 @@ EXAMPLE: Final = Filling(
     n=1,
     transaction_id=1,
     id_tag="0123456789ABCD",
-    uploads="http://127.0.0.1:65535",
+    given={
+        "uploads": "http://127.0.0.1:65535",
+        "signing_certificate": "-----BEGIN CERTIFICATE-----",
+        "signature": "MEUCIQ==",
+        "root_certificate": "-----BEGIN CERTIFICATE-----",
+        "root_hash_data": {
+            "hashAlgorithm": "SHA256",
+            "issuerNameHash": "00",
+            "issuerKeyHash": "00",
+            "serialNumber": "0",
+        },
+    },
 )
 """For checking a payload before there is a station."""
 
 
-class Unfilled(Exception):  # noqa: N818  # it is no error: the station just has no such thing now
-    """A placeholder has no value for this station; `args[0]` is its name."""
+class Unfilled(Exception):
+    """A placeholder has no value for this station now; `args[0]` is its name."""
 
 
 def names_in(value: object) -> set[str]:
     """The placeholders used in a JSON value, without `$`. Raises ValueError for an unknown one."""
-    return {
-        _name(found) for text in _texts(value) for found in _FOUND.findall(text) if found != "$"
-    }
+    found = (name for text in _texts(value) for name in _FOUND.findall(text))
+    return {_name(name) for name in found if name != "$"}
 
 
 def fill(value: Any, filling: Filling) -> Any:
@@ -92,7 +115,7 @@ def _texts(value: object) -> Iterator[str]:
                 yield from _texts(item)
 
 
-def _filled(text: str, filling: Filling) -> str | int:
+def _filled(text: str, filling: Filling) -> Any:
     whole = _FOUND.fullmatch(text)
     if whole is not None and whole[1] != "$":
         return _value(whole[1] or "", filling)
@@ -103,21 +126,14 @@ def _as_text(found: str, filling: Filling) -> str:
     return "$" if found == "$" else str(_value(found, filling))
 
 
-def _value(found: str, filling: Filling) -> str | int:
+def _value(found: str, filling: Filling) -> Any:
     name = _name(found)
-    value = _VALUES[name](filling) if name != "now" else _moment(found, filling.now)
+    if name == "now":
+        return _moment(found, filling.now)
+    value = filling.given.get(name) if name in GIVEN else getattr(filling, name)
     if value is None:
         raise Unfilled(name)
     return value
-
-
-_VALUES: Final[dict[str, Callable[[Filling], str | int | None]]] = {
-    "transaction_id": lambda filling: filling.transaction_id,
-    "id_tag": lambda filling: filling.id_tag,
-    "identity": lambda filling: filling.identity,
-    "n": lambda filling: filling.n,
-    "uploads": lambda filling: filling.uploads or None,
-}
 
 
 def _name(found: str) -> str:

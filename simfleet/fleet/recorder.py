@@ -155,6 +155,10 @@ class Recorder:
         """An event that a station did not let happen."""
         self._problem(identity, f"refused:{type(event).__name__}", str(refused), at_s)
 
+    def note(self, identity: str, kind: str, detail: str, *, at_s: float) -> None:
+        """A problem that the run itself has found; `identity` may be empty."""
+        self._problem(identity, kind, detail, at_s)
+
     def crashed(self, identity: str, error: BaseException, *, at_s: float) -> None:
         """A bug of ours ended a charger's task."""
         self.counters.crashes.add(error, charger_id=identity, at_wall_s=self._clock.wall_s(at_s))

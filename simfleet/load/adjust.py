@@ -61,6 +61,11 @@ def with_seed(scenario: Scenario, seed: int) -> Scenario:
 
 def with_target(scenario: Scenario, url: str) -> Scenario:
     """The scenario against another CSMS; the rest of `target` stays. Raises UsageWrong."""
+    if scenario.commands:
+        raise UsageWrong(
+            f"--target {url}: the commands of this scenario are sent by the embedded CSMS; "
+            "leave them out to load another one"
+        )
     try:
         target = msgspec.structs.replace(scenario.target, url=parse_target_url(url))
     except ValueError as problem:

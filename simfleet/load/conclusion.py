@@ -34,6 +34,10 @@ class Course(Struct):
     """How the embedded CSMS ended, or another one vanished and did not come back, if it did."""
     csms_books: dict[str, Any] | None = None
     """What the embedded CSMS counted."""
+    commands: dict[str, Any] | None = None
+    """How the scenario's commands went, if it has any."""
+    uploads: dict[str, int] | None = None
+    """What the run's own file server did, if the scenario uses it."""
 
 
 class Finished(Struct, frozen=True):
@@ -57,6 +61,7 @@ def conclude(
     """Everything that is said about a run that is over; `problems_kept` are in `errors.jsonl`."""
     summary = measure(scenario, recorder, health, timeline)
     summary["problems"] = {"total": recorder.problems_total, "kept": problems_kept}
+    summary["scenario_commands"], summary["uploads"] = course.commands, course.uploads
     fleet_books = recorder.ledger.snapshot()
     checks = None
     if not course.cut_off:

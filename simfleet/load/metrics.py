@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 Figures: TypeAlias = Mapping[str, Any]
+_Reader: TypeAlias = Callable[[Figures], float | None]
 MetricKind: TypeAlias = Literal["ratio", "duration", "count", "rate", "energy"]
 
 
@@ -24,8 +25,8 @@ class Metric(msgspec.Struct, frozen=True):
     """One figure. `read` gives it in the unit of its kind, None where the run has nothing to say.
 
     ratio: 0 to 1; duration: seconds; count: a number of things; rate: per second; energy: kWh.
-    For a metric of CALLs `read` gets the block of the action (or of all actions), else the whole
-    summary.
+    For a metric of CALLs or of commands `read` gets the block of the action (or of all actions),
+    else the whole summary.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Metric(msgspec.Struct, frozen=True):
     source: str
     read: Callable[[Figures], float | None]
     of_calls: bool = False
+    of_commands: bool = False
 
 
 def figure(figures: Figures, *steps: str) -> float | None:
@@ -157,6 +159,69 @@ def _call_counts() -> list[Metric]:
     ]
 
 
+def _command(name: str, kind: MetricKind, means: str, source: str, read: _Reader) -> Metric:
+    return Metric(f"command.{name}", kind, means, source, read, of_commands=True)
+
+
+def _commands() -> list[Metric]:
+    """Figures of the scenario's commands; a count of nothing sent is 0, a ratio of it is none."""
+
+    def count(name: str, key: str, means: str) -> Metric:
+        return _command(name, "count", means, key, lambda block: figure(block, key) or 0.0)
+
+    def total(name: str, key: str, means: str) -> Metric:
+        return _command(
+            name, "count", means, f"sum of {key}", lambda block: _sum(block.get(key)) or 0.0
+        )
+
+    def time(statistic: str) -> Metric:
+        words = _STATISTICS[statistic]
+        return _command(
+            f"answered.{statistic}",
+            "duration",
+            f"{words} time from when a command was due to a charger's answer, pacing included",
+            f"answered_ms.{statistic} / 1000",
+            lambda block: (
+                _seconds(figure(block, "answered_ms", statistic))
+                if _sum(block.get("statuses")) or _sum(block.get("errors"))
+                else None
+            ),
+        )
+
+    return [
+        count("sent", "sent", "CALLs sent to chargers by the scenario's commands"),
+        count("unexpected", "unexpected", "of them, those not answered as the command expects"),
+        total("errors", "errors", "of them, answered with a CALLERROR, whatever its code"),
+        count("timeouts", "timeouts", "of them, not answered in time"),
+        count("not_connected", "not_connected", "of them, cut off by the end of the connection"),
+        total("skipped", "skipped", "chosen chargers that could not be sent the command"),
+        _command(
+            "accepted_ratio",
+            "ratio",
+            "CALLs answered with status Accepted, of those sent",
+            "statuses.Accepted / sent",
+            lambda b: _ratio(figure(b, "statuses", "Accepted") or 0.0, figure(b, "sent")),
+        ),
+        _command(
+            "expected_ratio",
+            "ratio",
+            "CALLs answered as the command expects, of those sent",
+            "(sent - not_connected - unexpected) / sent",
+            _expected_ratio,
+        ),
+        *(time(statistic) for statistic in ("p50", "p99", "max")),
+    ]
+
+
+def _expected_ratio(block: Figures) -> float | None:
+    sent, lost, unexpected = (
+        figure(block, name) for name in ("sent", "not_connected", "unexpected")
+    )
+    if sent is None or lost is None or unexpected is None:
+        return None
+    return _ratio(sent - lost - unexpected, sent)
+
+
 def _loop_lag() -> list[Metric]:
     def reader(statistic: str) -> Callable[[Figures], float | None]:
         return lambda summary: _seconds(figure(summary, "generator", "loop_lag_ms", statistic))
@@ -232,6 +297,21 @@ def _table() -> dict[str, Metric]:
         *_call_times(
             "service", "service_ms", "service time, from when a CALL was sent to its answer"
         ),
+        *_commands(),
+        _at(
+            "uploads.received",
+            "count",
+            "files that chargers uploaded to the run's own server ($uploads)",
+            "uploads",
+            "received",
+        ),
+        _at(
+            "uploads.served",
+            "count",
+            "firmware files that chargers downloaded from there, whole",
+            "uploads",
+            "served",
+        ),
         _at("transactions.started", "count", "transactions started", "transactions", "started"),
         _at("transactions.stopped", "count", "transactions stopped", "transactions", "stopped"),
         _at(
@@ -272,7 +352,7 @@ def _table() -> dict[str, Metric]:
 
 METRICS: Mapping[str, Metric] = _table()
 
-_WITH_ACTION = re.compile(r"call\[([^\[\]]*)\]\.(.*)", re.DOTALL)
+_WITH_ACTION = re.compile(r"(call|command)\[([^\[\]]*)\]\.(.*)", re.DOTALL)
 
 
 @functools.cache
@@ -287,18 +367,29 @@ def fleet_actions() -> tuple[str, ...]:
     )
 
 
+@functools.cache
+def csms_actions() -> tuple[str, ...]:
+    """The actions a CSMS may send in OCPP 1.6, of which metrics of commands can be asked."""
+    from simfleet.ocpp.v16 import V16  # as above
+
+    return tuple(sorted(name for name, action in V16.actions.items() if "csms" in action.sent_by))
+
+
 def metric_named(name: str) -> tuple[Metric, str | None]:
     """The metric of a name, and the action if it names one.
 
     Raises ValueError for a name that does not exist, with the nearest one that does.
     """
     found = _WITH_ACTION.fullmatch(name)
-    action, bare = (found[1], f"call.{found[2]}") if found else (None, name)
-    if action is not None and action not in fleet_actions():
-        near = _nearest(action, fleet_actions())
-        raise ValueError(f"{action[:40]!r} is not an action that an OCPP 1.6 charger sends{near}")
+    action, bare = (found[2], f"{found[1]}.{found[3]}") if found else (None, name)
+    if found is not None and found[1] == "call" and found[2] not in fleet_actions():
+        near = _nearest(found[2], fleet_actions())
+        raise ValueError(f"{found[2][:40]!r} is not an action that an OCPP 1.6 charger sends{near}")
+    if found is not None and found[1] == "command" and found[2] not in csms_actions():
+        near = _nearest(found[2], csms_actions())
+        raise ValueError(f"{found[2][:40]!r} is not an action that an OCPP 1.6 CSMS sends{near}")
     metric = METRICS.get(bare)
-    if metric is None or (action is not None and not metric.of_calls):
+    if metric is None or (action is not None and not (metric.of_calls or metric.of_commands)):
         raise ValueError(f"unknown metric{_nearest(bare, METRICS)}")
     return metric, action
 

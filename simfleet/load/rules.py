@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simfleet.documents.fields import Draft
 from simfleet.documents.kinds import BAD
 from simfleet.documents.nodes import join
+from simfleet.documents.quantities import duration_text
 from simfleet.load.identities import clashes, identity_of, pattern_problem
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
 from simfleet.station.configuration import for_station
@@ -32,6 +33,7 @@ def check_rules(draft: Draft, report: Report) -> None:
     _check_identities(slices, report)
     _check_user_names(draft, slices, report)
     _check_configuration(slices, report)
+    _check_commands(draft, slices, report)
     counts = [item.get("count") for item in slices]
     if len(slices) < len(fleet) or any(count is BAD for count in counts):
         return  # how large the fleet is meant to be is not known
@@ -126,6 +128,53 @@ def _check_ramps(draft: Draft, total: int, report: Report) -> None:
         if to is not BAD and to > total:
             message = f"{to} chargers are more than the fleet has; write 0 to {total}"
             report(stage.place_of("to"), f"{stage.path}.to", message)
+
+
+def _check_commands(draft: Draft, slices: list[Draft], report: Report) -> None:
+    """Commands are sent by the embedded CSMS, to slices that exist, while there are stages."""
+    commands, target = draft.get("commands"), draft.get("target")
+    if commands is BAD or not commands:
+        return
+    url = target.get("url") if isinstance(target, Draft) else "embedded"
+    if url not in (BAD, "embedded"):
+        message = f"are sent by the embedded CSMS; with target.url: {url} leave them out"
+        report(draft.place_of("commands"), "commands", message)
+    names = [item.get("name") for item in slices]
+    lasts_s = _lasts_s(draft)
+    for command in commands:
+        if command is BAD:
+            continue
+        _check_recipients(command, names, report)
+        at_s = command.get("at_s")
+        if BAD not in (at_s, lasts_s) and at_s > lasts_s:
+            message = f"is after the stages, which end at {duration_text(lasts_s)}"
+            report(command.place_of("at_s"), f"{command.path}.at", message)
+
+
+def _check_recipients(command: Draft, names: list[Any], report: Report) -> None:
+    to = command.get("to")
+    wanted = to.get("slices") if isinstance(to, Draft) else ()
+    for name in () if wanted is BAD or BAD in names else wanted:
+        if name not in names:
+            message = f"{name!r} is not a slice of the fleet; write {', '.join(names)}"
+            report(to.place_of("slices"), f"{to.path}.slice", message)
+
+
+def _lasts_s(draft: Draft) -> Any:
+    """How long the stages take together; BAD if that is not known."""
+    stages = draft.get("stages")
+    if stages is BAD or any(stage is BAD for stage in stages):
+        return BAD
+    times = [
+        stage.get(name)
+        for stage in stages
+        for name in _TIMES
+        if name in stage.struct.__struct_fields__
+    ]
+    return BAD if any(time_s is BAD for time_s in times) else sum(times)
+
+
+_TIMES = ("for_s", "over_s")
 
 
 def identity_problems(slices: tuple[Slice, ...]) -> list[str]:

@@ -204,7 +204,18 @@ def _without_secrets(scenario: Scenario) -> Scenario:
         )
         for part in scenario.fleet
     )
-    return msgspec.structs.replace(scenario, target=target, fleet=fleet)
+    commands = tuple(
+        msgspec.structs.replace(command, payload=_without_secret_value(command.payload))
+        for command in scenario.commands
+    )
+    return msgspec.structs.replace(scenario, target=target, fleet=fleet, commands=commands)
+
+
+def _without_secret_value(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload of a command; a ChangeConfiguration of a secret key without its value."""
+    key = payload.get("key")
+    secret = isinstance(key, str) and key.lower() in _SECRET_KEYS
+    return payload | {"value": HIDDEN} if secret else payload
 
 
 def _without_settings(arguments: Sequence[str]) -> list[str]:

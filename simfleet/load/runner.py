@@ -6,6 +6,7 @@
         supervisor    10,000 charger tasks in batches
         reconcile     brings the fleet to the size and mode the stages wish for
         ticker        once a second: interval histograms, progress
+        commander     sends what the scenario has the embedded CSMS send
         stages        one after the other
 
 Leaving goes from the inside out. However the stages ended, the fleet is stopped first, paced, every
@@ -31,6 +32,7 @@ from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
+from simfleet.load.commander import Commander, commanding
 from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
@@ -166,7 +168,14 @@ class Runner:
                 self._dial, url, options, trio.Semaphore(HANDSHAKES_MAX), self.recorder
             )
             supervisor = Supervisor(surroundings, self._clock)
-            await self._load(supervisor, Mass(self._plans, supervisor), csms)
+            with commanding(self._scenario, csms, note=self._note_problem) as commander:
+                mass = Mass(self._plans, supervisor)
+                try:
+                    await self._load(supervisor, mass, csms, commander)
+                finally:
+                    if commander is not None:
+                        self._course.commands = commander.figures()
+                        self._course.uploads = commander.transfers()
             await self._compare_books(csms)
 
     @asynccontextmanager
@@ -178,7 +187,16 @@ class Runner:
         async with embedded_csms(password=target.password) as csms:
             yield csms.url, csms
 
-    async def _load(self, supervisor: Supervisor, mass: Mass, csms: EmbeddedCsms | None) -> None:
+    def _note_problem(self, identity: str, kind: str, detail: str) -> None:
+        self.recorder.note(identity, kind, detail, at_s=trio.current_time())
+
+    async def _load(
+        self,
+        supervisor: Supervisor,
+        mass: Mass,
+        csms: EmbeddedCsms | None,
+        commander: Commander | None,
+    ) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._health.run)
             await nursery.start(supervisor.run)
@@ -191,12 +209,16 @@ class Runner:
             nursery.start_soon(sweep_garbage)
             if csms is not None:
                 nursery.start_soon(self._heed_csms, csms)
+            if commander is not None:
+                nursery.start_soon(commander.run, began_s)
             try:
                 with self._stages:
                     for stage in self._scenario.stages:
                         await self._run_stage(stage, mass, supervisor)
                 if supervisor.chargers:
                     await self._bring_home(mass, supervisor)
+                if commander is not None:
+                    await commander.finish()
             finally:
                 self._timeline.ended_s = trio.current_time()
                 self._health.end_load(self._timeline.ended_s)

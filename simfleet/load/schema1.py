@@ -7,6 +7,7 @@ them; the structs carry base units, named in the field (`over_s`, `max_power_w`)
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from simfleet.documents.fields import Key, ListOf, MapOf, OneOf, Part
 from simfleet.documents.kinds import Choice, Duration, Measure, Parsed, Range, Setting, Text, Whole
 from simfleet.load import thresholds as limits
+from simfleet.load.commands import COMMANDS_MAX, Command, CommandPart
 from simfleet.load.identities import IDENTITY_PATTERN, identity_of, parse_identity_pattern
 from simfleet.load.metrics import METRICS, metric_named
 from simfleet.load.target_url import TARGET_PATTERN, parse_target_url
@@ -73,8 +75,8 @@ def _thresholds_schema() -> dict[str, Any]:
     patterns = {}
     for metric in METRICS.values():
         name = metric.name.replace(".", r"\.")
-        if metric.of_calls:
-            name = name.replace("call", r"call(\[[A-Za-z]+\])?", 1)
+        if metric.of_calls or metric.of_commands:
+            name = re.sub(r"^(call|command)", r"\1(\\[[A-Za-z]+\\])?", name)
         limit = {"type": "string", "pattern": limits.pattern_of(metric.kind)}
         patterns[f"^{name}$"] = {"description": metric.means} | limit
     return {"patternProperties": patterns, "additionalProperties": False}
@@ -289,6 +291,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             "what happens, one after the other",
         ),
     ]
+    commands: Annotated[
+        tuple[Command, ...],
+        Key(
+            ListOf(CommandPart(), "commands", count_min=0, count_max=COMMANDS_MAX),
+            "what the embedded CSMS sends to chargers, and when",
+        ),
+    ] = ()
     thresholds: Annotated[
         tuple[Threshold, ...],
         Key(_THRESHOLDS, "limits that the run must keep to pass"),

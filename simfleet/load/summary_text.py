@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _WIDTH: Final = 80
 _ACTION_WIDTH: Final = 20
 _FAILURES: Final = {"timeouts": "not answered in time", "lost": "lost with their connection"}
+_UNANSWERED: Final = {"timeouts": "not answered", "not_connected": "cut off"}
 VIOLATIONS_SHOWN: Final = 5
 """Kinds of violations; all are in `summary.json`."""
 
@@ -65,6 +66,7 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
         f" {throughput['frames_per_s']:.0f} frames/s over {summary['load_s']:.0f} s"
     )
     yield from _calls(summary)
+    yield from _commands(summary)
     yield from _thresholds(summary)
     yield from _trouble(summary)
     us_per_call = generator["cpu_us_per_call"]
@@ -106,6 +108,36 @@ def _calls(summary: Mapping[str, Any]) -> Iterator[str]:
         )
     yield from _failures(summary["call_totals"])
     yield ""
+
+
+def _commands(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What the CSMS sent, as the scenario says."""
+    commands = summary["scenario_commands"]
+    if commands is None or not commands["by_action"]:
+        return
+    width = max(_ACTION_WIDTH, *map(len, commands["by_action"]))
+    head = f"  {'commands, ms':<{width}}"
+    yield f"{head} {'sent':>8} {'p50':>8} {'p99':>8} {'unexp.':>7}  answers"
+    for action, sent in commands["by_action"].items():
+        times = sent["answered_ms"]
+        yield (
+            f"  {action:<{width}} {sent['sent']:>8} {times['p50']:>8.1f} {times['p99']:>8.1f}"
+            f" {sent['unexpected']:>7}  {_answers(sent)}"
+        )
+    uploads = summary["uploads"]
+    if uploads is not None:
+        yield (
+            f"  files         {uploads['received']} uploaded, {uploads['served']} downloaded,"
+            f" {uploads['refused']} refused"
+        )
+    yield ""
+
+
+def _answers(sent: Mapping[str, Any]) -> str:
+    parts = [f"{count} {word[:40]}" for word, count in (sent["statuses"] | sent["errors"]).items()]
+    parts += [f"{sent[key]} {word}" for key, word in _UNANSWERED.items() if sent[key]]
+    parts += [f"{count} skipped: {why}" for why, count in sent["skipped"].items()]
+    return ", ".join(parts)
 
 
 def _failures(call: Mapping[str, Any]) -> Iterator[str]:

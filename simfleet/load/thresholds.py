@@ -137,7 +137,11 @@ def evaluate(thresholds: Iterable[Threshold], summary: Figures) -> list[Threshol
 
 def _result(threshold: Threshold, summary: Figures) -> ThresholdResult:
     metric, action = metric_named(threshold.metric)
-    figures = _call_figures(summary, action) if metric.of_calls else summary
+    figures: Figures | None = summary
+    if metric.of_calls:
+        figures = _call_figures(summary, action)
+    elif metric.of_commands:
+        figures = _command_figures(summary, action)
     actual = None if figures is None else metric.read(figures)
     if actual is None:
         calls_text = f"{action} CALL" if action else "CALL"
@@ -162,6 +166,15 @@ def _call_figures(summary: Figures, action: str | None) -> Figures | None:
         return summary.get("call_totals")
     calls: Figures | None = summary.get("calls")
     return None if calls is None else calls.get(action, {})
+
+
+def _command_figures(summary: Figures, action: str | None) -> Figures | None:
+    """The block of an action, empty if never sent; None if the scenario has no commands."""
+    sent: Figures | None = summary.get("scenario_commands")
+    if sent is None:
+        return None
+    found: Figures = sent["totals"] if action is None else sent["by_action"].get(action, {})
+    return found
 
 
 def _actual_text(actual: float, kind: MetricKind, limit: float) -> str:
