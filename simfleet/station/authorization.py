@@ -1,71 +1,120 @@
-"""Tags: who may charge, say the CSMS, the cache, the rules for being offline (OCPP 1.6, 3.4)."""
+"""Tags: who may charge, say the CSMS, the local list, the cache and the reservations, and the rules
+for being offline (OCPP 1.6 section 3.4).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
-from simfleet.station import charging
+from simfleet.station import charging, local_list
 from simfleet.station.connector import NEVER_S
 from simfleet.station.messages import TokenQuestion
 from simfleet.station.phase import Move, Phase
 from simfleet.station.status import moved
-from simfleet.station.tokens import TokenInfo
+from simfleet.station.tokens import TokenInfo, same_tag
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
+    from simfleet.station.reservations import Verdict
     from simfleet.station.station import Station
+    from simfleet.station.transaction import Transaction
 
 TO_START: Final = "start"
 TO_STOP: Final = "stop"
+_TAKES_TAGS: Final = (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING, Phase.RESERVED)
 
 
 def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: float) -> None:
-    """A tag at the reader: starts a session, or stops the one it (or its group) started."""
-    transaction = connector.transaction
-    if transaction is not None:
-        if id_tag == transaction.id_tag:  # the same tag needs no Authorize (OCPP 1.6 section 4.8)
-            charging.end(station, connector, reason="Local", at_s=at_s, id_tag=id_tag)
+    """A tag at the reader: starts a session, or stops the one it (or its group) started. One that
+    may not charge, or not here, is refused as at a reader: nothing happens.
+    """
+    session = connector.transaction or connector.held
+    if session is not None:
+        if same_tag(id_tag, session.id_tag):  # needs no Authorize (OCPP 1.6 section 4.8)
+            _finish(station, connector, id_tag, at_s=at_s)
         elif station.online:
             ask(station, connector, id_tag, purpose=TO_STOP, at_s=at_s)
         else:
             _stop_with(station, connector, id_tag, _trusted_offline(station, id_tag, at_s), at_s)
         return
-    if (
-        connector.phase not in (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING)
-        or connector.inoperative
-    ):
+    if connector.phase not in _TAKES_TAGS or connector.inoperative:
         raise Refused(f"connector {connector.id} is {connector.phase} and takes no tag")
-    if station.spec.free_charging:
+    claim = reserved_for(station, connector, id_tag, at_s=at_s)
+    if claim == "no":
+        deny_tag(station, connector, at_s=at_s)
+    elif station.spec.free_charging:
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
-        return
-    if not station.online:
+    elif not station.online:
         _start_offline(station, connector, id_tag, at_s)
-        return
-    known = _known(station, id_tag, at_s)
-    if (
-        known is not None
-        and known.status == "Accepted"
-        and station.configuration.flag("LocalPreAuthorize")
-    ):
-        accept_tag(station, connector, id_tag, parent_id_tag=known.parent_id_tag, at_s=at_s)
-        return
-    ask(station, connector, id_tag, purpose=TO_START, at_s=at_s)
+    else:
+        authorize(station, connector, id_tag, surely=claim == "ask", at_s=at_s)
 
 
-def _known(station: Station, id_tag: str, at_s: float) -> TokenInfo | None:
-    """The cache's word on a tag; None where there is no cache or it does not know the tag."""
+def authorize(
+    station: Station,
+    connector: Connector,
+    id_tag: str,
+    *,
+    at_s: float,
+    surely: bool = False,
+    remote: bool = False,
+) -> None:
+    """Start for a tag once it is known to be good. The list and the cache may say so where
+    LocalPreAuthorize is true, but not when the CSMS has to be asked for the tag's parent
+    (`surely`). Raises `Refused` while another tag is asked about.
+    """
+    known = known_of(station, id_tag, at_s=at_s)
+    trusts = station.configuration.flag("LocalPreAuthorize") and not surely
+    if trusts and known is not None and known.status == "Accepted":
+        parent_id_tag = known.parent_id_tag
+        accept_tag(
+            station, connector, id_tag, parent_id_tag=parent_id_tag, at_s=at_s, remote=remote
+        )
+    else:
+        ask(station, connector, id_tag, purpose=TO_START, at_s=at_s)
+        connector.remote_start = remote
+
+
+def reserved_for(station: Station, connector: Connector, id_tag: str, *, at_s: float) -> Verdict:
+    """Whether a tag may use a connector, as far as reservations and what is known of its parent
+    go.
+    """
+    if station.reservations is None:
+        return "yes"
+    known = known_of(station, id_tag, at_s=at_s)
+    parent_id_tag = None if known is None else known.parent_id_tag
+    return station.reservations.verdict(connector, id_tag, parent_id_tag)
+
+
+def known_of(station: Station, id_tag: str, *, at_s: float) -> TokenInfo | None:
+    """The word of the local list on a tag, else that of the cache; None where neither is used or
+    knows it.
+    """
+    listed = local_list.find(station, id_tag, at_s=at_s)
+    if listed is not None:
+        return listed
     if not station.configuration.flag("AuthorizationCacheEnabled"):
         return None
     return station.tokens.find(id_tag, wall_s=station.wall_s(at_s))
 
 
-def _trusted_offline(station: Station, id_tag: str, at_s: float) -> TokenInfo | None:
-    """What may be relied on while nobody can be asked: the cache where LocalAuthorizeOffline says
-    so, else AllowOfflineTxForUnknownId for tags of which nothing is known. A tag known as bad never
-    charges.
+def learn(station: Station, id_tag: str, info: TokenInfo) -> None:
+    """Put the CSMS's word on a tag into the cache, where there is one. Tags that the local list
+    names are not cached; ConcurrentTx is about a transaction and says nothing of the tag.
     """
-    known = _known(station, id_tag, at_s)
+    if info.status == "ConcurrentTx" or local_list.names(station, id_tag):
+        return
+    if station.configuration.flag("AuthorizationCacheEnabled"):
+        station.tokens.learn(id_tag, info)
+
+
+def _trusted_offline(station: Station, id_tag: str, at_s: float) -> TokenInfo | None:
+    """What may be relied on while nobody can be asked: list and cache where LocalAuthorizeOffline
+    says so, else AllowOfflineTxForUnknownId for tags of which nothing is known. A tag known as bad
+    never charges.
+    """
+    known = known_of(station, id_tag, at_s=at_s)
     if known is None:
         unknown_ok = station.configuration.flag("AllowOfflineTxForUnknownId")
         return TokenInfo("Accepted", None, None) if unknown_ok else None
@@ -84,11 +133,19 @@ def _start_offline(station: Station, connector: Connector, id_tag: str, at_s: fl
 def _stop_with(
     station: Station, connector: Connector, id_tag: str, info: TokenInfo | None, at_s: float
 ) -> None:
-    """Another tag than the one that started: it ends the transaction if both are of one group."""
-    transaction = connector.transaction
-    if transaction is None or info is None or info.status != "Accepted":
+    """Another tag than the one that started: it ends the session if both are of one group."""
+    session: Transaction | None = connector.transaction or connector.held
+    if session is None or info is None or info.status != "Accepted":
         return
-    if info.parent_id_tag is not None and info.parent_id_tag == transaction.parent_id_tag:
+    if same_tag(info.parent_id_tag, session.parent_id_tag):
+        _finish(station, connector, id_tag, at_s=at_s)
+
+
+def _finish(station: Station, connector: Connector, id_tag: str, *, at_s: float) -> None:
+    """End the transaction, or give back the cable of the one that ended."""
+    if connector.transaction is None:
+        charging.let_go(station, connector, at_s=at_s)
+    else:
         charging.end(station, connector, reason="Local", at_s=at_s, id_tag=id_tag)
 
 
@@ -139,8 +196,12 @@ def accept_tag(
     at_s: float,
     remote: bool = False,
 ) -> None:
-    """A tag may charge here: start, or wait for the cable as long as ConnectionTimeOut."""
-    if connector.phase not in (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING, Phase.RESERVED):
+    """A tag may charge: start, or wait for the cable as long as ConnectionTimeOut; unless the
+    connector is another's meanwhile.
+    """
+    held = station.reservations
+    ours = held is None or held.verdict(connector, id_tag, parent_id_tag) == "yes"
+    if connector.phase not in _TAKES_TAGS or not ours:
         return deny_tag(station, connector, at_s=at_s)
     connector.authorized_tag = id_tag
     connector.parent_id_tag = parent_id_tag

@@ -98,3 +98,9 @@ class Autopilot:
             authorization.present_token(station, connector, station.id_tag, at_s=at_s)
         elif not connector.plugged and phase in (Phase.AVAILABLE, Phase.PREPARING):
             charging.plug_in(station, connector, at_s=at_s)
+        elif phase is Phase.RESERVED and self.leaving:
+            self.leaving = False  # this driver's tag was refused; the next one comes after a pause
+        elif connector.tag_pending is None and (phase is Phase.RESERVED or connector.held):
+            held = connector.held
+            id_tag = station.id_tag if held is None else held.id_tag
+            authorization.present_token(station, connector, id_tag, at_s=at_s)

@@ -60,11 +60,12 @@ def plug_in(
         raise Refused(f"connector {connector.id}: {error}") from None
     connector.plugged = True
     connector.ev_paused = False
+    connector.held = None
     if (
         connector.transaction is not None
     ):  # StopTransactionOnEVSideDisconnect false: the same session goes on
         flow(station, connector, at_s=at_s)
-    elif connector.phase in (Phase.AVAILABLE, Phase.RESERVED):
+    elif connector.phase is Phase.AVAILABLE:  # Reserved stays so until the right tag comes
         connector.move(Move.OCCUPIED)
         moved(station, connector, at_s=at_s)
     start_when_ready(station, connector, at_s=at_s)
@@ -85,6 +86,13 @@ def unplug(station: Station, connector: Connector, *, at_s: float) -> None:
     connector.unplug()
     connector.forget_tag()
     if connector.phase in (Phase.PREPARING, Phase.FINISHING):
+        release(station, connector, at_s=at_s)
+
+
+def let_go(station: Station, connector: Connector, *, at_s: float) -> None:
+    """Unlock a cable that was held after its vehicle had gone, and have it taken away."""
+    connector.held = None
+    if connector.phase is Phase.FINISHING:
         release(station, connector, at_s=at_s)
 
 
@@ -124,6 +132,10 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
     )
     transaction.parent_id_tag = connector.parent_id_tag
     transaction.remote_start = connector.remote_start
+    if station.reservations is not None:
+        transaction.reservation_id = station.reservations.use(
+            station, connector, tag, connector.parent_id_tag
+        )
     connector.forget_tag()
     connector.transaction = transaction
     connector.withheld = False
@@ -288,8 +300,22 @@ def end(
     elif connector.inoperative:
         connector.move(Move.WITHDRAWN)  # Unavailable without an Available in between
     else:
-        connector.move(Move.ENDED if connector.plugged else Move.LEFT)
+        if cable_out and _holds_cable(station, connector):
+            connector.held = transaction
+        in_the_way = connector.plugged or connector.held is not None
+        connector.move(Move.ENDED if in_the_way else Move.LEFT)
     moved(station, connector, at_s=at_s)
+
+
+def _holds_cable(station: Station, connector: Connector) -> bool:
+    """Whether the station's end of a cable stays locked when the vehicle's end comes out."""
+    unlocks = station.configuration.flag("UnlockConnectorOnEVSideDisconnect")
+    return has_lock(station, connector) and not unlocks
+
+
+def has_lock(station: Station, connector: Connector) -> bool:
+    """Whether there is a lock at the station: in a socket there is, not at a cable of its own."""
+    return not station.spec.fixed_cable and connector.meter.spec.kind == "AC"
 
 
 def started_answered(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from simfleet.station import authorization, charging, metering, registration, status
-from simfleet.station.messages import Beat, StatusReport, TokenQuestion
+from simfleet.station.messages import Beat, StatusReport
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import Registration
 from simfleet.station.timing import on_step
@@ -31,31 +31,48 @@ def remote_start(station: Station, id_tag: str, connector_id: int | None, *, at_
         or station.reset_deadline_s != registration.NEVER_S
     ):
         return "Rejected"
-    connector = _connector_to_start(station, connector_id)
+    asks = (
+        station.configuration.flag("AuthorizeRemoteTxRequests") and not station.spec.free_charging
+    )
+    connector = _connector_to_start(station, id_tag, connector_id, asks=asks, at_s=at_s)
     if connector is None:
         return "Rejected"
     connector.remote_start = True
-    if station.configuration.flag("AuthorizeRemoteTxRequests") and not station.spec.free_charging:
-        connector.tag_pending = id_tag
-        station.say(TokenQuestion(connector.id, id_tag, authorization.TO_START), due_s=at_s)
+    if asks:
+        surely = authorization.reserved_for(station, connector, id_tag, at_s=at_s) == "ask"
+        authorization.authorize(station, connector, id_tag, surely=surely, at_s=at_s, remote=True)
     else:
+        known = authorization.known_of(station, id_tag, at_s=at_s)
+        parent_id_tag = None if known is None else known.parent_id_tag
         authorization.accept_tag(
-            station, connector, id_tag, parent_id_tag=None, at_s=at_s, remote=True
+            station, connector, id_tag, parent_id_tag=parent_id_tag, at_s=at_s, remote=True
         )
     return "Accepted"
 
 
-def _connector_to_start(station: Station, connector_id: int | None) -> Connector | None:
+def _connector_to_start(
+    station: Station, id_tag: str, connector_id: int | None, *, asks: bool, at_s: float
+) -> Connector | None:
+    """The connector asked for, or one that the station picks: first one that is reserved for the
+    tag. `asks`: the CSMS will be asked about the tag, so its parent need not be known yet.
+    """
     if connector_id is not None and not 1 <= connector_id <= len(station.connectors):
         return None
     candidates = (
         station.connectors if connector_id is None else [station.connectors[connector_id - 1]]
     )
+    free: list[Connector] = []
     for connector in candidates:
         waiting = connector.remote_start or connector.authorized_tag or connector.tag_pending
-        if connector.free and not waiting and connector.transaction is None:
-            return connector
-    return None
+        if waiting or connector.inoperative:
+            continue
+        if connector.phase is Phase.RESERVED:
+            claim = authorization.reserved_for(station, connector, id_tag, at_s=at_s)
+            if claim == "yes" or (claim == "ask" and asks):
+                return connector
+        elif connector.free:
+            free.append(connector)
+    return free[0] if free else None
 
 
 def remote_stop(station: Station, transaction_id: int, *, at_s: float) -> YesNo:
@@ -73,14 +90,20 @@ def remote_stop(station: Station, transaction_id: int, *, at_s: float) -> YesNo:
 def unlock(
     station: Station, connector_id: int, *, at_s: float
 ) -> Literal["Unlocked", "UnlockFailed", "NotSupported"]:
-    """Open the lock of a connector; a transaction there ends."""
+    """Open the lock of a connector; a transaction there ends. A cable of the station's own has no
+    lock.
+    """
     if not 1 <= connector_id <= len(station.connectors):
         return "NotSupported"
     connector = station.connectors[connector_id - 1]
+    if not charging.has_lock(station, connector):
+        return "NotSupported"
     if connector.lock_fails:
         return "UnlockFailed"
     if connector.transaction is not None:
         charging.end(station, connector, reason="UnlockCommand", at_s=at_s)
+    elif connector.held is not None:
+        charging.let_go(station, connector, at_s=at_s)
     return "Unlocked"
 
 

@@ -35,6 +35,7 @@ class Connector:
         "error_code",
         "error_info",
         "ev_paused",
+        "held",
         "id",
         "inoperative",
         "limit_wh",
@@ -77,6 +78,10 @@ class Connector:
         """The tag the CSMS has been asked about."""
         self.remote_start = False
         self.transaction: Transaction | None = None
+        self.held: Transaction | None = None
+        """The one whose cable is still locked in at the station, though its vehicle is gone
+        (UnlockConnectorOnEVSideDisconnect false).
+        """
         self.target_wh: float | None = None
         """Register at which the driver has what was wanted."""
         self.limit_wh: float | None = None
@@ -175,7 +180,7 @@ class Connector:
         self.ev_paused = False
 
     def forget_tag(self) -> None:
-        """No tag waits here any more."""
-        self.authorized_tag = self.parent_id_tag = self.tag_pending = None
+        """No tag waits here any more, nor is any needed to unlock a cable."""
+        self.authorized_tag = self.parent_id_tag = self.tag_pending = self.held = None
         self.remote_start = False
         self.plug_deadline_s = NEVER_S

@@ -13,6 +13,8 @@ from simfleet.station.events import (
     EvResumed,
     Failed,
     FaultCleared,
+    FaultInjected,
+    FaultRemoved,
     LockFailed,
     PluggedIn,
     PowerLost,
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
 
 def happen(station: Station, event: Event, *, at_s: float) -> None:
     """Let one event happen. Raises `Refused`, and changes nothing, when it cannot."""
-    if station.dark and not isinstance(event, PowerRestored | Retired):
+    if station.dark and not isinstance(
+        event, PowerRestored | Retired | FaultInjected | FaultRemoved
+    ):
         raise Refused(f"{station.identity} has no power")
     match event:
         case PluggedIn(connector_id, vehicle, soc):
@@ -61,6 +65,13 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             fail(station, connector_id, error_code, info, at_s=at_s)
         case FaultCleared(connector_id):
             clear(station, connector_id, at_s=at_s)
+            if station.faults is not None:
+                station.faults.cleared(station, connector_id, at_s=at_s)
+        case FaultInjected(fault):
+            faults.inject(station, fault, at_s=at_s)
+        case FaultRemoved(kind):
+            if station.faults is not None:
+                station.faults.remove(station, kind, at_s=at_s)
         case LockFailed(connector_id, failed):
             station.connector(connector_id).lock_fails = failed
         case TakeSample(connector_id):
@@ -89,7 +100,11 @@ def _start(
     at_s: float,
 ) -> None:
     """A driver comes: cable, tag, and so much energy."""
-    if not connector.free or connector.tag_pending is not None:
+    reserved = connector.phase is Phase.RESERVED
+    claim = authorization.reserved_for(station, connector, id_tag or station.id_tag, at_s=at_s)
+    if claim == "no":
+        raise Refused(f"connector {connector.id} is reserved for another tag")
+    if not (connector.free or reserved) or connector.tag_pending is not None:
         raise Refused(f"connector {connector.id} is {connector.phase} and starts no session")
     if not connector.plugged:
         charging.plug_in(station, connector, at_s=at_s)
@@ -118,6 +133,8 @@ def fail(station: Station, connector_id: int, error_code: str, info: str, *, at_
         station.error_code = error_code
         if station.may_report:
             station.say(status.status_of_station(station, at_s=at_s), due_s=at_s)
+        if station.reservations is not None:
+            station.reservations.settle(station, at_s=at_s)
         return
     connector = station.connector(connector_id)
     connector.meter_to(at_s)
@@ -183,9 +200,11 @@ def wake_connectors(station: Station, *, at_s: float) -> None:
         connector.forget_tag()
         connector.reported = None
         connector.metered_s = at_s
-        if connector.phase is Phase.PREPARING and not connector.plugged:
+        if connector.phase in (Phase.PREPARING, Phase.FINISHING) and not connector.plugged:
             connector.move(Move.RELEASED)
         if connector.inoperative and connector.phase in (Phase.AVAILABLE, Phase.FINISHING):
             connector.move(Move.WITHDRAWN)
         if connector.autopilot is not None:
             connector.autopilot.moved(station, connector, at_s=at_s)
+    if station.reservations is not None:
+        station.reservations.wake(station, at_s=at_s)

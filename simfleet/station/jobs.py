@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simfleet.station.agenda import take_due
+from simfleet.station import faults, reservations
+from simfleet.station.agenda import Job, take_due
 
 if TYPE_CHECKING:
-    from simfleet.station.agenda import Job
     from simfleet.station.station import Station
 
 
 class _Work(Protocol):
-    def __call__(self, station: Station, key: int, *, at_s: float) -> None: ...
+    def __call__(self, station: Station, key: int, /, *, at_s: float) -> None: ...
 
 
-JOBS: Final[dict[Job, _Work]] = {}
+JOBS: Final[dict[Job, _Work]] = {
+    Job.RESERVATION: reservations.expire,
+    Job.FAULT: faults.due,
+}
 
 
 def do_due(station: Station, *, at_s: float) -> None:

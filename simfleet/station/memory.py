@@ -2,7 +2,8 @@
 
 `remember` takes it out of a station at any moment, `recall` puts it into one fresh from the
 factory. Kept are: changed configuration, availability, faults, the energy registers, the messages
-about transactions that the CSMS has not answered, the counters, and the authorization cache.
+about transactions that the CSMS has not answered, the counters, the authorization cache, the local
+authorization list and the reservations.
 Not kept: cables and vehicles, tags that wait, the registration, timers, statuses.
 
 A transaction that ran at that moment was interrupted by the loss of power: on recall it ends with
@@ -18,11 +19,14 @@ import msgspec
 from msgspec import Struct
 
 from simfleet.errors import UsageWrong
+from simfleet.station import local_list, reservations
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import TransactionClosed
+from simfleet.station.local_list import KeptEntry
 from simfleet.station.messages import TransactionEnded, TransactionSampled, TransactionStarted
 from simfleet.station.meter import Meter, Reading
 from simfleet.station.phase import Move
+from simfleet.station.reservations import Reservation
 from simfleet.station.tokens import TokenInfo
 from simfleet.station.transaction import Transaction
 
@@ -50,6 +54,7 @@ class KeptTransaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: int | None = None
     deauthorized: bool = False
     remote_start: bool = False
+    reservation_id: int | None = None
     reason: str = ""
     stop_wh: float
     stop_wall_s: float
@@ -110,6 +115,9 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outbox: list[KeptStart | KeptSample | KeptStop] = []
     tokens: list[tuple[str, str, str | None, float | None]] = []
     """Tag, status, parent tag, expiry (Unix seconds); oldest first."""
+    local_list: list[KeptEntry] = []
+    local_list_version: int = 0
+    reservations: list[Reservation] = []
     message_id_prefix: str
     message_id_count: int
 
@@ -172,6 +180,9 @@ def remember(station: Station) -> Kept:
         transactions=[_kept_transaction(one) for one in transactions.values()],
         outbox=outbox,
         tokens=[(tag, *info) for tag, info in station.tokens.known()],
+        local_list=local_list.kept_entries(station),
+        local_list_version=0 if station.local_list is None else station.local_list.version,
+        reservations=reservations.remembered(station),
         message_id_prefix=prefix,
         message_id_count=count,
     )
@@ -204,6 +215,7 @@ def _kept_transaction(transaction: Transaction) -> KeptTransaction:
         id=transaction.id,
         deauthorized=transaction.deauthorized,
         remote_start=transaction.remote_start,
+        reservation_id=transaction.reservation_id,
         reason=transaction.reason,
         stop_wh=transaction.stop_wh,
         stop_wall_s=transaction.stop_wall_s,
@@ -242,6 +254,8 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
     for known in kept.connectors:
         if known.running is not None:
             _interrupt(station, known, transactions[known.running], at_s=at_s)
+    local_list.restore(station, kept.local_list_version, kept.local_list)
+    reservations.restore(station, kept.reservations, at_s=at_s)
 
 
 def _transaction(kept: KeptTransaction) -> Transaction:
@@ -257,6 +271,7 @@ def _transaction(kept: KeptTransaction) -> Transaction:
     transaction.id = kept.id
     transaction.deauthorized = kept.deauthorized
     transaction.remote_start = kept.remote_start
+    transaction.reservation_id = kept.reservation_id
     transaction.reason = kept.reason
     transaction.stop_wh = kept.stop_wh
     transaction.stop_wall_s = kept.stop_wall_s

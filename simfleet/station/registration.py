@@ -152,9 +152,18 @@ def sync_clock(station: Station, csms_wall_s: float, *, at_s: float) -> None:
     """
     if not 0 <= csms_wall_s <= WALL_MAX_S:
         return
+    if station.faults is not None and station.faults.skewed:
+        return
     if abs(station.wall_s(at_s) - csms_wall_s) > CLOCK_TOLERANCE_S:
         station.clock_offset_s = csms_wall_s - at_s
-        align(station, at_s=at_s)
+        clock_moved(station, at_s=at_s)
+
+
+def clock_moved(station: Station, *, at_s: float) -> None:
+    """The station's clock shows another time: find anew what hangs on the time of day."""
+    align(station, at_s=at_s)
+    if station.reservations is not None:
+        station.reservations.arm(station, at_s=at_s)
 
 
 # ── clock-aligned meter values ────────────────────────────────────────────────────────────────────

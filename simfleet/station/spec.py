@@ -50,6 +50,8 @@ class StationSpec(Struct, frozen=True):
     habits: Habits = Habits()
     free_charging: bool = False
     """Starts transactions without asking the CSMS about the tag."""
+    fixed_cable: bool = False
+    """The station has cables of its own (DC always has): there is no lock to open."""
     call_timeout_s: float = CALL_TIMEOUT_S
     boot_retry_s: float = BOOT_RETRY_S
     reboot_s: float = REBOOT_S

@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from simfleet.station.dialects import Dialect
     from simfleet.station.effects import Effect
     from simfleet.station.events import Event
+    from simfleet.station.faults import Faults
+    from simfleet.station.local_list import LocalList
     from simfleet.station.messages import Message
+    from simfleet.station.reservations import Reservations
     from simfleet.station.spec import StationSpec
 
 NEVER_S: Final = float("inf")
@@ -144,12 +147,12 @@ class Station:
         self.agenda_due_s = NEVER_S
         # What most stations never need is None until it is needed; each has a module of its own.
         self.profiles: None = None
-        self.reservations: None = None
-        self.local_list: None = None
+        self.reservations: Reservations | None = None
+        self.local_list: LocalList | None = None
         self.firmware: None = None
         self.logs: None = None
         self.security: None = None
-        self.faults: None = None
+        self.faults: Faults | None = None
         self.errands = 0
         """Errands ever given to the shell (`Upload`, `Download` ...): the number of the last."""
         self.effects: list[Effect] = []
@@ -228,6 +231,8 @@ class Station:
     def link_closed(self, *, at_s: float) -> None:
         """The connection is gone. Transaction messages stay; the rest is forgotten."""
         self.online = False
+        if self.faults is not None:
+            self.faults.link_lost(self)
         for outcome in self.conversation.link_lost(at_s=at_s):
             self._finished(outcome, at_s)
         for message in self.outbox.link_lost():
@@ -261,7 +266,10 @@ class Station:
         result = conversation.receive(frame, at_s=at_s)
         if type(result) is Outcome:
             self._finished(result, at_s)
-        elif result is not None:
+        elif result is not None and (
+            self.faults is None
+            or not self.faults.takes(self, result, at_s=at_s)  # type: ignore[arg-type]
+        ):
             self.dialect.handle(self, result, at_s=at_s)  # type: ignore[arg-type]
         if conversation.has_violations:
             self.effects.extend(conversation.take_violations())
@@ -329,6 +337,8 @@ class Station:
 
     def say(self, message: Message, *, due_s: float, triggered: bool = False) -> None:
         """Queue a message to the CSMS. What is dropped to make room is reported."""
+        if self.faults is not None and self.faults.swallows(self, message, at_s=due_s):
+            return
         dropped = self.outbox.add(message, due_s=due_s, triggered=triggered)
         if dropped is not None:
             self.effects.append(Dropped(self.dialect.action_of(dropped), "queue_full"))
@@ -385,6 +395,8 @@ class Station:
                 self.outbox.done(entry)
                 self.effects.append(Dropped(action, "no_transaction_id"))
             return
+        if self.faults is not None:
+            return self.faults.send(self, entry, request, at_s=at_s)
         self.outbox.sent(entry)
         self.conversation.call(request, at_s=at_s, due_s=entry.due_s, context=entry)
 
@@ -393,6 +405,8 @@ class Station:
         self.effects.append(outcome)
         entry = outcome.context
         assert isinstance(entry, Entry)
+        if self.faults is not None and self.faults.finished(self, entry, outcome):
+            return
         message = entry.message
         if outcome.failure is None:
             if entry.durable:
@@ -418,6 +432,8 @@ class Station:
             at_s=at_s,
         )
         if not keeps:
+            if self.faults is not None:
+                self.faults.given_up(self, entry)
             self.effects.append(Dropped(self.dialect.action_of(entry.message), "attempts_used_up"))
 
     # ── reset ─────────────────────────────────────────────────────────────────────────────────────

@@ -33,6 +33,8 @@ def moved(station: Station, connector: Connector, *, at_s: float) -> None:
         station_moved(station, at_s=at_s)
     if connector.autopilot is not None:
         connector.autopilot.moved(station, connector, at_s=at_s)
+    if station.reservations is not None:
+        station.reservations.settle(station, at_s=at_s)
 
 
 def _defer(station: Station, connector: Connector, wait_s: float, *, at_s: float) -> None:

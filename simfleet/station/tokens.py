@@ -1,4 +1,7 @@
-"""The authorization cache: what the CSMS last said of a tag (OCPP 1.6 section 3.4.1)."""
+"""Tags, and the authorization cache: what the CSMS last said of them (OCPP 1.6 section 3.4.1).
+
+Upper and lower case make no difference in a tag (CiString20Type).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,22 @@ class TokenInfo(NamedTuple):
     parent_id_tag: str | None
     expires_wall_s: float | None
 
+    def at(self, wall_s: float) -> TokenInfo:
+        """The same at a moment: what has expired says so, whatever it said before."""
+        if self.expires_wall_s is not None and self.expires_wall_s <= wall_s:
+            return self._replace(status="Expired")
+        return self
+
+
+def folded(id_tag: str) -> str:
+    """A tag as tags are compared."""
+    return id_tag.lower()
+
+
+def same_tag(one: str | None, other: str | None) -> bool:
+    """Whether two tags, or two parents of tags, are the same; nothing is like no tag at all."""
+    return one is not None and other is not None and folded(one) == folded(other)
+
 
 class TokenCache:
     """Tags by name, oldest first. Costs nothing until the first tag."""
@@ -34,17 +53,16 @@ class TokenCache:
         """Remember the CSMS's last word on a tag."""
         if self._known is None:
             self._known = {}
-        self._known.pop(id_tag, None)
+        tag = folded(id_tag)
+        self._known.pop(tag, None)
         if len(self._known) >= CACHE_MAX:
             del self._known[next(iter(self._known))]
-        self._known[id_tag] = info
+        self._known[tag] = info
 
     def find(self, id_tag: str, *, wall_s: float) -> TokenInfo | None:
         """What is known, or None. An entry that has expired says so, whatever it said before."""
-        info = (self._known or {}).get(id_tag)
-        if info is not None and info.expires_wall_s is not None and info.expires_wall_s <= wall_s:
-            return info._replace(status="Expired")
-        return info
+        info = (self._known or {}).get(folded(id_tag))
+        return None if info is None else info.at(wall_s)
 
     def known(self) -> Iterable[tuple[str, TokenInfo]]:
         """All tags, oldest first."""

@@ -25,6 +25,7 @@ class Transaction:
         "parent_id_tag",
         "reason",
         "remote_start",
+        "reservation_id",
         "samples",
         "start_integral_wh",
         "start_wall_s",
@@ -55,6 +56,8 @@ class Transaction:
         self.deauthorized = False
         self.remote_start = False
         """The CSMS has asked for it."""
+        self.reservation_id: int | None = None
+        """The reservation that it has used up."""
         self.stop_wh = start_wh
         self.stop_wall_s = wall_s
         self.stop_id_tag: str | None = None

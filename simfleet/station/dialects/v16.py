@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.station import authorization, charging, nameplate, registration
-from simfleet.station.dialects import v16_lists, v16_maintenance, v16_security, v16_smart
+from simfleet.station.dialects import v16_faults, v16_lists, v16_maintenance, v16_security, v16_smart
 from simfleet.station.dialects.v16_commands import HANDLERS, handle_command
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import (
@@ -26,7 +26,6 @@ from simfleet.station.messages import (
     VendorData,
 )
 from simfleet.station.meter import samples, whole_wh
-from simfleet.station.tokens import TokenInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from simfleet.station.messages import Message
     from simfleet.station.meter import Reading
     from simfleet.station.station import Station
+    from simfleet.station.tokens import TokenInfo
 
 _ID_TAG_MAX = 20
 _DEFAULT_CONTEXT = "Sample.Periodic"
@@ -71,6 +71,9 @@ class Dialect16:
         for request, handler in HANDLERS.items():
             code.setdefault(V16.of_request[request].name, []).append(handler)
         return code
+
+    altered = staticmethod(v16_faults.altered)
+    failure_told = staticmethod(v16_faults.failure_told)
 
     def request_for(self, station: Station, message: Message) -> Wire | None:
         """The request to send, or None when it can never be sent."""
@@ -131,6 +134,7 @@ def _started(_: Station, message: TransactionStarted) -> v16.StartTransactionReq
         id_tag=transaction.id_tag[:_ID_TAG_MAX],
         meter_start=whole_wh(transaction.start_wh),
         timestamp=timestamp(transaction.start_wall_s),
+        reservation_id=transaction.reservation_id,
     )
 
 
@@ -268,11 +272,9 @@ def _ended_answered(
 
 
 def _learn(station: Station, id_tag: str, said: v16.IdTagInfo) -> TokenInfo:
-    """Put the CSMS's word on a tag into the cache, where there is one."""
-    expires_wall_s = said.expiry_date.timestamp() if said.expiry_date is not None else None
-    info = TokenInfo(said.status, said.parent_id_tag, expires_wall_s)
-    if station.configuration.flag("AuthorizationCacheEnabled"):
-        station.tokens.learn(id_tag, info)
+    """Put the CSMS's word on a tag into the cache."""
+    info = v16_lists.info_of(said)
+    authorization.learn(station, id_tag, info)
     return info
 
 
