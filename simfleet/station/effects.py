@@ -88,6 +88,40 @@ class Reconnect(_Effect, frozen=True):
     why: str
 
 
+class Injected(_Effect, frozen=True):
+    """A fault on purpose has acted, see `fault_kinds`: on a message of that action ("": on none).
+
+    `frame` is what goes out because of it; empty where something does not go out, or nothing does.
+    """
+
+    kind: str
+    action: str
+    detail: str
+    frame: bytes = b""
+
+
+class Excused(_Effect, frozen=True):
+    """A fault on purpose will show in the books: what nobody is to be accused of.
+
+    `start_lost`, `stop_lost`: the CSMS will never hear of it; `stop_misnamed`: it was told of
+    another transaction; `stray_stop`: it was told of one that never was; `told_apart`: it was told
+    `energy_wh` more than was delivered; `jumped`: the register counted `energy_wh` more than was
+    delivered; `register_down`: it saw a register go down. `number` is the transaction's.
+    """
+
+    what: Literal[
+        "start_lost",
+        "stop_lost",
+        "stop_misnamed",
+        "stray_stop",
+        "told_apart",
+        "jumped",
+        "register_down",
+    ]
+    number: int
+    energy_wh: float = 0.0
+
+
 class Upload(_Effect, frozen=True):
     """Put a file where the URL says; `ErrandDone` follows. `errand` is the station's own number."""
 
@@ -131,6 +165,8 @@ Effect = (
     | PowerOff
     | PowerOn
     | Reconnect
+    | Injected
+    | Excused
     | Upload
     | Download
     | MakeCertificateRequest

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from simfleet.station.fault_kinds import Fault
 from simfleet.station.vehicle import VehicleSpec
 
 
@@ -137,6 +138,18 @@ class ErrandDone(_Event, frozen=True):
     kind: str = ""
 
 
+class FaultInjected(_Event, frozen=True):
+    """From now on the charger does something wrong on purpose."""
+
+    fault: Fault
+
+
+class FaultRemoved(_Event, frozen=True):
+    """It does no more; `kind` names what (see `fault_kinds.KINDS`), None everything."""
+
+    kind: str | None = None
+
+
 class Retired(_Event, frozen=True):
     """Bring this charger to rest: end sessions as their drivers would, start no new ones.
 
@@ -163,5 +176,7 @@ Event = (
     | FirmwareWillFail
     | UploadWillFail
     | ErrandDone
+    | FaultInjected
+    | FaultRemoved
     | Retired
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from simfleet.errors import Refused
-from simfleet.station import authorization, charging, status
+from simfleet.station import authorization, charging, faults, status
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import PowerOff, PowerOn
 from simfleet.station.events import (

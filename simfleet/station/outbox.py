@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from simfleet.station.messages import DURABLE, Boot, Message, StatusReport
+from simfleet.station.messages import DURABLE, Boot, Message, SecurityNotice, StatusReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,16 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self.ordinary) + len(self.durable)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the message that is queued next."""
+        return self._count + 1
+
+    def repeat(self, entry: Entry) -> None:
+        """Queue a durable message again, ahead of all others of its kind, under its number."""
+        again = Entry(entry.message, entry.due_s, entry.number, True, entry.triggered)
+        self.durable.insert(0, again)
 
     def add(self, message: Message, *, due_s: float, triggered: bool = False) -> Message | None:
         """Queue a message; returns the one that was dropped to make room, if any.
@@ -154,10 +164,13 @@ class Outbox:
     def link_lost(self) -> list[Message]:
         """Forget what is not durable.
 
-        Returns what was lost, but for status reports: they are made anew when the link is back.
+        Returns what was lost, but for status reports and security events: they are made anew when
+        the link is back.
         """
         lost: list[Message] = [
-            e.message for e in self.ordinary if not isinstance(e.message, Boot | StatusReport)
+            e.message
+            for e in self.ordinary
+            if not isinstance(e.message, Boot | StatusReport | SecurityNotice)
         ]
         self.ordinary.clear()
         self.blocked_until_s = 0.0

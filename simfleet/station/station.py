@@ -25,6 +25,7 @@ from simfleet.station import (
     status,
 )
 from simfleet.station.behaviour import Autopilot
+from simfleet.station.charging_profiles import Profiles
 from simfleet.station.connector import NO_ERROR, Connector
 from simfleet.station.dialects import dialect_of
 from simfleet.station.effects import Dropped, Reboot
@@ -75,6 +76,7 @@ class Station:
         "error_code",
         "faults",
         "firmware",
+        "given",
         "heartbeat_due_s",
         "id_tag",
         "identity",
@@ -146,12 +148,14 @@ class Station:
         self.agenda: dict[agenda.Entry, float] | None = None
         self.agenda_due_s = NEVER_S
         # What most stations never need is None until it is needed; each has a module of its own.
-        self.profiles: None = None
+        self.profiles = Profiles() if spec.station_max_power_w is not None else None
         self.reservations: Reservations | None = None
         self.local_list: LocalList | None = None
         self.firmware: None = None
         self.logs: None = None
-        self.security: None = None
+        self.security: Security | None = None
+        self.given = credentials.NOTHING_GIVEN
+        """What the installer left for connecting; the shell knows."""
         self.faults: Faults | None = None
         self.errands = 0
         """Errands ever given to the shell (`Upload`, `Download` ...): the number of the last."""
@@ -225,7 +229,16 @@ class Station:
     def link_opened(self, *, at_s: float) -> None:
         """A connection to the CSMS is up."""
         self.online = True
+        if self.security is not None:
+            credentials.connected(self, at_s=at_s)
         registration.connected(self, at_s=at_s)
+        self._settle(at_s)
+
+    def connect_failed(
+        self, kind: str, detail: str, *, status: int | None = None, at_s: float
+    ) -> None:
+        """A connection could not be opened: why (a `ConnectReason`), and with which HTTP status."""
+        credentials.connect_failed(self, kind, detail, status, at_s=at_s)
         self._settle(at_s)
 
     def link_closed(self, *, at_s: float) -> None:
@@ -344,6 +357,8 @@ class Station:
             self.effects.append(Dropped(self.dialect.action_of(dropped), "queue_full"))
             if isinstance(dropped, TokenQuestion):
                 authorization.token_answered(self, dropped, None, at_s=due_s)
+            elif isinstance(dropped, SecurityNotice):
+                security.lost(self, at_s=due_s)
 
     def _settle(self, at_s: float) -> None:
         """After every input: send the next message if none is open, and find out when to wake."""
@@ -420,6 +435,8 @@ class Station:
             registration.boot_failed(self, at_s=at_s)
         elif isinstance(message, TokenQuestion):
             authorization.token_answered(self, message, None, at_s=at_s)
+        elif isinstance(message, SecurityNotice):
+            security.failed(self, outcome, at_s=at_s)
         elif isinstance(message, MeterSampled) and outcome.failure == LINK_LOST:
             self.effects.append(Dropped("MeterValues", "link_lost"))
 
@@ -453,6 +470,7 @@ class Station:
 
     def _reboot(self, reason: str, *, at_s: float) -> None:
         self.reset_deadline_s = NEVER_S
+        security.rebooting(self, reason, at_s=at_s)
         self.go_dark(reason, at_s=at_s)
         self.wake_at_s = NEVER_S
         self.effects.append(Reboot(self.spec.reboot_s))

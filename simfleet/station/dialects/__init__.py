@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from simfleet.station.dialects.v16 import Dialect16
 from simfleet.station.dialects.v16_quirks import quirky_dialect
@@ -45,6 +45,23 @@ class Dialect(Protocol):
 
     def handle(self, station: Station, received: Received, *, at_s: float) -> None:
         """The CSMS calls: answer, and do what follows."""
+
+    def altered(
+        self,
+        request: Wire,
+        *,
+        transaction_id: int | None = None,
+        meter_start_wh: int | None = None,
+        meter_stop_wh: int | None = None,
+        vendor: str | None = None,
+        vendor_error_code: str | None = None,
+    ) -> Wire:
+        """A request with other values in the fields that are given and that it has: faults made on
+        purpose.
+        """
+
+    def failure_told(self, request: Wire) -> Literal["", "firmware", "upload"]:
+        """Whether a request tells of an update or an upload that has failed."""
 
 
 DIALECTS: dict[str, Dialect] = {"ocpp1.6": Dialect16()}

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.station import authorization, charging, nameplate, registration
-from simfleet.station.dialects import v16_faults, v16_lists, v16_maintenance, v16_security, v16_smart
+from simfleet.station.dialects import (
+    v16_faults,
+    v16_lists,
+    v16_maintenance,
+    v16_security,
+    v16_smart,
+)
 from simfleet.station.dialects.v16_commands import HANDLERS, handle_command
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import (

@@ -1,0 +1,492 @@
+"""What a station does wrong on purpose: the faults it was given, and where they act.
+
+`station.faults` is None until the first fault comes, so a station without faults pays one
+comparison at each place where one could act: `Station.say`, `_send`, `_finished`, `receive`, and
+the clock. Meters are exchanged for one that can freeze. Chance comes from a fork of the charger's
+own: what the drivers do stays as it was.
+
+Faults are no part of the hardware: a reboot leaves them, a station made anew has none. Whatever one
+does to a frame, an answer or a transaction is told by the effect `Injected`, and what the books of
+a run cannot add up for its sake by `Excused`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import Struct
+
+from simfleet.errors import Refused
+from simfleet.ocpp.results import LINK_LOST
+from simfleet.station import agenda, faulty_frames, faulty_state
+from simfleet.station.agenda import Job
+from simfleet.station.effects import CommandHandled, Excused, Injected
+from simfleet.station.fault_kinds import (
+    DuplicateStart,
+    ErrorCodeFault,
+    Fault,
+    FirmwareFailure,
+    FrozenMeter,
+    MalformedFrame,
+    MissingStop,
+    RegisterJump,
+    ResponseOverride,
+    SchemaInvalid,
+    UnansweredCall,
+    UploadFailure,
+    WrongTransactionId,
+    problems,
+)
+from simfleet.station.messages import (
+    MeterSampled,
+    StatusReport,
+    TransactionEnded,
+    TransactionSampled,
+    TransactionStarted,
+)
+from simfleet.station.meter import whole_wh
+from simfleet.station.registration import Registration
+
+if TYPE_CHECKING:
+    from simfleet.ocpp.results import Outcome, Received
+    from simfleet.ocpp.wire import Wire
+    from simfleet.station.messages import Message
+    from simfleet.station.outbox import Entry
+    from simfleet.station.station import Station
+
+V = TypeVar("V")
+
+ACTIVE_MAX: Final = 32
+"""Faults that one station has at the same time."""
+HELD_MAX: Final = 16
+"""Answers to the CSMS that wait; a CALL beyond them is answered at once."""
+NOTES_MAX: Final = 2000
+"""Messages and transactions that are remembered because a fault has touched them; the oldest is
+forgotten first. More than a station can have waiting."""
+WRONG_ID_FROM: Final = 2_000_000_000
+"""Ids of transactions that never were; no CSMS counts that far."""
+
+
+class ActiveFault(Struct, frozen=True):
+    """A fault that a station has. `acted` counts the frames, answers and transactions touched."""
+
+    id: int
+    fault: Fault
+    acted: int
+    began_s: float
+    ends_s: float | None
+
+
+class _Active(Struct, gc=False, eq=False):
+    """A fault as it goes on; `left` is how many times it may still act."""
+
+    number: int
+    fault: Fault
+    began_s: float
+    ends_s: float | None
+    left: int | None
+    acted: int = 0
+
+
+class Faults:
+    """The faults of one station. See the module."""
+
+    __slots__ = (
+        "_active",
+        "_by_kind",
+        "_chance",
+        "_count",
+        "_frozen",
+        "_held",
+        "_misnamed",
+        "_repeats",
+        "_spoilt",
+        "_told_wh",
+        "skewed",
+    )
+
+    def __init__(self, station: Station) -> None:
+        self._chance = station.chance.fork("faults")
+        self._count = 0
+        self._active: dict[int, _Active] = {}
+        self._by_kind: dict[type, list[_Active]] = {}
+        self.skewed = False
+        """The clock is wrong on purpose: the CSMS's time does not repair it."""
+        self._held: dict[int, tuple[Received, _Active]] = {}
+        """CALLs of the CSMS that are handled later."""
+        self._repeats: dict[int, _Active] = {}
+        """By number of the outbox: StartTransactions that are sent a second time."""
+        self._frozen: dict[int, None] = {}
+        """Messages with readings of a frozen meter, by number of the outbox."""
+        self._spoilt: dict[int, int] = {}
+        """How often a durable message went out spoilt, by number of the outbox."""
+        self._misnamed: dict[int, None] = {}
+        """StopTransactions whose last attempt had a wrong id, by number of the transaction."""
+        self._told_wh: dict[int, tuple[float | None, float | None]] = {}
+        """meterStart and meterStop that a frozen meter showed, by number of the transaction."""
+
+    # ── given and taken ─────────────────────────────────────────────────────────────────────────
+
+    def add(self, station: Station, fault: Fault, *, at_s: float) -> int:
+        """Give the station a fault; returns its id. Raises `Refused` when there are too many, or
+        the station cannot have it.
+        """
+        catalog = station.dialect.catalog
+        for name, problem in problems(fault, connectors=len(station.connectors), catalog=catalog):
+            raise Refused(f"{fault.kind}: {name}: {problem}")
+        if len(self._active) >= ACTIVE_MAX:
+            raise Refused(f"{station.identity} has {ACTIVE_MAX} faults already; remove some first")
+        faulty_state.begin(station, fault, at_s=at_s)
+        self._count += 1
+        count, _, for_s = fault.limits()
+        ends_s = None if for_s is None else at_s + for_s
+        active = _Active(self._count, fault, at_s, ends_s, count)
+        if isinstance(fault, RegisterJump):
+            self._acted(station, active, "", f"{fault.wh:+g} Wh", at_s=at_s)
+            return active.number
+        self._active[active.number] = active
+        self._by_kind.setdefault(type(fault), []).append(active)
+        self.skewed = faulty_state.skews(self._by_kind)
+        if ends_s is not None:
+            agenda.at(station, Job.FAULT, ends_s, key=active.number)
+        return active.number
+
+    def remove(self, station: Station, kind: str | None, *, at_s: float) -> int:
+        """Take away the faults of a kind, or all; returns how many there were."""
+        chosen = [one for one in self._active.values() if kind in (None, one.fault.kind)]
+        for active in chosen:
+            self._end(station, active, at_s=at_s)
+        return len(chosen)
+
+    def _end(self, station: Station, active: _Active, *, at_s: float) -> None:
+        del self._active[active.number]
+        alike = self._by_kind[type(active.fault)]
+        alike.remove(active)
+        if not alike:
+            del self._by_kind[type(active.fault)]
+        self.skewed = faulty_state.skews(self._by_kind)
+        agenda.cancel(station, Job.FAULT, key=active.number)
+        faulty_state.end(station, active.fault, others=[one.fault for one in alike], at_s=at_s)
+
+    def cleared(self, station: Station, connector_id: int, *, at_s: float) -> None:
+        """Somebody has repaired a connector: error codes of ours there are gone."""
+        for active in list(self._by_kind.get(ErrorCodeFault, ())):
+            if getattr(active.fault, "connector_id", None) == connector_id:
+                self._end(station, active, at_s=at_s)
+
+    def due(self, station: Station, key: int, *, at_s: float) -> None:
+        """A moment of the agenda: a fault ends (its id), or a CALL is handled at last (below 0)."""
+        if key < 0:
+            received, held_by = self._held.pop(key)
+            self._override(station, received, held_by, at_s=at_s)
+        elif key in self._active:
+            self._end(station, self._active[key], at_s=at_s)
+
+    def all(self) -> list[ActiveFault]:
+        """The faults that act, the oldest first."""
+        return [
+            ActiveFault(one.number, one.fault, one.acted, one.began_s, one.ends_s)
+            for one in self._active.values()
+        ]
+
+    # ── acting ──────────────────────────────────────────────────────────────────────────────────
+
+    def _strike(self, kind: type, action: str = "") -> _Active | None:
+        """The first fault of a kind that acts now on a message of that action, if any does."""
+        for active in self._by_kind.get(kind, ()):
+            actions = getattr(active.fault, "actions", ())
+            if actions and action not in actions:
+                continue
+            share = active.fault.limits()[1]
+            if share is None or self._chance.random() < share:
+                return active
+        return None
+
+    def _acted(
+        self,
+        station: Station,
+        active: _Active,
+        action: str,
+        detail: str,
+        frame: bytes = b"",
+        *,
+        at_s: float,
+    ) -> None:
+        """One more time; the last time ends the fault."""
+        active.acted += 1
+        station.effects.append(Injected(active.fault.kind, action, detail, frame))
+        if active.left is not None:
+            active.left -= 1
+            if active.left <= 0 and active.number in self._active:
+                self._end(station, active, at_s=at_s)
+
+    # ── what the station says ───────────────────────────────────────────────────────────────────
+
+    def swallows(self, station: Station, message: Message, *, at_s: float) -> bool:
+        """Look at a message before it is queued. True: it is never to be sent."""
+        if not self._by_kind and not self._told_wh:
+            return False
+        match message:
+            case TransactionStarted(transaction):
+                shown_wh = self._shown_wh(station, transaction.connector_id)
+                if shown_wh is not None:
+                    _note(self._told_wh, transaction.number, (shown_wh, None))
+            case TransactionEnded(transaction):
+                return self._ends(station, message, at_s=at_s)
+            case TransactionSampled(transaction):
+                if self._shown_wh(station, transaction.connector_id) is not None:
+                    _note(self._frozen, station.outbox.next_number, None)
+            case MeterSampled(connector_id):
+                chosen = [connector_id] if connector_id else range(1, len(station.connectors) + 1)
+                if any(self._shown_wh(station, one) is not None for one in chosen):
+                    _note(self._frozen, station.outbox.next_number, None)
+        return False
+
+    def _shown_wh(self, station: Station, connector_id: int) -> float | None:
+        """What the register of a frozen meter shows; None where no meter is frozen."""
+        if FrozenMeter not in self._by_kind:
+            return None
+        return faulty_state.shown_wh(station.connectors[connector_id - 1])
+
+    def _ends(self, station: Station, message: TransactionEnded, *, at_s: float) -> bool:
+        transaction = message.transaction
+        number = transaction.number
+        start_wh, _ = self._told_wh.get(number, (None, None))
+        stop_wh = self._shown_wh(station, transaction.connector_id)
+        if start_wh is not None or stop_wh is not None:
+            _note(self._told_wh, number, (start_wh, stop_wh))
+            began_wh = transaction.start_wh if start_wh is None else start_wh
+            ended_wh = transaction.stop_wh if stop_wh is None else stop_wh
+            apart_wh = (ended_wh - began_wh) - (transaction.stop_wh - transaction.start_wh)
+            station.effects.append(Excused("told_apart", number, apart_wh))
+        active = self._strike(MissingStop)
+        if active is None:
+            return False
+        what = f"transaction {transaction.id} is not told"
+        self._acted(station, active, "StopTransaction", what, at_s=at_s)
+        station.effects.append(Excused("stop_lost", number))
+        self._told_wh.pop(number, None)
+        return True
+
+    def send(self, station: Station, entry: Entry, request: Wire, *, at_s: float) -> None:
+        """Send a message that is due now, with whatever is to be wrong with it."""
+        action = station.dialect.action_of(entry.message)
+        acts: list[tuple[_Active | str, str]] = []
+        request = self._altered(station, entry, request, acts)
+        station.outbox.sent(entry)
+        conversation = station.conversation
+        conversation.call(request, at_s=at_s, due_s=entry.due_s, context=entry)
+        frame = conversation.newest
+        assert frame is not None
+        if (active := self._strike(MalformedFrame, action)) is not None:
+            form = getattr(active.fault, "form", "any")
+            spoilt, what = faulty_frames.malformed(frame, form, self._chance)
+        elif (active := self._strike(SchemaInvalid, action)) is not None:
+            form = getattr(active.fault, "form", "any")
+            known = station.dialect.catalog.of_request[type(request)]
+            spoilt, what = faulty_frames.invalid(frame, request, known, form, self._chance)
+        else:
+            spoilt, what = frame, ""
+        if active is not None:
+            frame = spoilt
+            conversation.replace_newest(frame)
+            acts.append((active, what))
+            if entry.durable:
+                _note(self._spoilt, entry.number, self._spoilt.get(entry.number, 0) + 1)
+        for by, detail in acts:
+            if isinstance(by, str):  # it has ended since it touched the message
+                station.effects.append(Injected(by, action, detail, frame))
+            else:
+                self._acted(station, by, action, detail, frame, at_s=at_s)
+
+    def _altered(
+        self, station: Station, entry: Entry, request: Wire, acts: list[tuple[_Active | str, str]]
+    ) -> Wire:
+        """The request with the contents that faults give it; what they did is added to `acts`."""
+        message, dialect = entry.message, station.dialect
+        if (repeat := self._repeats.get(entry.number)) is not None:
+            acts.append((repeat, "sent a second time"))
+        if entry.number in self._frozen:
+            acts.append((self._first(FrozenMeter) or "frozen_meter", "the meter stands still"))
+            if not entry.durable:
+                del self._frozen[entry.number]
+        if self.skewed and hasattr(request, "timestamp") | hasattr(request, "meter_value"):
+            acts.append((self._skew(), "the clock is wrong"))
+        match message:
+            case StatusReport(connector_id, _, error_code):
+                if (active := self._error_of(connector_id, error_code)) is not None:
+                    vendor_code = getattr(active.fault, "vendor_error_code", "")
+                    acts.append((active, error_code))
+                    if vendor_code:
+                        request = dialect.altered(
+                            request, vendor=station.spec.vendor, vendor_error_code=vendor_code
+                        )
+            case TransactionStarted(transaction):
+                told_wh = self._told_wh.get(transaction.number, (None, None))[0]
+                if told_wh is not None:
+                    request = dialect.altered(request, meter_start_wh=whole_wh(told_wh))
+                    acts.append((self._first(FrozenMeter) or "frozen_meter", "meterStart is old"))
+            case TransactionEnded(transaction):
+                told_wh = self._told_wh.get(transaction.number, (None, None))[1]
+                if told_wh is not None:
+                    request = dialect.altered(request, meter_stop_wh=whole_wh(told_wh))
+                    acts.append((self._first(FrozenMeter) or "frozen_meter", "meterStop is old"))
+                request = self._misname(station, entry, request, acts)
+            case TransactionSampled():
+                request = self._misname(station, entry, request, acts)
+        self._failing(dialect.failure_told(request), acts)
+        return request
+
+    def _misname(
+        self, station: Station, entry: Entry, request: Wire, acts: list[tuple[_Active | str, str]]
+    ) -> Wire:
+        """Give a message of a transaction another id, if it is to have one."""
+        message = entry.message
+        assert isinstance(message, TransactionSampled | TransactionEnded)
+        number = message.transaction.number
+        self._misnamed.pop(number, None)
+        action = station.dialect.action_of(message)
+        active = self._strike(WrongTransactionId)
+        if active is None or getattr(active.fault, "messages", "all") not in ("all", action):
+            return request
+        assert message.transaction.id is not None
+        wrong_id = WRONG_ID_FROM + message.transaction.id % 100_000_000
+        acts.append((active, f"transactionId {wrong_id} instead of {message.transaction.id}"))
+        if isinstance(message, TransactionEnded):
+            _note(self._misnamed, number, None)
+            station.effects.append(Excused("stray_stop", number))
+        return station.dialect.altered(request, transaction_id=wrong_id)
+
+    def _failing(self, failure: str, acts: list[tuple[_Active | str, str]]) -> None:
+        """A failure of an update or an upload is told that was made to fail: that was it."""
+        kind = {"firmware": FirmwareFailure, "upload": UploadFailure}.get(failure)
+        if kind is not None and (active := self._first(kind)) is not None:
+            active.left = 1
+            acts.append((active, "it was made to fail"))
+
+    def _first(self, kind: type) -> _Active | None:
+        alike = self._by_kind.get(kind)
+        return alike[0] if alike else None
+
+    def _skew(self) -> _Active:
+        return next(a for a in self._active.values() if faulty_state.is_skew(a.fault))
+
+    def _error_of(self, connector_id: int, error_code: str) -> _Active | None:
+        for active in reversed(self._by_kind.get(ErrorCodeFault, [])):
+            fault = active.fault
+            assert isinstance(fault, ErrorCodeFault)
+            if fault.connector_id == connector_id and fault.error_code == error_code:
+                return active
+        return None
+
+    # ── how it ended ────────────────────────────────────────────────────────────────────────────
+
+    def finished(self, station: Station, entry: Entry, outcome: Outcome) -> bool:
+        """One CALL of ours has ended. True: it was a repetition, nothing follows from it."""
+        if entry.number in self._repeats and entry.durable:
+            if outcome.failure == LINK_LOST:
+                return False
+            del self._repeats[entry.number]
+            station.outbox.done(entry)
+            return True
+        if outcome.failure is not None:
+            return False
+        self._frozen.pop(entry.number, None)
+        self._spoilt.pop(entry.number, None)
+        match entry.message:
+            case TransactionStarted():
+                active = self._strike(DuplicateStart)
+                if active is not None:
+                    station.outbox.repeat(entry)
+                    _note(self._repeats, entry.number, active)
+            case TransactionEnded(transaction):
+                self._told_wh.pop(transaction.number, None)
+                if transaction.number in self._misnamed:
+                    del self._misnamed[transaction.number]
+                    station.effects.append(Excused("stop_misnamed", transaction.number))
+        return False
+
+    def given_up(self, station: Station, entry: Entry) -> None:
+        """A durable message will not be tried again: our fault, if every attempt was spoilt."""
+        if self._spoilt.pop(entry.number, 0) < max(1, entry.attempts):
+            return
+        match entry.message:
+            case TransactionStarted(transaction):
+                station.effects.append(Excused("start_lost", transaction.number))
+            case TransactionEnded(transaction):
+                station.effects.append(Excused("stop_lost", transaction.number))
+
+    def link_lost(self, station: Station) -> None:
+        """Answers that wait have nobody to go to any more."""
+        for key in self._held:
+            agenda.cancel(station, Job.FAULT, key=key)
+        self._held.clear()
+
+    # ── what the CSMS asks ──────────────────────────────────────────────────────────────────────
+
+    def takes(self, station: Station, received: Received, *, at_s: float) -> bool:
+        """Whether a fault deals with a CALL of the CSMS; False: the station does, as always."""
+        if station.registration is Registration.REJECTED:
+            return False
+        name = received.action.name
+        if (active := self._strike(UnansweredCall, name)) is not None:
+            station.conversation.ignore(received)
+            station.effects.append(CommandHandled(name, "Ignored", "injected"))
+            self._acted(station, active, name, "not answered", at_s=at_s)
+            return True
+        if (active := self._strike(ResponseOverride, name)) is None:
+            return False
+        delay_s = getattr(active.fault, "delay_s", None)
+        if delay_s is None or len(self._held) >= HELD_MAX:
+            self._override(station, received, active, at_s=at_s)
+        else:
+            self._count += 1
+            self._held[-self._count] = (received, active)
+            agenda.at(station, Job.FAULT, at_s + delay_s, key=-self._count)
+        return True
+
+    def _override(
+        self, station: Station, received: Received, active: _Active, *, at_s: float
+    ) -> None:
+        fault, name = active.fault, received.action.name
+        assert isinstance(fault, ResponseOverride)
+        conversation = station.conversation
+        before = conversation.newest
+        if fault.error_code is not None:
+            what = f"CALLERROR {fault.error_code}"
+            conversation.refuse(received, fault.error_code, "a fault on purpose")
+            station.effects.append(CommandHandled(name, fault.error_code))
+        elif fault.status is not None:
+            what = f"status {fault.status}"
+            response = received.action.response
+            assert response is not None
+            conversation.answer(received, response(status=fault.status))
+            station.effects.append(CommandHandled(name, None, fault.status))
+        else:
+            what = ""
+            station.dialect.handle(station, received, at_s=at_s)
+        if fault.delay_s is not None:
+            what = f"{what}, {fault.delay_s:g} s late".removeprefix(", ")
+        newest = conversation.newest
+        frame = newest if newest is not None and newest is not before else b""
+        self._acted(station, active, name, what, frame, at_s=at_s)
+
+
+def _note(notes: dict[int, V], number: int, value: V) -> None:
+    """Remember something of a message or a transaction, within the bound."""
+    if number not in notes and len(notes) >= NOTES_MAX:
+        del notes[next(iter(notes))]
+    notes[number] = value
+
+
+def inject(station: Station, fault: Fault, *, at_s: float) -> int:
+    """Give a station a fault; see `Faults.add`."""
+    if station.faults is None:
+        station.faults = Faults(station)
+    return station.faults.add(station, fault, at_s=at_s)
+
+
+def due(station: Station, key: int, *, at_s: float) -> None:
+    """For the agenda; see `Faults.due`."""
+    if station.faults is not None:
+        station.faults.due(station, key, at_s=at_s)
