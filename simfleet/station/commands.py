@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from simfleet.station import authorization, charging, metering, registration, status
+from simfleet.station import (
+    authorization,
+    charging,
+    credentials,
+    metering,
+    registration,
+    status,
+)
 from simfleet.station.messages import Beat, StatusReport
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import Registration
 from simfleet.station.timing import on_step
 
 if TYPE_CHECKING:
+    from simfleet.station.charging_profiles import Profile
     from simfleet.station.connector import Connector
     from simfleet.station.station import Station
 
@@ -24,8 +32,17 @@ YesNo = Literal["Accepted", "Rejected"]
 # ── sessions ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def remote_start(station: Station, id_tag: str, connector_id: int | None, *, at_s: float) -> YesNo:
-    """Start for a tag on a connector (None: the station picks a free one)."""
+def remote_start(
+    station: Station,
+    id_tag: str,
+    connector_id: int | None,
+    *,
+    at_s: float,
+    profile: Profile | None = None,
+) -> YesNo:
+    """Start for a tag on a connector (None: the station picks a free one). `profile` will limit the
+    transaction; it has passed `smart_charging.may_promise`.
+    """
     if (
         station.registration is not Registration.ACCEPTED
         or station.reset_deadline_s != registration.NEVER_S
@@ -37,6 +54,7 @@ def remote_start(station: Station, id_tag: str, connector_id: int | None, *, at_
     connector = _connector_to_start(station, id_tag, connector_id, asks=asks, at_s=at_s)
     if connector is None:
         return "Rejected"
+    connector.start_profile = None if profile is None else (id_tag, profile)
     connector.remote_start = True
     if asks:
         surely = authorization.reserved_for(station, connector, id_tag, at_s=at_s) == "ask"
@@ -149,9 +167,14 @@ def change_configuration(
     station: Station, key: str, value: str, *, at_s: float
 ) -> Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]:
     """Set a key; timers that hang on it follow at once."""
+    folded = key.lower()
+    if folded == "securityprofile":
+        return credentials.change_profile(station, value, at_s=at_s)
     status = station.configuration.change(key, value)
     if status == "Accepted":
-        match key.lower():
+        match folded:
+            case "authorizationkey":
+                credentials.key_changed(station, at_s=at_s)
             case "heartbeatinterval":
                 interval_s = station.configuration.seconds("HeartbeatInterval")
                 station.heartbeat_due_s = (

@@ -176,8 +176,7 @@ _TABLE: tuple[Key, ...] = (
     # Off: ten thousand pings an interval say nothing under load that MeterValues and Heartbeats do
     # not. A new value holds from the next connection on.
     _seconds("WebSocketPingInterval", 0),
-    # Security whitepaper. A profile is raised by a new connection with new credentials; the station
-    # keeps the one its target was given, so the key says so and cannot be written.
+    # Security whitepaper. `credentials` has the rules for AuthorizationKey and SecurityProfile.
     Key(
         name="AuthorizationKey",
         type="str",
@@ -186,7 +185,7 @@ _TABLE: tuple[Key, ...] = (
         accepts="32 to 40 hexadecimal digits, an even number of them",
         writeonly=True,
     ),
-    Key(name="SecurityProfile", type="int", default="0", high=3, readonly=True),
+    _whole("SecurityProfile", 0, high=3),
     _flag("AdditionalRootCertificateCheck", "false", readonly=True),
     _fixed("CertificateSignedMaxChainSize", 10_000),
     _fixed("CertificateStoreMaxLength", 10, low=1),

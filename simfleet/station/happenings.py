@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from simfleet.errors import Refused
-from simfleet.station import authorization, charging, faults, status
+from simfleet.station import authorization, certificates, charging, faults, status
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import PowerOff, PowerOn
 from simfleet.station.events import (
+    ErrandDone,
     EvPaused,
     EvResumed,
     Failed,
@@ -85,6 +86,8 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             if not station.dark:
                 raise Refused(f"{station.identity} has power")
             station.effects.append(PowerOn())
+        case ErrandDone(errand) if certificates.owns(station, errand):
+            certificates.errand_done(station, event, at_s=at_s)
         case Retired(leaving):
             retire(station, leaving=leaving, at_s=at_s)
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simfleet.station import faults, reservations
+from simfleet.station import certificates, faults, reservations, security, smart_charging
 from simfleet.station.agenda import Job, take_due
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ class _Work(Protocol):
 
 
 JOBS: Final[dict[Job, _Work]] = {
+    Job.CERTIFICATE: certificates.due,
+    Job.LIMITS: smart_charging.limits_due,
     Job.RESERVATION: reservations.expire,
+    Job.SECURITY_EVENT: security.send_again,
     Job.FAULT: faults.due,
 }
 

@@ -111,6 +111,20 @@ class LogStatus(_Message, frozen=True):
     request_id: int | None
 
 
+class SecurityNotice(_Message, frozen=True):
+    """Something happened that touches security; kept and repeated by `security`."""
+
+    type: str
+    wall_s: float
+    tech_info: str
+
+
+class CertificateWanted(_Message, frozen=True):
+    """Please have this certificate request signed (PEM); repeated by `certificates`."""
+
+    csr: str
+
+
 Message = (
     Boot
     | Beat
@@ -125,6 +139,8 @@ Message = (
     | SignedFirmwareStatus
     | DiagnosticsStatus
     | LogStatus
+    | SecurityNotice
+    | CertificateWanted
 )
 
 DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded)

@@ -10,7 +10,7 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
-from simfleet.station import status
+from simfleet.station import charging, security, status
 from simfleet.station.effects import Registered
 from simfleet.station.messages import Beat, Boot, Message
 from simfleet.station.timing import on_step
@@ -88,6 +88,7 @@ def boot_answered(
     if again:
         return
     report_everything(station, at_s=at_s)
+    security.started(station, at_s=at_s)
     align(station, at_s=at_s)
     for connector in station.connectors:
         if (
@@ -114,6 +115,8 @@ def report_everything(station: Station, *, at_s: float, after: Sequence[Message]
         connector.status_due_s = NEVER_S
         reports.append(status.status_of(station, connector, at_s=at_s))
     station.outbox.put_first(reports, due_s=at_s)
+    if station.security is not None:
+        security.listened_to(station, at_s=at_s)
 
 
 # ── heartbeat and clock ───────────────────────────────────────────────────────────────────────────
@@ -155,13 +158,16 @@ def sync_clock(station: Station, csms_wall_s: float, *, at_s: float) -> None:
     if station.faults is not None and station.faults.skewed:
         return
     if abs(station.wall_s(at_s) - csms_wall_s) > CLOCK_TOLERANCE_S:
+        by_s = csms_wall_s - station.wall_s(at_s)
         station.clock_offset_s = csms_wall_s - at_s
         clock_moved(station, at_s=at_s)
+        security.clock_set(station, by_s, at_s=at_s)
 
 
 def clock_moved(station: Station, *, at_s: float) -> None:
     """The station's clock shows another time: find anew what hangs on the time of day."""
     align(station, at_s=at_s)
+    charging.apply_limits(station, at_s=at_s)
     if station.reservations is not None:
         station.reservations.arm(station, at_s=at_s)
 

@@ -48,6 +48,11 @@ class StationSpec(Struct, frozen=True):
     firmware_version: str = "1.0.0"
     connectors: int = 1
     habits: Habits = Habits()
+    station_max_power_w: float | None = None
+    """What all connectors have together (the grid connection); None: enough for all."""
+    min_current_a: float = 6.0
+    """The least an AC outlet can offer in each phase (IEC 61851-1); less means nothing. 0: no
+    such limit."""
     free_charging: bool = False
     """Starts transactions without asking the CSMS about the tag."""
     fixed_cable: bool = False
@@ -55,6 +60,8 @@ class StationSpec(Struct, frozen=True):
     call_timeout_s: float = CALL_TIMEOUT_S
     boot_retry_s: float = BOOT_RETRY_S
     reboot_s: float = REBOOT_S
+    security_events: bool = False
+    """Tells of security events at security profile 0 too, see `security`."""
     serial_number: str = ""
     """Pattern of chargePointSerialNumber, see `nameplate`; empty: the identity."""
     iccid: str = ""

@@ -18,10 +18,12 @@ from simfleet.station import (
     agenda,
     authorization,
     charging,
+    credentials,
     happenings,
     jobs,
     metering,
     registration,
+    security,
     status,
 )
 from simfleet.station.behaviour import Autopilot
@@ -29,7 +31,13 @@ from simfleet.station.charging_profiles import Profiles
 from simfleet.station.connector import NO_ERROR, Connector
 from simfleet.station.dialects import dialect_of
 from simfleet.station.effects import Dropped, Reboot
-from simfleet.station.messages import Boot, MeterSampled, TokenQuestion, TransactionStarted
+from simfleet.station.messages import (
+    Boot,
+    MeterSampled,
+    SecurityNotice,
+    TokenQuestion,
+    TransactionStarted,
+)
 from simfleet.station.meter import Meter
 from simfleet.station.outbox import Entry, Outbox
 from simfleet.station.phase import Phase
@@ -47,6 +55,7 @@ if TYPE_CHECKING:
     from simfleet.station.local_list import LocalList
     from simfleet.station.messages import Message
     from simfleet.station.reservations import Reservations
+    from simfleet.station.security import Security
     from simfleet.station.spec import StationSpec
 
 NEVER_S: Final = float("inf")
@@ -244,6 +253,8 @@ class Station:
     def link_closed(self, *, at_s: float) -> None:
         """The connection is gone. Transaction messages stay; the rest is forgotten."""
         self.online = False
+        if self.security is not None:
+            security.link_lost(self)
         if self.faults is not None:
             self.faults.link_lost(self)
         for outcome in self.conversation.link_lost(at_s=at_s):
@@ -305,22 +316,18 @@ class Station:
             registration.boot(self, due_s=self.boot_due_s)
         if self.heartbeat_due_s <= at_s and self.may_report:
             registration.beat(self, at_s=at_s)
+        if self.agenda_due_s <= at_s:
+            jobs.do_due(self, at_s=at_s)  # first: a reading shows the limits of its moment
         if self.aligned_due_s <= at_s:
             metering.take_aligned(self, at_s=at_s)
-        if self.agenda_due_s <= at_s:
-            jobs.do_due(self, at_s=at_s)
         for connector in self.connectors:
             if connector.wake_at_s() <= at_s:
                 self._attend(connector, at_s)
         self._settle(at_s)
 
     def _attend(self, connector: Connector, at_s: float) -> None:
-        # A change of power takes effect when it is due, also when this tick is late for it.
-        while connector.change_due_s <= at_s:
-            change_s = connector.change_due_s
-            if connector.sample_due_s < change_s:
-                charging.take_samples(self, connector, at_s=change_s)
-            charging.power_changed(self, connector, at_s=max(change_s, connector.metered_s))
+        if connector.change_due_s <= at_s:
+            charging.changes_due(self, connector, at_s=at_s)
         if connector.sample_due_s <= at_s:
             charging.take_samples(self, connector, at_s=at_s)
         if connector.plug_deadline_s <= at_s:

@@ -1,0 +1,343 @@
+"""The certificates of a station: those it trusts, its own, and how it comes by them (OCPP 1.6
+security whitepaper, use cases A02, A03, M03 to M05).
+
+A request is made by the shell (`MakeCertificateRequest`), for a key needs real randomness. Its
+private key never leaves the station. Signed certificates are checked here, by `simfleet.pki`, which
+is imported only then: a fleet without certificates never loads it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from simfleet.station import agenda, nameplate, security
+from simfleet.station.agenda import Job
+from simfleet.station.effects import CancelErrand, MakeCertificateRequest, Reconnect
+from simfleet.station.messages import CertificateWanted
+from simfleet.station.security import Asked, OwnCertificate, RootCertificate, SecurityEvent
+
+if TYPE_CHECKING:
+    from simfleet.pki.checks import CertificateHashData, HashAlgorithm
+    from simfleet.station.events import ErrandDone
+    from simfleet.station.station import Station
+
+YesNo = Literal["Accepted", "Rejected"]
+RootUse = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
+
+OWN_MAX: Final = 3
+"""Certificates of its own that a station keeps: the one in use, and those before it."""
+COMMON_NAME_MAX_CHARS: Final = 64  # X.520, ub-common-name
+RENEWED_BEFORE_S: Final = 30 * 86_400.0
+"""A certificate that ends is replaced a month before (whitepaper A03), or when a third of its time
+is left, if that is later.
+"""
+RENEWAL_PAUSE_S: Final = 86_400.0
+"""When nobody signs the new one: the next try, if the old one lasts that long, else half-way to its
+end.
+"""
+RENEWAL_PAUSE_MIN_S: Final = 60.0
+
+_ANSWER, _RENEWAL = 0, 1
+"""Keys of `Job.CERTIFICATE`."""
+
+
+# ── a certificate of its own ──────────────────────────────────────────────────────────────────────
+
+
+def ask(station: Station, *, at_s: float) -> YesNo:
+    """Make a new key and ask the CSMS to sign a certificate for it: ExtendedTriggerMessage
+    SignChargePointCertificate, or the end of the present one is near.
+
+    A request that is still open is replaced: one certificate is wanted, not two.
+    """
+    state = security.of(station)
+    if state.asked is not None and not state.asked.csr_pem:
+        station.effects.append(CancelErrand(state.asked.errand))
+    _begin(station, tries=0, at_s=at_s)
+    return "Accepted"
+
+
+def _begin(station: Station, *, tries: int, at_s: float) -> None:
+    station.errands += 1
+    asked = Asked(
+        station.errands,
+        common_name(station),
+        station.configuration.get("CpoName") or "",
+        tries=tries,
+    )
+    security.of(station).asked = asked
+    station.effects.append(
+        MakeCertificateRequest(asked.errand, asked.common_name, asked.organization)
+    )
+    _wait(station, tries, at_s=at_s)
+
+
+def common_name(station: Station) -> str:
+    """CN of the station's certificate: its serial number (whitepaper A00), which is its identity
+    where the model has no other.
+    """
+    if station.spec.serial_number:
+        return nameplate.serial_number(station)
+    return station.identity[:COMMON_NAME_MAX_CHARS]
+
+
+def _wait(station: Station, tries: int, *, at_s: float) -> None:
+    """Set the time until the request is sent again: CertSigningWaitMinimum, doubled each time."""
+    wait_s = station.configuration.seconds("CertSigningWaitMinimum") * 2.0 ** min(tries, 20)
+    agenda.at(station, Job.CERTIFICATE, at_s + wait_s, key=_ANSWER)
+
+
+def owns(station: Station, errand: int) -> bool:
+    """Whether this errand is the making of a certificate request."""
+    state = station.security
+    return state is not None and state.asked is not None and state.asked.errand == errand
+
+
+def errand_done(station: Station, done: ErrandDone, *, at_s: float) -> None:
+    """The request was made, or could not be: then it is tried again like one that nobody signs."""
+    state = security.of(station)
+    asked = state.asked
+    if asked is None or asked.csr_pem or not done.ok:
+        return
+    state.asked = Asked(
+        asked.errand,
+        asked.common_name,
+        asked.organization,
+        done.content,
+        done.more,
+        asked.tries,
+    )
+    _send(station, at_s=at_s)
+
+
+def _send(station: Station, *, at_s: float) -> None:
+    state = security.of(station)
+    asked = state.asked
+    assert asked is not None
+    if not station.may_report:
+        # Offline it counts for nothing: as soon as the CSMS listens.
+        agenda.at(station, Job.CERTIFICATE, at_s + _patience_s(station), key=_ANSWER)
+        return
+    station.say(CertificateWanted(asked.csr_pem.decode("ascii")), due_s=at_s)
+    _wait(station, asked.tries, at_s=at_s)
+    state.asked = Asked(
+        asked.errand,
+        asked.common_name,
+        asked.organization,
+        asked.csr_pem,
+        asked.key_pem,
+        asked.tries + 1,
+    )
+
+
+def _patience_s(station: Station) -> float:
+    return float(station.configuration.seconds("CertSigningWaitMinimum"))
+
+
+def answered(station: Station, *, accepted: bool, at_s: float) -> None:
+    """The CSMS will have the request signed (CertificateSigned follows), or will not."""
+    if not accepted:
+        _give_up(station, at_s=at_s)
+
+
+def due(station: Station, key: int, *, at_s: float) -> None:
+    """Agenda: nobody has signed the request, or the certificate in use ends soon."""
+    state = security.of(station)
+    if key == _RENEWAL:
+        if _renewal_s(station, at_s=at_s) > at_s:
+            plan_renewal(station, at_s=at_s)  # the clock was set meanwhile
+        elif state.asked is None:
+            ask(station, at_s=at_s)
+        return
+    asked = state.asked
+    if asked is None:
+        return
+    if asked.tries > station.configuration.whole("CertSigningRepeatTimes"):
+        _give_up(station, at_s=at_s)
+    elif asked.csr_pem:
+        _send(station, at_s=at_s)  # the same one: a certificate that comes late fits all the same
+    else:
+        station.effects.append(CancelErrand(asked.errand))
+        _begin(station, tries=asked.tries + 1, at_s=at_s)
+
+
+def _give_up(station: Station, *, at_s: float) -> None:
+    security.of(station).asked = None
+    agenda.cancel(station, Job.CERTIFICATE, key=_ANSWER)
+    plan_renewal(station, at_s=at_s, again=True)
+
+
+def signed(station: Station, chain: str, *, at_s: float) -> YesNo:
+    """CertificateSigned: take the certificate into use, if it is good."""
+    problem = _problem_with(station, chain, at_s=at_s)
+    if problem is not None:
+        security.of(station)  # the CSMS knows the whitepaper
+        security.report(station, SecurityEvent.BAD_OWN_CERTIFICATE, problem, at_s=at_s)
+        return "Rejected"
+    from simfleet.pki import checks
+
+    state = security.of(station)
+    assert state.asked is not None
+    facts = checks.facts_of(chain)
+    own = OwnCertificate(
+        b"".join(checks.pem_of(one) for one in checks.certificates_in(chain)),
+        state.asked.key_pem,
+        facts.not_before_s,
+        facts.not_after_s,
+    )
+    state.own.append(own)
+    del state.own[:-OWN_MAX]
+    state.asked = None
+    agenda.cancel(station, Job.CERTIFICATE, key=_ANSWER)
+    plan_renewal(station, at_s=at_s)
+    security.report(station, SecurityEvent.RECONFIGURED, "own certificate", at_s=at_s)
+    if security.profile(station) == security.MUTUAL_TLS:
+        security.begin_trial(station, certificate=own)
+        station.effects.append(Reconnect("new certificate"))
+    return "Accepted"
+
+
+def _problem_with(station: Station, chain: str, *, at_s: float) -> str | None:
+    limit = station.configuration.whole("CertificateSignedMaxChainSize")
+    if len(chain) > limit:
+        return f"{len(chain)} characters; CertificateSignedMaxChainSize is {limit}"
+    asked = None if station.security is None else station.security.asked
+    if asked is None or not asked.key_pem:
+        return "no certificate was asked for"
+    from simfleet.pki import checks
+
+    return checks.check_chain(
+        chain,
+        b"".join(root.pem for root in security.of(station).roots),
+        at_wall_s=station.wall_s(at_s),
+        key_pem=asked.key_pem,
+        common_name=asked.common_name,
+        organization=asked.organization,
+    )
+
+
+def in_use(station: Station, *, at_s: float) -> OwnCertificate | None:
+    """The newest certificate of those that are valid now; without a valid one, the newest."""
+    state = station.security
+    if state is None or not state.own:
+        return None
+    wall_s = station.wall_s(at_s)
+    valid = [one for one in state.own if one.not_before_s <= wall_s <= one.not_after_s]
+    # Of two as new, the one that was accepted last.
+    return max(reversed(valid or state.own), key=lambda one: one.not_before_s)
+
+
+def plan_renewal(station: Station, *, at_s: float, again: bool = False) -> None:
+    """Set the time at which the certificate in use must be replaced. `again`: the replacement has
+    failed, so not at once.
+    """
+    due_s = _renewal_s(station, at_s=at_s)
+    if again and due_s <= at_s:
+        own = in_use(station, at_s=at_s)
+        assert own is not None
+        left_s = max(0.0, own.not_after_s - station.wall_s(at_s))
+        pause_s = min(RENEWAL_PAUSE_S, left_s / 2) if left_s else RENEWAL_PAUSE_S
+        due_s = at_s + max(RENEWAL_PAUSE_MIN_S, pause_s)
+    if due_s == agenda.NEVER_S:
+        agenda.cancel(station, Job.CERTIFICATE, key=_RENEWAL)
+    else:
+        agenda.at(station, Job.CERTIFICATE, due_s, key=_RENEWAL)
+
+
+def _renewal_s(station: Station, *, at_s: float) -> float:
+    own = in_use(station, at_s=at_s)
+    if own is None:
+        return agenda.NEVER_S
+    before_s = min(RENEWED_BEFORE_S, (own.not_after_s - own.not_before_s) / 3)
+    return at_s + own.not_after_s - before_s - station.wall_s(at_s)
+
+
+# ── what it trusts ────────────────────────────────────────────────────────────────────────────────
+
+
+def install(
+    station: Station, use: RootUse, pem: str, *, at_s: float
+) -> Literal["Accepted", "Rejected", "Failed"]:
+    """InstallCertificate: trust a root. Failed when the store is full."""
+    from simfleet.pki import checks
+
+    state = security.of(station)
+    problem = checks.check_authority(pem, at_wall_s=station.wall_s(at_s))
+    if problem is not None:
+        if use == "CentralSystemRootCertificate":
+            security.report(station, SecurityEvent.BAD_CSMS_CERTIFICATE, problem, at_s=at_s)
+        return "Rejected"
+    root = RootCertificate(use, checks.pem_of(checks.certificates_in(pem)[0]))
+    if root in state.roots:
+        return "Accepted"
+    if len(state.roots) >= station.configuration.whole("CertificateStoreMaxLength"):
+        return "Failed"
+    state.roots.append(root)
+    security.report(station, SecurityEvent.RECONFIGURED, f"{use} installed", at_s=at_s)
+    return "Accepted"
+
+
+def installed(station: Station, use: RootUse) -> list[CertificateHashData]:
+    """GetInstalledCertificateIds: what is trusted for this use, as OCPP names it."""
+    state = security.of(station)
+    return [_named(station, root.pem) for root in state.roots if root.use == use]
+
+
+def delete(
+    station: Station, wanted: CertificateHashData, *, at_s: float
+) -> Literal["Accepted", "Failed", "NotFound"]:
+    """DeleteCertificate: Failed for the station's own certificate, and for the last root without
+    which it could not come back.
+    """
+    state = security.of(station)
+    for own in state.own:
+        if _is(wanted, _named(station, own.chain_pem, wanted.hash_algorithm)):
+            if own == in_use(station, at_s=at_s):
+                return "Failed"
+            state.own.remove(own)
+            return "Accepted"
+    for root in state.roots:
+        if _is(wanted, _named(station, root.pem, wanted.hash_algorithm)):
+            if _is_needed(station, root):
+                return "Failed"
+            state.roots.remove(root)
+            security.report(station, SecurityEvent.RECONFIGURED, f"{root.use} deleted", at_s=at_s)
+            return "Accepted"
+    return "NotFound"
+
+
+def _is_needed(station: Station, root: RootCertificate) -> bool:
+    """Whether the station trusts its CSMS for this root alone."""
+    return (
+        root.use == "CentralSystemRootCertificate"
+        and security.profile(station) >= security.TLS
+        and not station.given.roots
+        and len(csms_roots(station)) == 1
+    )
+
+
+def csms_roots(station: Station) -> list[bytes]:
+    """The roots that the CSMS's certificate may come from, PEM."""
+    if station.security is None:
+        return []
+    return [
+        root.pem for root in station.security.roots if root.use == "CentralSystemRootCertificate"
+    ]
+
+
+def _named(
+    station: Station, pem: bytes, algorithm: HashAlgorithm = "SHA256"
+) -> CertificateHashData:
+    from simfleet.pki import checks
+
+    roots = [root.pem for root in security.of(station).roots]
+    return checks.certificate_hash_data(pem, checks.issuer_among(pem, [*roots, pem]), algorithm)
+
+
+def _is(wanted: CertificateHashData, known: CertificateHashData) -> bool:
+    """The same certificate, however the CSMS writes its digits."""
+    return (
+        wanted.issuer_name_hash.lower() == known.issuer_name_hash
+        and wanted.issuer_key_hash.lower() == known.issuer_key_hash
+        and (wanted.serial_number.lower().lstrip("0") or "0") == known.serial_number
+    )
