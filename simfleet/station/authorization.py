@@ -223,6 +223,8 @@ def deny_tag(station: Station, connector: Connector, *, at_s: float) -> None:
     """A tag may not charge here. The connector stays as it is; what next is the driver's affair."""
     connector.tag_pending = connector.target_wh = None
     connector.remote_start = False
+    if connector.authorized_tag is None:
+        connector.start_profile = None
     if connector.autopilot is not None:
         connector.autopilot.denied(station, at_s=at_s)
 

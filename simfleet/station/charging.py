@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from simfleet.errors import Refused
+from simfleet.station import reservations
+from simfleet.station.allotment import allot
 from simfleet.station.connector import NEVER_S
 from simfleet.station.effects import TransactionClosed, TransactionOpened
 from simfleet.station.messages import (
@@ -20,6 +24,7 @@ from simfleet.station.messages import (
 from simfleet.station.phase import ENERGIZED, Move, Phase
 from simfleet.station.status import moved
 from simfleet.station.timing import on_step
+from simfleet.station.tokens import same_tag
 from simfleet.station.transaction import Transaction
 from simfleet.station.vehicle import Vehicle
 
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     from simfleet.station.station import Station
     from simfleet.station.vehicle import VehicleSpec
 
+ROUNDS_MAX: Final = 10
+"""How often limits are found anew for what happens while they are put into effect."""
 CATCH_UP_MAX: Final = 100
 """Samples of one connector that one tick makes up for; a station that was further behind goes on at
 the next tick.
@@ -129,6 +136,7 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
         start_wh=meter.energy_wh,
         start_integral_wh=meter.integral_wh,
         wall_s=wall_s,
+        at_s=at_s,
     )
     transaction.parent_id_tag = connector.parent_id_tag
     transaction.remote_start = connector.remote_start
@@ -136,8 +144,12 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
         transaction.reservation_id = station.reservations.use(
             station, connector, tag, connector.parent_id_tag
         )
+    promised = connector.start_profile
     connector.forget_tag()
     connector.transaction = transaction
+    if promised is not None and station.profiles is not None and same_tag(promised[0], tag):
+        profile = replace(promised[1], connector_id=connector.id)
+        station.profiles.put(profile, transaction=transaction.number)
     connector.withheld = False
     connector.limit_wh = None
     connector.sampled_wh = meter.energy_wh
@@ -148,12 +160,52 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
     interval_s = station.configuration.seconds("MeterValueSampleInterval")
     connector.sample_due_s = on_step(at_s + interval_s) if interval_s else NEVER_S
     flow(station, connector, at_s=at_s)
+    if transaction.reservation_id is not None:
+        reservations.settle(station, at_s=at_s)  # what was kept free for it is anybody's now
 
 
 def flow(station: Station, connector: Connector, *, at_s: float) -> None:
     """Let energy flow, or not, as things stand; call after anything that may change it."""
+    if station.profiles is not None:
+        apply_limits(station, at_s=at_s)  # what one connector takes, others may have to give
+        return
     connector.meter_to(at_s)
+    _let_flow(station, connector, connector.meter.spec.max_power_w, at_s=at_s)
+
+
+def apply_limits(station: Station, *, at_s: float) -> None:
+    """Find anew what each connector may offer (charging profiles, the power that all have
+    together), and let energy flow accordingly. Nothing happens where there are no limits.
+    """
+    profiles = station.profiles
+    if profiles is None:
+        return
+    if profiles.applying:  # an autopilot or a full queue came back to us; the outer round goes on
+        profiles.stale = True
+        return
+    profiles.applying = True
+    try:
+        for _ in range(ROUNDS_MAX):
+            profiles.stale = False
+            for connector, electrical, power_w in allot(station, profiles, at_s=at_s):
+                # An event may have metered past a boundary that this is late for.
+                since_s = max(at_s, connector.metered_s)
+                connector.meter_to(since_s)
+                connector.meter.spec = electrical
+                _let_flow(station, connector, power_w, at_s=since_s)
+                if profiles.stale:
+                    break
+            if not profiles.stale:
+                break
+    finally:
+        profiles.applying = False
+
+
+def _let_flow(station: Station, connector: Connector, offered_w: float, *, at_s: float) -> None:
+    """Offer this much from now on; the meter is there already."""
     move = connector.wanted_move()
+    if move is Move.ENERGY_ON and offered_w <= 0.0:
+        move = Move.EVSE_WITHHELD
     before = connector.phase
     wanted = {
         Move.ENERGY_ON: Phase.CHARGING,
@@ -162,9 +214,18 @@ def flow(station: Station, connector: Connector, *, at_s: float) -> None:
     }[move]
     if before is not wanted:
         connector.move(move)
-    connector.offer(connector.meter.spec.max_power_w, at_s=at_s)
+    connector.offer(offered_w, at_s=at_s)
     if before is not wanted:
         moved(station, connector, at_s=at_s)
+
+
+def changes_due(station: Station, connector: Connector, *, at_s: float) -> None:
+    """Changes of power take effect when they are due, also when this comes late for them."""
+    while connector.change_due_s <= at_s:
+        change_s = connector.change_due_s
+        if connector.sample_due_s < change_s:
+            take_samples(station, connector, at_s=change_s)
+        power_changed(station, connector, at_s=max(change_s, connector.metered_s))
 
 
 def power_changed(station: Station, connector: Connector, *, at_s: float) -> None:
@@ -305,6 +366,10 @@ def end(
         in_the_way = connector.plugged or connector.held is not None
         connector.move(Move.ENDED if in_the_way else Move.LEFT)
     moved(station, connector, at_s=at_s)
+    if station.profiles is not None:
+        station.profiles.transaction_over(transaction.number)
+        connector.meter.spec = station.spec.outlet(connector.id)
+        apply_limits(station, at_s=at_s)
 
 
 def _holds_cable(station: Station, connector: Connector) -> bool:

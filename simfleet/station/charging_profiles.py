@@ -188,21 +188,20 @@ def _why_not_schedule(schedule: Schedule, rules: Rules) -> Refusal | None:
 
 
 class Profiles:
-    """The charging profiles of one station, and what was last found to follow from them.
+    """The charging profiles of one station, and when what follows from them next changes.
 
-    At most `Rules.installed_max` profiles, the ones that wait for their transaction included. Rules
-    on what may be installed when are in `smart_charging.py`.
+    At most `Rules.installed_max` of them. What may be installed when is up to `smart_charging.py`.
     """
 
-    __slots__ = ("_bound", "_held", "_installed", "recomputing", "stale")
+    __slots__ = ("_bound", "_installed", "applying", "due_s", "stale")
 
     def __init__(self) -> None:
         self._installed: tuple[Profile, ...] = ()
         self._bound: dict[int, int] = {}
         """Number of the transaction by profile id: it dies with it."""
-        self._held: dict[int, Profile] = {}
-        """By connector: to be installed when the transaction starts that was asked for with it."""
-        self.recomputing = False
+        self.due_s = float("inf")
+        """When a limit next changes by itself (monotonic seconds)."""
+        self.applying = False
         """Limits are being put into effect right now..."""
         self.stale = False
         """... and something happened meanwhile, so that they must be found once more."""
@@ -217,9 +216,17 @@ class Profiles:
         """Number of the transaction that a TX profile is for."""
         return self._bound.get(profile.id)
 
-    def put(self, profile: Profile, *, transaction: int | None, rules: Rules) -> Refusal | None:
-        """Install a profile that has passed `why_not`; `transaction` is the number of the one that
-        it is for (TX only).
+    def put(
+        self,
+        profile: Profile,
+        *,
+        rules: Rules | None = None,
+        transaction: int | None = None,
+        waiting: int = 0,
+    ) -> Refusal | None:
+        """Install a profile that has passed `why_not`. Without `rules` it has been promised a
+        place; `waiting` is how many others have. `transaction` is the number of the one that it is
+        for (TX only).
 
         It replaces the profile with its id, and the one with its purpose, stack level and connector
         (OCPP 1.6 section 5.16.2).
@@ -227,9 +234,11 @@ class Profiles:
         kept = tuple(
             one for one in self._installed if one.id != profile.id and not _alike(one, profile)
         )
-        held = sum(one.id != profile.id for one in self._held.values())
-        if len(kept) + held >= rules.installed_max:
-            return _full(rules)
+        if rules is not None and len(kept) + waiting >= rules.installed_max:
+            return Refusal(
+                "NoStorage",
+                f"{rules.installed_max} profiles are installed already; clear one first",
+            )
         self._keep(kept)
         self._installed = (*kept, profile)
         if transaction is not None:
@@ -261,51 +270,10 @@ class Profiles:
         self._keep(tuple(profile for profile in self._installed if not meant(profile)))
         return before - len(self._installed)
 
-    def _keep(self, kept: tuple[Profile, ...]) -> None:
-        self._installed = kept
-        if self._bound:
-            ids = {profile.id for profile in kept}
-            self._bound = {id_: number for id_, number in self._bound.items() if id_ in ids}
-
-    # ── transactions ──
-
-    def hold(self, profile: Profile, *, rules: Rules) -> Refusal | None:
-        """Keep a TX profile for the transaction that will start on its connector."""
-        others = sum(one.id != profile.id for one in self._installed)
-        waiting = len(self._held.keys() - {profile.connector_id})
-        if others + waiting >= rules.installed_max:
-            return _full(rules)
-        self._held[profile.connector_id] = profile
-        return None
-
-    def let_go(self, connector_id: int) -> None:
-        """The transaction that a profile waited for will not start."""
-        self._held.pop(connector_id, None)
-
-    def held_for(self, connector_id: int) -> Profile | None:
-        """The profile that waits for a transaction on that connector."""
-        return self._held.get(connector_id)
-
-    def transaction_began(self, number: int, connector_id: int, *, remote: bool) -> None:
-        """Install what waited for this transaction; one that was not asked for from remote is
-        another.
-        """
-        profile = self._held.pop(connector_id, None)
-        if profile is None or not remote:
-            return
-        kept = tuple(
-            one for one in self._installed if one.id != profile.id and not _alike(one, profile)
-        )
-        self._keep(kept)
-        self._installed = (*kept, profile)
-        self._bound[profile.id] = number
-
     def transaction_over(self, number: int) -> None:
         """TX profiles end with their transaction."""
         if number in self._bound.values():
             self._keep(tuple(one for one in self._installed if self._bound.get(one.id) != number))
-
-    # ── power loss ──
 
     def lasting(self) -> list[Profile]:
         """What survives a reboot and a loss of power: all but TX profiles."""
@@ -313,7 +281,13 @@ class Profiles:
 
     def restore(self, profiles: list[Profile]) -> None:
         """Put back what `lasting` gave."""
-        self._installed = tuple(profiles)
+        self._keep(tuple(profiles))
+
+    def _keep(self, kept: tuple[Profile, ...]) -> None:
+        self._installed = kept
+        if self._bound:
+            ids = {profile.id for profile in kept}
+            self._bound = {id_: number for id_, number in self._bound.items() if id_ in ids}
 
 
 def _alike(one: Profile, other: Profile) -> bool:
@@ -321,12 +295,6 @@ def _alike(one: Profile, other: Profile) -> bool:
         one.purpose is other.purpose
         and one.stack_level == other.stack_level
         and one.connector_id == other.connector_id
-    )
-
-
-def _full(rules: Rules) -> Refusal:
-    return Refusal(
-        "NoStorage", f"{rules.installed_max} profiles are installed already; clear one first"
     )
 
 

@@ -14,6 +14,7 @@ from simfleet.station.phase import ENERGIZED, Move, Phase, next_phase
 
 if TYPE_CHECKING:
     from simfleet.station.behaviour import Autopilot
+    from simfleet.station.charging_profiles import Profile
     from simfleet.station.meter import Meter, Reading
     from simfleet.station.transaction import Transaction
     from simfleet.station.vehicle import Vehicle
@@ -51,6 +52,7 @@ class Connector:
         "reported",
         "sample_due_s",
         "sampled_wh",
+        "start_profile",
         "status_due_s",
         "tag_pending",
         "target_wh",
@@ -77,6 +79,8 @@ class Connector:
         self.tag_pending: str | None = None
         """The tag the CSMS has been asked about."""
         self.remote_start = False
+        self.start_profile: tuple[str, Profile] | None = None
+        """The tag that a RemoteStart was for, and the limits that came with it."""
         self.transaction: Transaction | None = None
         self.held: Transaction | None = None
         """The one whose cable is still locked in at the station, though its vehicle is gone
@@ -183,4 +187,5 @@ class Connector:
         """No tag waits here any more, nor is any needed to unlock a cable."""
         self.authorized_tag = self.parent_id_tag = self.tag_pending = self.held = None
         self.remote_start = False
+        self.start_profile = None
         self.plug_deadline_s = NEVER_S

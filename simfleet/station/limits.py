@@ -98,9 +98,30 @@ class Outlet(Struct, frozen=True, gc=False):
             return self.in_unit("W", said)
         return self.in_unit("A", said) * self.volts * self.phases
 
+    def drawn_w(self, offered_w: float, grid: Outlet) -> float:
+        """What an offer (see `offer_w`) takes of what the grid connection can offer."""
+        return offered_w if self.dc else offered_w * grid.phases / self.phases
+
     def max_in(self, unit: RateUnit) -> float:
         """What the outlet itself can give."""
         return self.max_w if unit == "W" else self.max_w / (self.volts * self.phases)
+
+
+def grid_of(outlets: Sequence[Outlet]) -> Outlet:
+    """The connection that the outlets of a station share, as one outlet. On AC, single-phase
+    outlets may all be on the same phase, so each ampere counts in full.
+    """
+    dc = all(outlet.dc for outlet in outlets)
+    same = [outlet for outlet in outlets if outlet.dc == dc]
+    phases = max(outlet.phases for outlet in same)
+    return Outlet(
+        dc,
+        phases,
+        min(outlet.volts for outlet in same),
+        sum(outlet.max_w for outlet in outlets),
+        phases,
+        any(outlet.switches for outlet in outlets),
+    )
 
 
 class Said(Struct, frozen=True, gc=False):
@@ -252,69 +273,75 @@ class Composite(Struct, frozen=True):
     periods: tuple[Period, ...]
 
 
-def composite(
-    places: Sequence[Place],
-    station: Sequence[Profile],
-    *,
-    unit: RateUnit,
-    start_wall_s: float,
-    duration_s: int,
-    station_max_w: float | None = None,
-) -> Composite:
-    """What the connectors at `places` may draw together, second by second: one connector, or all
-    of a station.
+class Question(Struct, frozen=True):
+    """What a composite schedule is wanted of: one connector, or all of a station.
 
-    The limits of the station are not shared out: how many vehicles will charge is not known. A
-    period begins at the first whole second at which its limit holds. Equal neighbours are merged.
-    A schedule with more than COMPOSITE_PERIODS_MAX periods, or of more than COMPOSITE_STEPS_MAX
-    changes, is cut short: its duration says where.
+    `station` are the profiles that limit all connectors together. They are not shared out: how many
+    vehicles will charge is not known.
+    """
+
+    places: list[Place]
+    station: list[Profile]
+    grid: Outlet
+    station_max_w: float | None
+    unit: RateUnit
+
+
+def composite(question: Question, *, start_wall_s: float, duration_s: int) -> Composite:
+    """What may be drawn, second by second.
+
+    A period begins at the first whole second at which its limit holds; equal neighbours are merged.
+    A schedule of more than COMPOSITE_PERIODS_MAX periods or COMPOSITE_STEPS_MAX changes is cut
+    short: its duration says where.
     """
     start_wall_s = math.floor(start_wall_s)
     periods: list[Period] = []
     second = 0
     for _ in range(COMPOSITE_STEPS_MAX):
         wall_s = start_wall_s + second + GRACE_S
-        limit, phases = _together(places, station, wall_s, unit, station_max_w)
+        limit, phases = _together(question, wall_s)
         if not periods or (limit, phases) != (periods[-1].limit, periods[-1].phases):
             if len(periods) == COMPOSITE_PERIODS_MAX:
                 break
             periods.append(Period(second, limit, phases))
         change_wall_s = min(
-            changes_after(station, wall_s, session_wall_s=None),
+            changes_after(question.station, wall_s, session_wall_s=None),
             *(
                 changes_after(place.profiles, wall_s, session_wall_s=place.session_wall_s)
-                for place in places
+                for place in question.places
             ),
         )
         if change_wall_s >= start_wall_s + duration_s:
             second = duration_s
             break
         second = max(second + 1, math.ceil(change_wall_s - start_wall_s - GRACE_S))
-    return Composite(start_wall_s, min(second, duration_s), unit, tuple(periods))
+    return Composite(start_wall_s, min(second, duration_s), question.unit, tuple(periods))
 
 
-def _together(
-    places: Sequence[Place],
-    station: Sequence[Profile],
-    wall_s: float,
-    unit: RateUnit,
-    station_max_w: float | None,
-) -> tuple[float, int | None]:
-    """The limit of the places at an instant, in tenths rounded down, and a number of phases if it
-    is below what the outlet has.
+def _together(question: Question, wall_s: float) -> tuple[float, int | None]:
+    """The limit of all places at an instant, in tenths rounded down, and the number of phases if
+    one outlet has to leave some unused.
     """
-    first = places[0].outlet
-    limit, phases = 0.0, first.phases
-    for place in places:
+    unit, grid = question.unit, question.grid
+    of_all = said_at(question.station, wall_s, session_wall_s=None)
+    limit, phases = 0.0, PHASES_MAX
+    for place in question.places:
         outlet = place.outlet
         said = said_at(place.profiles, wall_s, session_wall_s=place.session_wall_s)
-        limit += min([outlet.max_in(unit), *(outlet.in_unit(unit, one) for one in said)])
-        if outlet.switches and len(places) == 1:
-            phases = min([phases, *(outlet.phases_of(one.phases) for one in said)])
-    for one in said_at(station, wall_s, session_wall_s=None):
-        limit = min(limit, first.in_unit(unit, one))
-        if first.switches:
-            phases = min(phases, first.phases_of(one.phases))
-    if station_max_w is not None:
-        limit = min(limit, first.in_unit(unit, Said(station_max_w, "W", None, None)))
-    return math.floor(limit * 10 + 1e-6) / 10, phases if phases < first.phases else None
+        if outlet.dc == grid.dc:
+            limit += min([outlet.max_in(unit), *(outlet.in_unit(unit, one) for one in said)])
+        else:  # a DC outlet behind an AC connection
+            power_w = min([outlet.max_w, *(outlet.in_unit("W", one) for one in said)])
+            limit += grid.in_unit(unit, Said(power_w, "W", None, None))
+        if outlet.switches:
+            phases = min([phases, *(outlet.phases_of(one.phases) for one in (*said, *of_all))])
+    one_place = len(question.places) == 1
+    shared = question.places[0].outlet if one_place and not grid.dc else grid
+    if shared.dc != grid.dc:
+        shared = grid
+    limit = min([limit, *(shared.in_unit(unit, one) for one in of_all)])
+    if question.station_max_w is not None:
+        limit = min(limit, shared.in_unit(unit, Said(question.station_max_w, "W", None, None)))
+    outlet_phases = question.places[0].outlet.phases
+    told = phases if one_place and phases < outlet_phases else None
+    return math.floor(limit * 10 + 1e-6) / 10, told

@@ -19,7 +19,8 @@ import msgspec
 from msgspec import Struct
 
 from simfleet.errors import UsageWrong
-from simfleet.station import local_list, reservations
+from simfleet.station import local_list, reservations, smart_charging
+from simfleet.station.charging_profiles import Profile
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import TransactionClosed
 from simfleet.station.local_list import KeptEntry
@@ -118,6 +119,7 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     local_list: list[KeptEntry] = []
     local_list_version: int = 0
     reservations: list[Reservation] = []
+    profiles: list[Profile] = []
     message_id_prefix: str
     message_id_count: int
 
@@ -183,6 +185,7 @@ def remember(station: Station) -> Kept:
         local_list=local_list.kept_entries(station),
         local_list_version=0 if station.local_list is None else station.local_list.version,
         reservations=reservations.remembered(station),
+        profiles=smart_charging.remembered(station),
         message_id_prefix=prefix,
         message_id_count=count,
     )
@@ -256,6 +259,7 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
             _interrupt(station, known, transactions[known.running], at_s=at_s)
     local_list.restore(station, kept.local_list_version, kept.local_list)
     reservations.restore(station, kept.reservations, at_s=at_s)
+    smart_charging.restore(station, kept.profiles)
 
 
 def _transaction(kept: KeptTransaction) -> Transaction:

@@ -27,6 +27,7 @@ class Transaction:
         "remote_start",
         "reservation_id",
         "samples",
+        "start_at_s",
         "start_integral_wh",
         "start_wall_s",
         "start_wh",
@@ -44,6 +45,7 @@ class Transaction:
         start_wh: float,
         start_integral_wh: float,
         wall_s: float,
+        at_s: float = 0.0,
     ) -> None:
         self.number = number
         self.connector_id = connector_id
@@ -52,6 +54,8 @@ class Transaction:
         self.start_wh = start_wh
         self.start_integral_wh = start_integral_wh
         self.start_wall_s = wall_s
+        self.start_at_s = at_s
+        """Monotonic; means nothing after a restart, when no transaction runs."""
         self.id: int | None = None
         self.deauthorized = False
         self.remote_start = False

@@ -224,8 +224,6 @@ def test_data_of_another_vendor_is_of_an_unknown_vendor() -> None:
 @pytest.mark.parametrize(
     ("action", "payload"),
     [
-        ("ClearChargingProfile", {}),
-        ("GetCompositeSchedule", {"connectorId": 1, "duration": 10}),
         ("GetDiagnostics", {"location": "ftp://a"}),
         ("UpdateFirmware", {"location": "ftp://a", "retrieveDate": "2026-03-01T12:00:00Z"}),
         ("GetInstalledCertificateIds", {"certificateType": "ManufacturerRootCertificate"}),

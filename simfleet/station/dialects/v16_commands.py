@@ -61,12 +61,12 @@ def _supports(station: Station, action: Action) -> bool:
 def _remote_start(
     station: Station, request: v16.RemoteStartTransactionRequest, at_s: float
 ) -> Wire:
-    if (
-        request.charging_profile is not None
-        and request.charging_profile.charging_profile_purpose != "TxProfile"
-    ):
+    may_go_on, profile = v16_smart.promised(station, request)
+    if not may_go_on:
         return v16.RemoteStartTransactionResponse("Rejected")
-    status = commands.remote_start(station, request.id_tag, request.connector_id, at_s=at_s)
+    status = commands.remote_start(
+        station, request.id_tag, request.connector_id, at_s=at_s, profile=profile
+    )
     return v16.RemoteStartTransactionResponse(status)
 
 

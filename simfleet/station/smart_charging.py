@@ -1,0 +1,229 @@
+"""What a CSMS can ask of smart charging, and limits that change by themselves (OCPP 1.6 sections
+3.13, 5.5, 5.7, 5.16).
+
+Profiles are taken and held by `charging_profiles.py`; which limit follows is found by `limits.py`
+and shared out by `allotment.py`; `charging.apply_limits` puts it into effect. That happens when a
+profile comes or goes, when a session begins, ends or changes its flow, when the clock is set, and
+at the moments at which a schedule moves on, which the agenda knows. Nothing is polled.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from simfleet.station import charging, metering
+from simfleet.station.allotment import outlet_of
+from simfleet.station.charging_profiles import (
+    Profiles,
+    Purpose,
+    Refusal,
+    Rules,
+    anchored,
+    why_not,
+)
+from simfleet.station.limits import (
+    Composite,
+    Place,
+    Question,
+    composite,
+    grid_of,
+    of_connector,
+    of_station,
+)
+
+if TYPE_CHECKING:
+    from simfleet.station.charging_profiles import Profile, RateUnit
+    from simfleet.station.connector import Connector
+    from simfleet.station.station import Station
+
+LATE_BOUNDARIES_MAX: Final = 100
+"""Changes of limits that one tick makes up for; a station that was further behind goes on at the
+next.
+"""
+
+
+# ── profiles ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_profile(station: Station, profile: Profile, *, at_s: float) -> Refusal | None:
+    """Install a profile and put it into effect at once; or say why not, and change nothing."""
+    rules = _rules(station)
+    refusal = why_not(profile, rules)
+    if refusal is not None:
+        return refusal
+    number = None
+    if profile.purpose is Purpose.TX:
+        transaction = station.connectors[profile.connector_id - 1].transaction
+        if transaction is None:
+            return Refusal("TxNotFound", f"no transaction runs on connector {profile.connector_id}")
+        if profile.transaction_id not in (None, transaction.id):
+            return Refusal(
+                "TxNotFound",
+                f"transaction {transaction.id} runs on connector {profile.connector_id}, "
+                f"not {profile.transaction_id}",
+            )
+        number = transaction.number
+    profiles = station.profiles if station.profiles is not None else Profiles()
+    refusal = profiles.put(
+        anchored(profile, wall_s=station.wall_s(at_s)),
+        rules=rules,
+        transaction=number,
+        waiting=_promised(station),
+    )
+    if refusal is not None:
+        return refusal
+    station.profiles = profiles
+    charging.apply_limits(station, at_s=at_s)
+    return None
+
+
+def may_promise(station: Station, profile: Profile, connector_id: int | None) -> Refusal | None:
+    """Whether the transaction that a RemoteStart asks for may have this profile. It must be a TX
+    profile, and name no transaction, for there is none yet.
+    """
+    if profile.purpose is not Purpose.TX:
+        return Refusal("InvalidProfile", "only a profile for the transaction can come with a start")
+    if profile.transaction_id is not None:
+        return Refusal("InvalidProfile", "the transaction to come has no id yet")
+    rules = _rules(station)
+    # Whichever connector it will be; a wrong one is refused for its own sake.
+    refusal = why_not(replace(profile, connector_id=connector_id or 1), rules)
+    if refusal is not None:
+        return refusal
+    if station.profiles is None:
+        station.profiles = Profiles()
+    others = sum(one.id != profile.id for one in station.profiles)
+    if others + _promised(station) >= rules.installed_max:
+        return Refusal("NoStorage", f"{rules.installed_max} profiles are installed already")
+    return None
+
+
+def clear_profiles(
+    station: Station,
+    *,
+    at_s: float,
+    profile_id: int | None = None,
+    connector_id: int | None = None,
+    purpose: Purpose | None = None,
+    stack_level: int | None = None,
+) -> int:
+    """Remove profiles, see `Profiles.clear`, and put what remains into effect at once; returns how
+    many there were.
+    """
+    if station.profiles is None:
+        return 0
+    cleared = station.profiles.clear(
+        profile_id=profile_id,
+        connector_id=connector_id,
+        purpose=purpose,
+        stack_level=stack_level,
+    )
+    if cleared:
+        charging.apply_limits(station, at_s=at_s)
+    return cleared
+
+
+def _rules(station: Station) -> Rules:
+    return Rules.of(station.configuration, connectors=len(station.connectors))
+
+
+def _promised(station: Station) -> int:
+    return sum(connector.start_profile is not None for connector in station.connectors)
+
+
+# ── composite schedule ────────────────────────────────────────────────────────────────────────────
+
+
+def composite_schedule(
+    station: Station,
+    connector_id: int,
+    *,
+    duration_s: int,
+    unit: RateUnit | None,
+    at_s: float,
+) -> Composite | None:
+    """The limits to expect from now on, of one connector or (0) of the whole station; None when
+    there is no such connector or no time.
+
+    A connector without a transaction is answered for as if one began now. The station's own limits
+    count, so there is always an answer; what idle connectors may draw counts too, since a vehicle
+    may come any moment. Without a unit: W at DC outlets, else A.
+    """
+    if not 0 <= connector_id <= len(station.connectors) or duration_s <= 0:
+        return None
+    profiles = station.profiles if station.profiles is not None else Profiles()
+    switches = station.configuration.get("ConnectorSwitch3to1PhaseSupported") == "true"
+    chosen = station.connectors if not connector_id else [station.connectors[connector_id - 1]]
+    start_wall_s = math.floor(station.wall_s(at_s))
+    places = [
+        _place(station, profiles, connector, start_wall_s, switches=switches)
+        for connector in chosen
+    ]
+    every = [outlet_of(station, connector, switches=switches) for connector in station.connectors]
+    grid = grid_of(every)
+    if unit is None:
+        unit = "W" if (grid if len(places) > 1 else places[0].outlet).dc else "A"
+    question = Question(places, of_station(profiles), grid, station.spec.station_max_power_w, unit)
+    return composite(question, start_wall_s=start_wall_s, duration_s=duration_s)
+
+
+def _place(
+    station: Station,
+    profiles: Profiles,
+    connector: Connector,
+    start_wall_s: float,
+    *,
+    switches: bool,
+) -> Place:
+    transaction = connector.transaction
+    outlet = outlet_of(station, connector, switches=switches)
+    if transaction is None:
+        own = of_connector(profiles, connector.id, transaction=None)
+        return Place(outlet, own, start_wall_s)
+    own = of_connector(profiles, connector.id, transaction=transaction.number)
+    return Place(outlet, own, station.wall_s(transaction.start_at_s))
+
+
+# ── time passes ───────────────────────────────────────────────────────────────────────────────────
+
+
+def limits_due(station: Station, key: int, *, at_s: float) -> None:
+    """A schedule has moved on: each change takes effect when it was due, also when this comes late,
+    and what happened before it is done before it.
+    """
+    profiles = station.profiles
+    if profiles is None:
+        return
+    for _ in range(LATE_BOUNDARIES_MAX):
+        due_s = profiles.due_s
+        if due_s > at_s:
+            return
+        before_s = math.nextafter(due_s, 0.0)
+        if station.aligned_due_s <= before_s:
+            metering.take_aligned(station, at_s=before_s)
+        for connector in station.connectors:
+            if connector.change_due_s <= before_s:
+                charging.changes_due(station, connector, at_s=before_s)
+            if connector.sample_due_s <= before_s:
+                charging.take_samples(station, connector, at_s=before_s)
+        charging.apply_limits(station, at_s=due_s)
+
+
+# ── what lasts ────────────────────────────────────────────────────────────────────────────────────
+
+
+def remembered(station: Station) -> list[Profile]:
+    """What the hardware keeps of the profiles: those of transactions die with them."""
+    return [] if station.profiles is None else station.profiles.lasting()
+
+
+def restore(station: Station, kept: list[Profile]) -> None:
+    """Put back what `remembered` gave; not the profiles of connectors that are not there."""
+    profiles = [one for one in kept if one.connector_id <= len(station.connectors)]
+    if profiles:
+        if station.profiles is None:
+            station.profiles = Profiles()
+        station.profiles.restore(profiles)
