@@ -40,6 +40,12 @@ class ScenarioInvalid(SimFleetError):
         self.problems = problems
 
 
+class ModelInvalid(ScenarioInvalid):
+    """The file of a charger model with mistakes; all of them, located in the same way."""
+
+    code = "MODEL_INVALID"
+
+
 class PreflightFailed(SimFleetError):
     """This machine cannot carry the load that was asked for (descriptors, ports). Exit code 106."""
 

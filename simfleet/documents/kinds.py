@@ -167,6 +167,26 @@ class Choice(ScalarKind):
         return {"enum": list(self._words)}
 
 
+class Flag(ScalarKind):
+    """true or false, as YAML 1.2 and JSON write them."""
+
+    accepts = "true or false"
+
+    def parse_scalar(self, scalar: Scalar) -> bool:
+        """See ScalarKind."""
+        if scalar.plain and scalar.text in ("true", "false"):
+            return scalar.text == "true"
+        raise ValueError(f"{shown(scalar.text)} is not accepted; write {self.accepts}")
+
+    def parse(self, text: str) -> bool:
+        """See ScalarKind."""
+        return self.parse_scalar(Scalar(Place(""), text, plain=True))
+
+    def json_schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"type": "boolean"}
+
+
 class Whole(ScalarKind):
     """A whole number in a range."""
 

@@ -123,7 +123,8 @@ def _edits_of(quirks: Quirks) -> dict[type, tuple[Edit, ...]]:
     }
     edits[StatusReport] += _status_edits(quirks)
     if quirks.tags:
-        for message in (TokenQuestion, TransactionStarted, TransactionEnded):
+        with_tag: tuple[type, ...] = (TokenQuestion, TransactionStarted, TransactionEnded)
+        for message in with_tag:
             edits[message].append(partial(_tagged, quirks.tags))
     if quirks.register_from_zero:
         edits[TransactionStarted].append(lambda _, request: replace(request, meter_start=0))
@@ -137,7 +138,8 @@ def _edits_of(quirks: Quirks) -> dict[type, tuple[Edit, ...]]:
     if quirks.meter_values_without_transaction:
         edits[TransactionSampled].append(lambda _, request: replace(request, transaction_id=None))
     if values := _value_edits(quirks):
-        for message in (MeterSampled, TransactionSampled, TransactionEnded):
+        with_values: tuple[type, ...] = (MeterSampled, TransactionSampled, TransactionEnded)
+        for message in with_values:
             edits[message].append(partial(_revalued, tuple(values)))
     if moment := _moment_edit(quirks):
         for found in edits.values():
