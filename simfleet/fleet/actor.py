@@ -15,8 +15,17 @@ import trio
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import BACK_OFF, CALM_S
 from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
-from simfleet.station.effects import PowerOff, PowerOn, Reboot, Reconnect
-from simfleet.station.events import Retired
+from simfleet.station.effects import (
+    CancelErrand,
+    Download,
+    MakeCertificateRequest,
+    PowerOff,
+    PowerOn,
+    Reboot,
+    Reconnect,
+    Upload,
+)
+from simfleet.station.events import ErrandDone, Retired
 
 if TYPE_CHECKING:
     from simfleet.link.link import Link, LinkOptions
@@ -35,7 +44,12 @@ BURST_MAX: Final = 32
 """Messages a charger takes in a row before it lets the others run, however many are there."""
 
 
-_FOR_THE_ACTOR: Final = frozenset({Reboot, PowerOff, PowerOn, Reconnect})
+_FOR_THE_ACTOR: Final = frozenset(
+    {
+        *(Reboot, PowerOff, PowerOn, Reconnect),
+        *(Upload, Download, MakeCertificateRequest, CancelErrand),
+    }
+)
 
 
 class Charger:
@@ -192,6 +206,8 @@ class Charger:
                 if self._dark_until_s is None:  # else it connects anew anyway
                     self._dark_until_s = at_s
                 continue
+            if isinstance(event, ErrandDone) and not event.ok:
+                self._surroundings.recorder.errand_failed(station.identity, event, at_s=at_s)
             try:
                 station.tell(event, at_s=at_s)
             except Refused as refused:
@@ -229,6 +245,10 @@ class Charger:
                 self._dark_until_s = at_s + self.station.spec.reboot_s
             case Reconnect():
                 self._dark_until_s = at_s
+            case Upload() | Download() | MakeCertificateRequest():
+                self._surroundings.errands.take(self, effect)
+            case CancelErrand(errand):
+                self._surroundings.errands.cancel(self, errand)
 
     def _light_up(self, at_s: float) -> None:
         self._dark_until_s = None

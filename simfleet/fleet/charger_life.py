@@ -213,7 +213,13 @@ class ChargerLife:
         site = self._site
         self._made_for = self.url
         surroundings = Surroundings(
-            site.dial, self.url, site.options, site.handshakes, site.recorder, site.clockwork
+            site.dial,
+            self.url,
+            site.options,
+            site.handshakes,
+            site.recorder,
+            site.clockwork,
+            site.errands,
         )
         self._charger = HandledCharger(station, surroundings, mode=mode)
         return self._charger

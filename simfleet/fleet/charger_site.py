@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.charger_life import ChargerLife
     from simfleet.fleet.charger_rules import UserSettings
     from simfleet.fleet.clockwork import Clockwork
+    from simfleet.fleet.errands import Errands
     from simfleet.fleet.named_recorder import NamedRecorder
     from simfleet.fleet.supervisor import Supervisor
     from simfleet.link.link import Dialer, LinkOptions
@@ -100,6 +101,7 @@ class Site:
     options: LinkOptions
     handshakes: trio.Semaphore
     clockwork: Clockwork
+    errands: Errands
     recorder: NamedRecorder
     supervisor: Supervisor
     store: ChargerStore

@@ -8,6 +8,7 @@ import trio
 from msgspec import Struct, field
 
 from simfleet.fleet.clockwork import Clockwork
+from simfleet.fleet.errands import Errands
 from simfleet.fleet.recorder import Recorder
 from simfleet.link.link import Dialer, LinkOptions
 
@@ -30,6 +31,8 @@ class Surroundings(Struct):
     recorder: Recorder
     clockwork: Clockwork = field(default_factory=Clockwork)
     """Run by the supervisor. Without it a charger wakes its own task for what is due: dearer."""
+    errands: Errands = field(default_factory=Errands)
+    """Run by the supervisor. Without it errands fail, and say so."""
 
 
 class Leave(Struct, frozen=True):

@@ -131,6 +131,7 @@ class Registry:
             options=options,
             handshakes=handshakes,
             clockwork=surroundings.clockwork,
+            errands=surroundings.errands,
             recorder=self.recorder,
             supervisor=supervisor,
             store=store,

@@ -94,6 +94,7 @@ class Supervisor:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(self._surroundings.clockwork.run)
+            await nursery.start(self._surroundings.errands.run)
             task_status.started()
             await trio.sleep_forever()
 
@@ -156,6 +157,7 @@ class Supervisor:
                     except Exception as error:
                         recorder.crashed(identity, error, at_s=trio.current_time())
                     finally:
+                        self._surroundings.errands.forget(place)
                         recorder.departed(place.station)
                         self._registers_wh[identity] = tuple(
                             connector.meter.energy_wh for connector in place.station.connectors
