@@ -15,6 +15,7 @@ import trio
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import BACK_OFF, CALM_S
 from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
+from simfleet.station.credentials import current
 from simfleet.station.effects import (
     CancelErrand,
     Download,
@@ -29,6 +30,7 @@ from simfleet.station.events import ErrandDone, Retired
 
 if TYPE_CHECKING:
     from simfleet.link.link import Link, LinkOptions
+    from simfleet.station.credentials import Credentials
     from simfleet.station.effects import Effect
     from simfleet.station.events import Event
     from simfleet.station.station import Station
@@ -100,6 +102,7 @@ class Charger:
         self._alarm_s = NEVER_S
         self._broken: Exception | None = None
         """What went wrong in `ring`; raised by the task."""
+        station.given = surroundings.keyring.given(surroundings.options)
         if mode is Mode.CHARGING:
             station.engage()
 
@@ -266,19 +269,23 @@ class Charger:
         handshakes, recorder = surroundings.handshakes, surroundings.recorder
         shaking = True
         try:
-            recorder.connecting(trio.current_time())
+            at_s = trio.current_time()
+            recorder.connecting(at_s)
+            credentials = current(station, at_s=at_s)
             async with surroundings.dial(
-                surroundings.url,
+                surroundings.keyring.url(credentials, surroundings.url),
                 identity=station.identity,
                 subprotocol=station.spec.version,
-                options=self._options(),
+                options=self._options(credentials),
             ) as link:
                 handshakes.release()
                 shaking = False
                 await self._talk(link)
                 return
         except ConnectFailed as failure:
-            recorder.connect_failed(station.identity, failure, at_s=trio.current_time())
+            at_s = trio.current_time()
+            recorder.connect_failed(station.identity, failure, at_s=at_s)
+            station.connect_failed(failure.reason, failure.detail, status=failure.status, at_s=at_s)
         except LinkClosed:
             pass  # recorded by `_talk`
         finally:
@@ -298,9 +305,13 @@ class Charger:
             handshakes.release()
         return False
 
-    def _options(self) -> LinkOptions:
-        """How to connect: with pings as configured, and no more time than is left."""
-        options = self._surroundings.options
+    def _options(self, credentials: Credentials) -> LinkOptions:
+        """How to connect: with the station's credentials, pings as configured, and no more time
+        than is left. Raises `ConnectFailed`.
+        """
+        options = self._surroundings.keyring.options(
+            credentials, self._surroundings.options, identity=self.station.identity
+        )
         ping_interval_s = self.station.configuration.seconds("WebSocketPingInterval")
         if ping_interval_s:
             options = replace(options, ping_interval_s=float(ping_interval_s))

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from simfleet.fleet.clockwork import Clockwork
 from simfleet.fleet.errands import Errands
+from simfleet.fleet.keyring import Keyring
 from simfleet.fleet.recorder import Recorder
 from simfleet.link.link import Dialer, LinkOptions
 
@@ -33,6 +34,8 @@ class Surroundings(Struct):
     """Run by the supervisor. Without it a charger wakes its own task for what is due: dearer."""
     errands: Errands = field(default_factory=Errands)
     """Run by the supervisor. Without it errands fail, and say so."""
+    keyring: Keyring = field(default_factory=Keyring)
+    """What the chargers were given to connect with, beside password and roots in `options`."""
 
 
 class Leave(Struct, frozen=True):

@@ -167,6 +167,14 @@ def _give_up(station: Station, *, at_s: float) -> None:
     plan_renewal(station, at_s=at_s, again=True)
 
 
+def resume(station: Station, *, at_s: float) -> None:
+    """After a recall: set the timers anew."""
+    plan_renewal(station, at_s=at_s)
+    asked = security.of(station).asked
+    if asked is not None:
+        _wait(station, max(0, asked.tries - 1), at_s=at_s)
+
+
 def signed(station: Station, chain: str, *, at_s: float) -> YesNo:
     """CertificateSigned: take the certificate into use, if it is good."""
     problem = _problem_with(station, chain, at_s=at_s)

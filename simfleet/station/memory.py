@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from simfleet.errors import UsageWrong
-from simfleet.station import local_list, reservations, smart_charging
+from simfleet.station import local_list, reservations, security_memory, smart_charging
 from simfleet.station.charging_profiles import Profile
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import TransactionClosed
@@ -116,6 +116,7 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outbox: list[KeptStart | KeptSample | KeptStop] = []
     tokens: list[tuple[str, str, str | None, float | None]] = []
     """Tag, status, parent tag, expiry (Unix seconds); oldest first."""
+    security: security_memory.KeptSecurity | None = None
     local_list: list[KeptEntry] = []
     local_list_version: int = 0
     reservations: list[Reservation] = []
@@ -179,6 +180,7 @@ def remember(station: Station) -> Kept:
         error_code=station.error_code,
         connectors=[_kept_connector(station, connector) for connector in station.connectors],
         transaction_count=station.transactions,
+        security=security_memory.remember(station),
         transactions=[_kept_transaction(one) for one in transactions.values()],
         outbox=outbox,
         tokens=[(tag, *info) for tag, info in station.tokens.known()],
@@ -247,6 +249,7 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
     station.transactions = kept.transaction_count
     for tag, status, parent, expires_wall_s in kept.tokens:
         station.tokens.learn(tag, TokenInfo(status, parent, expires_wall_s))
+    security_memory.recall(station, kept.security, at_s=at_s)
     station.conversation.resume_message_ids(
         kept.message_id_prefix, kept.message_id_count + MESSAGE_IDS_SKIPPED
     )

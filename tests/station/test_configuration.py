@@ -85,7 +85,6 @@ def test_a_core_station_has_no_keys_of_profiles_it_does_not_support() -> None:
     [
         ("NoSuchKey", "1", "NotSupported"),
         ("NumberOfConnectors", "4", "Rejected"),
-        ("SecurityProfile", "3", "Rejected"),
         ("SupportedFeatureProfiles", "Core", "Rejected"),
         ("MeterValueSampleInterval", "-1", "Rejected"),
         ("MeterValueSampleInterval", "0", "Accepted"),
