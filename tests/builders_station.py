@@ -239,6 +239,7 @@ class Scene:
         seed: int = 1,
         check_statuses: bool = True,
         scripted: bool = True,
+        **spec_fields: Any,
     ) -> None:
         spec = StationSpec(
             ElectricalSpec.of(kind, max_power_w=max_power_w),
@@ -246,6 +247,7 @@ class Scene:
             connectors=connectors,
             habits=habits or Habits(soc=Span(0.2, 0.2)),
             free_charging=free_charging,
+            **spec_fields,
         )
         values = {name: str(value) for name, value in (configuration or {}).items()}
         self.began_s = self.now_s = began_s
