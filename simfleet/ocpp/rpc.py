@@ -281,6 +281,15 @@ class Conversation:
             self._out = []
         return out
 
+    @property
+    def newest(self) -> bytes | None:
+        """What was said last, if it has not been taken yet."""
+        return self._out[-1] if self._out else None
+
+    def replace_newest(self, text: bytes) -> None:
+        """Write something else instead of what was said last (a fault made on purpose)."""
+        self._out[-1] = text
+
     def take_violations(self) -> list[Violation]:
         """The violations since the last call, at most `VIOLATIONS_MAX`."""
         found, self._violations = self._violations, None
