@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 PURE = (
     "simfleet.ocpp*",
     "simfleet.station*",
+    "simfleet.csms.access",
     "simfleet.csms.session",
     "simfleet.csms.behaviour",
     "simfleet.csms.book",
+    "simfleet.csms.description",
     "simfleet.csms.misbehaviour",
     "simfleet.csms.records",
     "simfleet.csms.spoiling",
+    "simfleet.csms.upkeep",
+    "simfleet.pki.checks",
     "simfleet.load.metrics",
     "simfleet.fleet.pacing",
     "simfleet.documents.quantities",
@@ -35,7 +39,7 @@ PURE = (
 # Run by a developer, imported by nobody: it writes the message modules.
 NOT_PURE = {"simfleet.ocpp.generate"}
 # Packages outside the standard library that only compute.
-PURE_PACKAGES = {"msgspec", "jsonschema_rs"}
+PURE_PACKAGES = {"msgspec", "jsonschema_rs", "cryptography"}
 IMPURE_STANDARD = {
     *("asyncio", "concurrent", "multiprocessing", "queue", "sched", "subprocess", "threading"),
     *("ctypes", "http", "select", "selectors", "signal", "socket", "socketserver", "ssl"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CHARGERS_MAX = 10_000  # per run, for now
 PORT_MAX = 65_535
 CERTIFICATE_DAYS_MAX = 36_500
+SECURITY_PROFILE_MAX = 3
 INTERVAL_MAX_S = 2**31 - 1  # OCPP integers are 32 bits wide in practice
 _TARGET = re.compile(r"embedded|wss?://[^/\s?#]+[^\s?#]*")
 _ASSIGNMENT = re.compile(r"[^=\s]+=.*", re.DOTALL)
@@ -143,7 +144,31 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="port to listen on (%(default)s); 0 takes a free one and prints it",
     )
-    parser.add_argument("--password", help="require HTTP Basic authentication with this password")
+    parser.add_argument(
+        "--password",
+        metavar="TEXT",
+        help="require HTTP Basic authentication with this password; the user is the identity",
+    )
+    parser.add_argument(
+        "--passwords",
+        type=Path,
+        metavar="FILE",
+        help="passwords of stations, lines of identity:password; they win over --password",
+    )
+    parser.add_argument(
+        "--pki",
+        type=Path,
+        metavar="DIR",
+        help="serve TLS as well, on the same port, and sign certificates; see simfleet pki",
+    )
+    parser.add_argument(
+        "--security-profile",
+        type=whole_number(0, SECURITY_PROFILE_MAX),
+        default=0,
+        metavar="N",
+        help="the least that stations must do: 1 password, 2 TLS as well, 3 TLS with a client"
+        " certificate (default: 0, nothing)",
+    )
     parser.add_argument(
         "--boot",
         metavar="ANSWER",
@@ -308,6 +333,7 @@ COMMANDS = (
             "simfleet csms --port 9000",
             "simfleet csms --boot pending --boot-interval 30",
             "simfleet csms --delay 50ms --reject-tag STOLEN-1",
+            "simfleet csms --pki pki --security-profile 2 --passwords passwords.txt",
             "simfleet csms --misbehave never-answer=Heartbeat --misbehave stall=5s@10s",
         ),
         configure_csms,

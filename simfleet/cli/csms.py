@@ -17,9 +17,11 @@ import msgspec
 import trio
 
 from simfleet.cli.exit_codes import ExitCode
+from simfleet.csms.access import Access, parse_passwords
 from simfleet.csms.behaviour import GOOD, Behaviour, behaviour_of
 from simfleet.csms.control import control
 from simfleet.csms.embedded import PASSWORD_VARIABLE
+from simfleet.csms.pki_folder import PkiFolder
 from simfleet.csms.server import serve_csms
 from simfleet.errors import UsageWrong
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
@@ -38,12 +40,11 @@ REPORT_LOG_S: Final = 10.0
 
 def main(arguments: argparse.Namespace) -> int:
     """Serve until interrupted, or until standard input ends with `--control`. Exit code 0."""
-    behaviour = behaviour_from(arguments)
-    password = arguments.password or os.environ.get(PASSWORD_VARIABLE)
+    behaviour, access = behaviour_from(arguments), access_from(arguments)
     _raise_descriptor_limit()
     V16.warm_up()
     with calm_garbage():
-        trio.run(partial(_run, arguments, behaviour, password))
+        trio.run(partial(_run, arguments, behaviour, access))
     return ExitCode.PASSED
 
 
@@ -68,7 +69,29 @@ def behaviour_from(arguments: argparse.Namespace) -> Behaviour:
     )
 
 
-async def _run(arguments: argparse.Namespace, behaviour: Behaviour, password: str | None) -> None:
+def access_from(arguments: argparse.Namespace) -> Access:
+    """Who may connect, as the options say. Raises `UsageWrong`."""
+    passwords = {}
+    if arguments.passwords is not None:
+        try:
+            text = arguments.passwords.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageWrong(f"--passwords: cannot read {arguments.passwords}: {reason}") from None
+        passwords = parse_passwords(text, source=str(arguments.passwords))
+    access = Access(
+        profile=arguments.security_profile,
+        password=arguments.password or os.environ.get(PASSWORD_VARIABLE),
+        passwords=passwords,
+    )
+    problem = access.problem(has_tls=arguments.pki is not None)
+    if problem is not None:
+        raise UsageWrong(problem)
+    return access
+
+
+async def _run(arguments: argparse.Namespace, behaviour: Behaviour, access: Access) -> None:
+    pki = None if arguments.pki is None else PkiFolder(arguments.pki)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             serve = partial(
@@ -76,7 +99,8 @@ async def _run(arguments: argparse.Namespace, behaviour: Behaviour, password: st
                 host=arguments.host,
                 port=arguments.port,
                 behaviour=behaviour,
-                password=password,
+                access=access,
+                pki=pki,
             )
             csms: Csms = await nursery.start(serve)
             nursery.start_soon(sweep_garbage)
@@ -111,7 +135,13 @@ async def _obey(csms: Csms, signals: AsyncIterator[int]) -> None:
 async def _tell(csms: Csms, signals: AsyncIterator[int]) -> None:
     """Say where we listen and how it goes until a signal comes."""
     shown = f"[{csms.host}]" if ":" in csms.host else csms.host
-    print(f"listening on ws://{shown}:{csms.port}/{{identity}} (ocpp1.6)", flush=True)
+    where = f"{shown}:{csms.port}/{{identity}}"
+    if not csms.secure:
+        print(f"listening on ws://{where} (ocpp1.6)", flush=True)
+    elif csms.access.profile >= 2:
+        print(f"listening on wss://{where} (ocpp1.6)", flush=True)
+    else:
+        print(f"listening on ws://{where} and wss://{where} (ocpp1.6)", flush=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_report, csms)
         await anext(signals)
@@ -156,7 +186,26 @@ def _summary(csms: Csms) -> str:
         f"{len(book.stations)} stations, {book.connected_peak} connected at most, {calls} CALLs, "
         f"{book.starts} transactions started, {book.stops} stopped, "
         f"{book.energy_wh / 1000:.1f} kWh, {book.violations} violations"
-    )
+    ) + "".join(f"\n{name}: {_counted(counts)}" for name, counts in _rarely_told(csms) if counts)
+
+
+def _rarely_told(csms: Csms) -> list[tuple[str, dict[str, int]]]:
+    """What most runs have none of, by name."""
+    book, upkeep = csms.book, csms.book.upkeep
+    certificates = {name: count for name, count in upkeep.certificates.items() if count}
+    return [
+        ("firmware", upkeep.firmware),
+        ("signed firmware", upkeep.signed_firmware),
+        ("diagnostics", upkeep.diagnostics),
+        ("logs", upkeep.logs),
+        ("security events", upkeep.security_event_types),
+        ("certificates", certificates),
+        ("refused connections", book.refused),
+    ]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 def _raise_descriptor_limit() -> None:

@@ -25,6 +25,7 @@ HEARTBEAT_INTERVAL_S: Final = 300
 DELAY_MAX_S: Final = 3600.0
 
 Boot = Literal["accepted", "pending", "rejected"]
+Sign = Literal["properly", "rejected", "never", "foreign-ca", "wrong-key", "expired", "garbage"]
 Seconds = Annotated[float, Meta(ge=0, le=DELAY_MAX_S)]
 Interval = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # whole seconds, as OCPP counts them
 
@@ -81,6 +82,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     close_in_handshake: bool = False
     http_status: Annotated[int, Meta(ge=300, le=599)] | None = None
     no_subprotocol: bool = False
+    sign: Sign = "properly"
+    """What becomes of certificate signing requests, if there is an authority."""
 
     seed: int = 0
 

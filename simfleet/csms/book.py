@@ -10,6 +10,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Final
 
 from simfleet.csms.records import StationRecord, Transaction
+from simfleet.csms.upkeep import Upkeep
 from simfleet.errors import QueueFull
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from simfleet.ocpp.results import Violation
     from simfleet.ocpp.v16.messages import (
+        BootNotificationRequest,
         MeterValue,
         MeterValuesRequest,
         StartTransactionRequest,
@@ -34,6 +36,8 @@ OPEN_MAX: Final = 100_000
 """Open transactions remembered."""
 CLOSED_MAX: Final = 10_000
 """Closed transactions remembered."""
+TEXTS_MAX: Final = 1000
+"""Different names of vendors, models and firmware that are shared between stations."""
 EXAMPLES_MAX: Final = 20
 """Violations, and register decreases, that are kept in full."""
 FRAME_SHOWN_BYTES: Final = 500
@@ -50,6 +54,7 @@ class Book:
         self.next_transaction_id = first_transaction_id
         self._first_transaction_id = first_transaction_id
         self.stations: dict[str, StationRecord] = {}
+        self._texts: dict[str, str] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -74,6 +79,9 @@ class Book:
         self.frames_in = self.frames_out = 0
         self.late_replies = self.duplicate_replies = self.unknown_replies = 0
         self.forgotten = {"stations": 0, "connectors": 0, "open": 0, "closed": 0}
+        self.refused: dict[str, int] = {}
+        self.profiles = [0, 0, 0, 0]
+        self.upkeep = Upkeep()
 
     def reset(self) -> None:
         """Forget everything but who is connected and which transaction ids were used."""
@@ -113,6 +121,30 @@ class Book:
         record.connected -= 1
         record.seen_at_s = at_s
         self.connected -= 1
+
+    def note_boot(self, record: StationRecord, boot: BootNotificationRequest) -> None:
+        """Keep what a station says it is; equal texts of many stations are kept once."""
+        record.boots += 1
+        self.boots += 1
+        record.vendor = self._same(boot.charge_point_vendor)
+        record.model = self._same(boot.charge_point_model)
+        record.serial_number = boot.charge_point_serial_number or boot.charge_box_serial_number
+        record.firmware_version = boot.firmware_version and self._same(boot.firmware_version)
+
+    def _same(self, text: str) -> str:
+        """The text that was kept before, if there is an equal one."""
+        if len(self._texts) < TEXTS_MAX:
+            return self._texts.setdefault(text, text)
+        return self._texts.get(text, text)
+
+    def note_refused(self, reason: str) -> None:
+        """Count a connection that was not opened; the reasons are a fixed few."""
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+
+    def note_profile(self, *, secure: bool, password: bool, certificate: bool) -> None:
+        """Count an opened connection by the security profile that it amounts to."""
+        profile = 3 if certificate else 2 if secure else int(password)
+        self.profiles[profile] += 1
 
     def _forget_a_station(self) -> None:
         for _ in range(SEARCHED_MAX):
@@ -340,6 +372,9 @@ class Book:
             "duplicate_replies": self.duplicate_replies,
             "unknown_replies": self.unknown_replies,
             "forgotten": dict(self.forgotten),
+            "refused": dict(sorted(self.refused.items())),
+            "security_profiles": {str(n): count for n, count in enumerate(self.profiles)},
+            **self.upkeep.ledger(),
         }
 
 

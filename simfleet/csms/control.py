@@ -27,6 +27,7 @@ from msgspec import Meta, Struct
 
 from simfleet.clock import cpu_s
 from simfleet.csms.broadcast import Counter, Order, Pace, broadcast, request_of
+from simfleet.csms.description import described
 from simfleet.csms.server import FREEZE_MAX_S
 from simfleet.errors import ProtocolViolation, Refused
 
@@ -78,9 +79,15 @@ class AskBroadcast(Ask, tag="broadcast"):
     order: Order
 
 
+class AskStation(Ask, tag="station"):
+    """What is known of one station."""
+
+    identity: str
+
+
 _ENCODE: Final = msgspec.json.Encoder().encode
 _READ: Final = msgspec.json.Decoder(
-    AskLedger | AskStats | AskReset | AskFreeze | AskCommand | AskBroadcast
+    AskLedger | AskStats | AskReset | AskFreeze | AskCommand | AskBroadcast | AskStation
 ).decode
 
 
@@ -171,6 +178,8 @@ class _Desk:
                 await self._begin(request, nursery)
             case AskBroadcast():
                 await self._begin_broadcast(request, nursery)
+            case AskStation():
+                await self.say(self._station(request))
             case AskLedger():
                 await self.say({"id": request.id, "ledger": self._csms.ledger()})
             case AskStats():
@@ -222,6 +231,13 @@ class _Desk:
             await self.say({"id": request.id, "broadcast": report})
         finally:
             self._commands -= 1
+
+    def _station(self, request: AskStation) -> dict[str, object]:
+        book = self._csms.book
+        record = book.stations.get(request.identity)
+        if record is None:
+            return {"id": request.id, "error": f"no station {request.identity!r} has come yet"}
+        return {"id": request.id, "station": described(record, book)}
 
     def _stats(self) -> dict[str, object]:
         return {

@@ -23,6 +23,7 @@ from simfleet.errors import CsmsFailed, Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from simfleet.csms.broadcast import Order
 
@@ -62,6 +63,11 @@ class EmbeddedCsms:
         return f"ws://{self.host}:{self.port}"
 
     @property
+    def secure_url(self) -> str:
+        """The same over TLS, if it has a `pki`."""
+        return f"wss://{self.host}:{self.port}"
+
+    @property
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
@@ -96,6 +102,10 @@ class EmbeddedCsms:
         return await self._ask(
             "command", identity=identity, action=action, payload=dict(payload or {})
         )
+
+    async def station(self, identity: str) -> dict[str, Any]:
+        """What it knows of one station, see docs/csms.md. Raises `Refused` for an unknown one."""
+        return await self._ask("station", identity=identity)
 
     async def broadcast(self, order: Order) -> Report:
         """Have it send a CALL to many stations; returns when all of them ended.
@@ -213,14 +223,28 @@ class _Answer:
 
 @asynccontextmanager
 async def embedded_csms(
-    behaviour: Behaviour = GOOD, *, host: str = "127.0.0.1", password: str | None = None
+    behaviour: Behaviour = GOOD,
+    *,
+    host: str = "127.0.0.1",
+    password: str | None = None,
+    passwords: Path | None = None,
+    pki: Path | None = None,
+    security_profile: int = 0,
 ) -> AsyncIterator[EmbeddedCsms]:
     """Run a CSMS in a child process on a free port. Raises `CsmsFailed` when it does not start.
+
+    `passwords` is a file of lines `identity:password`, `pki` a folder as `simfleet pki` makes it;
+    `security_profile` is the least that stations must do, see `access.py`.
 
     The body goes on when the child dies: `died` is set, and asking raises `CsmsFailed`.
     """
     command = [sys.executable, "-m", "simfleet", "csms", "--host", host, "--port", "0"]
     command += ["--control", "--behaviour", msgspec.json.encode(behaviour).decode()]
+    command += ["--security-profile", str(security_profile)]
+    if passwords is not None:
+        command += ["--passwords", str(passwords)]
+    if pki is not None:
+        command += ["--pki", str(pki)]
     environment = dict(os.environ)
     environment.pop(PASSWORD_VARIABLE, None)
     if password is not None:

@@ -33,6 +33,8 @@ STATION_ACTIONS: Final = frozenset(
 )
 """What a station may send in OCPP 1.6 and the Security Whitepaper; a test holds it to `V16`."""
 
+SIGNS: Final = ("rejected", "never", "foreign-ca", "wrong-key", "expired", "garbage")
+"""What can go wrong with a certificate that a station asks for."""
 ERROR_CODE_DEFAULT: Final = "InternalError"
 _SECONDS_PER_UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
@@ -123,6 +125,12 @@ def _flag(field: str) -> Callable[[str], Mapping[str, object]]:
     return fields
 
 
+def _sign(text: str) -> Mapping[str, object]:
+    if text not in SIGNS:
+        raise ValueError(f"{text!r} is no way to sign; write one of {', '.join(SIGNS)}")
+    return {"sign": text}
+
+
 _ACTIONS: Final = "[=ACTION,...]"
 
 KINDS: Final = {
@@ -174,6 +182,12 @@ KINDS: Final = {
             "=STATUS",
             "refuse the opening handshake, e.g. with 503",
             _whole("http_status", 300, 599),
+        ),
+        Kind(
+            "sign",
+            "=HOW",
+            f"answer SignCertificate badly: {', '.join(SIGNS)}",
+            _sign,
         ),
         Kind("no-subprotocol", "", "accept without a subprotocol", _flag("no_subprotocol")),
     )

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from simfleet.csms.upkeep import StationUpkeep
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -91,10 +93,15 @@ class StationRecord:
         "connections",
         "connectors",
         "doubled",
+        "firmware_version",
         "identity",
         "last_tag",
+        "model",
         "open",
         "seen_at_s",
+        "serial_number",
+        "told",
+        "vendor",
     )
 
     def __init__(self, identity: str) -> None:
@@ -107,6 +114,10 @@ class StationRecord:
         self.seen_at_s = 0.0
         self.last_tag: str | None = None
         """The last tag of this station that was accepted."""
+        self.vendor: str | None = None
+        self.model: str | None = None
+        self.serial_number: str | None = None
+        self.firmware_version: str | None = None
 
     def forget_counts(self) -> None:
         """Begin again, except for what the open connection is."""
@@ -118,6 +129,14 @@ class StationRecord:
         self.connectors: dict[int, ConnectorRecord] = {}
         self.open = 0
         """Open transactions."""
+        self.told: StationUpkeep | None = None
+        """What it has told of firmware, logs and security; None before the first of these."""
+
+    def upkeep(self) -> StationUpkeep:
+        """What it has told of firmware, logs and security, to be added to."""
+        if self.told is None:
+            self.told = StationUpkeep()
+        return self.told
 
     def connector(self, connector_id: int) -> ConnectorRecord | None:
         """The record of a connector; None when it would be one too many."""

@@ -12,27 +12,35 @@ import math
 import sys
 import traceback
 from functools import partial
-from hmac import compare_digest
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import trio
 
 from simfleet.clock import real_wall_s
+from simfleet.csms.access import OPEN, Access, Doorkeeper
 from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.book import Book
 from simfleet.csms.session import Session
 from simfleet.errors import LinkClosed, QueueFull, Refused, UsageWrong
-from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall
+from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall, unauthorized
 from simfleet.link.server import serve
+from simfleet.link.tls import server_context
+from simfleet.ocpp.v16.messages import ChangeConfigurationRequest, ChangeConfigurationResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ssl
+    from collections.abc import Callable, Mapping
 
+    from simfleet.csms.pki_folder import PkiFolder
     from simfleet.csms.records import StationRecord
+    from simfleet.csms.signing import Signing
     from simfleet.link.accepting import AcceptedLink, Handshake, Verdict
     from simfleet.link.link import ServerLink
     from simfleet.ocpp.results import Outcome
     from simfleet.ocpp.wire import Wire
+    from simfleet.pki.authority import Authority
 
 SUBPROTOCOL: Final = "ocpp1.6"
 IDENTITY_MAX: Final = 255
@@ -45,6 +53,8 @@ GOING_AWAY: Final = 1001
 REPLACED: Final = (1000, "replaced by a newer connection of this identity")
 BOOK_FULL: Final = (1013, "this CSMS remembers no more identities")
 """1013 is "try again later" (IANA registry of WebSocket close codes)."""
+_UPGRADE_TO_TLS: Final = {"Upgrade": "TLS/1.2"}
+"""What 426 tells, as RFC 2817 section 4.2 has it; here it means to dial again."""
 
 
 class _Connection:
@@ -119,7 +129,8 @@ class Csms:
     """A central system: who is connected, and what can be asked of it.
 
     `wall_s` is the Unix time now, for simulated clocks. `host` and `port` are where it listens, if
-    it does. `crashes` holds the first errors of ours that ended a connection; `crashed` counts all.
+    it does. `access` is what it asks of stations; an `authority` signs their certificates.
+    `crashes` holds the first errors of ours that ended a connection; `crashed` counts all.
     """
 
     def __init__(
@@ -128,8 +139,15 @@ class Csms:
         behaviour: Behaviour = GOOD,
         book: Book | None = None,
         wall_s: float | None = None,
+        access: Access = OPEN,
+        authority: Authority | None = None,
     ) -> None:
         self.behaviour = behaviour
+        self.access = access
+        self.doorkeeper = Doorkeeper(access)
+        self.secure = False
+        """Whether it listens for TLS, beside plain connections on the same port."""
+        self._signing = self._signing_of(authority)
         self.book = Book() if book is None else book
         self.frozen_until_s = -math.inf
         self._wall_offset_s = (real_wall_s() if wall_s is None else wall_s) - trio.current_time()
@@ -142,6 +160,14 @@ class Csms:
         self.crashed = 0
         self.crashes: list[str] = []
 
+    def _signing_of(self, authority: Authority | None) -> Signing | None:
+        if authority is None:
+            return None
+        # Imported here, for only who has an authority pays for cryptography.
+        from simfleet.csms.signing import Signing
+
+        return Signing(self, authority, self.doorkeeper)
+
     @property
     def connected(self) -> int:
         """Identities connected now."""
@@ -149,7 +175,8 @@ class Csms:
 
     def ledger(self) -> dict[str, object]:
         """What the book counted, and how many connections a bug of ours ended (`crashed`)."""
-        return {**self.book.ledger(), "crashed": self.crashed}
+        ledger = {**self.book.ledger(), "crashed": self.crashed}
+        return ledger | {"keys_forgotten": self.doorkeeper.forgotten}
 
     async def handle(self, link: ServerLink) -> None:
         """Serve one connection until it ends. An older one of the same identity is closed."""
@@ -161,12 +188,18 @@ class Csms:
             book=self.book,
             number=self._number,
             wall_offset_s=self._wall_offset_s,
+            sign=None if self._signing is None else partial(self._signing.ask, link.identity),
         )
         try:
             session.opened(at_s=at_s)
         except QueueFull:
             await link.close(*BOOK_FULL)
             return
+        self.book.note_profile(
+            secure=link.secure,
+            password=link.password is not None,
+            certificate=link.certificate is not None,
+        )
         connection = _Connection(link, session)
         older = self._connections.get(link.identity)
         if older is not None:
@@ -226,11 +259,22 @@ class Csms:
         connection = self._connections.get(identity)
         if connection is None:
             raise Refused(f"no station {identity!r} is connected")
+        if isinstance(request, ChangeConfigurationRequest) and _is_key(request):
+            when_done = partial(self._note_key, identity, request.value, when_done)
         try:
             connection.session.command(request, at_s=trio.current_time(), when_done=when_done)
         except QueueFull as full:
             raise Refused(f"station {identity!r}: {full}") from None
         connection.wake()
+
+    def _note_key(
+        self, identity: str, key: str, when_done: Callable[[Outcome], None], outcome: Outcome
+    ) -> None:
+        """A station was told another AuthorizationKey: if it took it, it comes with that."""
+        response = outcome.response
+        if isinstance(response, ChangeConfigurationResponse) and response.status in _TAKEN:
+            self.doorkeeper.note_key(identity, key, at_once=response.status == "Accepted")
+        when_done(outcome)
 
     async def command(self, identity: str, request: Wire) -> Outcome:
         """Send a CALL to a station and wait for how it ends; at the latest by its deadline.
@@ -255,21 +299,23 @@ class Csms:
         *,
         host: str,
         port: int,
-        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
         task_status: trio.TaskStatus[Csms] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve sockets until `stop` or cancelled; reports itself once connections are accepted.
 
-        With a `password`, stations need HTTP Basic authentication with it and their identity.
-        Raises `UsageWrong` when the address cannot be used.
+        With `tls`, TLS and plain connections come in on the same port. Raises `UsageWrong` when the
+        address cannot be used.
         """
-        secret = None if password is None else password.encode()
         options = ServerOptions(
             subprotocols=() if self.behaviour.no_subprotocol else (SUBPROTOCOL,),
-            authenticate=None if secret is None else lambda _, given: _same(given, secret),
+            ssl_context=tls,
+            plain_too=True,
             on_request=self._judge,
             on_crash=self._note_crash,
+            on_refused=self.book.note_refused,
         )
+        self.secure = tls is not None
         async with trio.open_nursery() as nursery:
             self._listening = nursery.cancel_scope
             serving = partial(serve, self.handle, host=host, port=port, options=options)
@@ -278,6 +324,8 @@ class Csms:
             except OSError as error:
                 raise UsageWrong(_why_not(host, port, error)) from None
             self.host = host
+            if self._signing is not None:
+                nursery.start_soon(self._signing.run, name="signing")
             if self.behaviour.stall_after_s is not None:
                 nursery.start_soon(self._stall, self.behaviour.stall_after_s)
             task_status.started(self)
@@ -288,21 +336,33 @@ class Csms:
         self.freeze(math.inf if for_s is None else for_s)
 
     def _judge(self, handshake: Handshake) -> Verdict:
-        """Decide about an opening handshake, before the password is looked at."""
+        """Decide about an opening handshake: first what the test wants, then who is asking."""
         behaviour = self.behaviour
         if behaviour.close_in_handshake:
             return Drop()
         if self.frozen_until_s > trio.current_time():
             return Stall()
         if behaviour.http_status is not None:
-            return Refuse(status=behaviour.http_status, body="told to refuse every connection\n")
+            return _refused(behaviour.http_status, "told to refuse every connection", "told_to")
         if self._stopping:
-            return Refuse(status=503, body="this CSMS is stopping\n")
+            return _refused(503, "this CSMS is stopping", "stopping")
         if not handshake.identity:
-            return Refuse(status=404, body="no identity: connect to /{identity} or below\n")
+            return _refused(404, "no identity: connect to /{identity} or below", "identity")
         if len(handshake.identity) > IDENTITY_MAX:
-            return Refuse(status=400, body=f"identity is over {IDENTITY_MAX} characters\n")
-        return ACCEPT
+            return _refused(400, f"identity is over {IDENTITY_MAX} characters", "identity")
+        denial = self.doorkeeper.judge(
+            handshake.identity,
+            user=handshake.user,
+            password=handshake.password,
+            secure=handshake.secure,
+            certificate=handshake.certificate,
+        )
+        if denial is None:
+            return ACCEPT
+        if denial.status == HTTPStatus.UNAUTHORIZED:
+            return unauthorized(denial.why, denial.reason)
+        headers = _UPGRADE_TO_TLS if denial.status == HTTPStatus.UPGRADE_REQUIRED else {}
+        return _refused(denial.status, denial.why, denial.reason, headers)
 
     def _note_crash(self, link: AcceptedLink, error: Exception) -> None:
         """A bug of ours ends one connection, not the CSMS; and it is not hidden."""
@@ -322,15 +382,40 @@ async def serve_csms(
     behaviour: Behaviour = GOOD,
     book: Book | None = None,
     password: str | None = None,
+    access: Access = OPEN,
+    pki: PkiFolder | None = None,
     task_status: trio.TaskStatus[Csms] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a CSMS on sockets; reports the `Csms` once it accepts connections. See `Csms.listen`."""
-    csms = Csms(behaviour=behaviour, book=book)
-    await csms.listen(host=host, port=port, password=password, task_status=task_status)
+    """Run a CSMS on sockets; reports the `Csms` once it accepts connections. See `Csms.listen`.
+
+    `password` is that of all stations, if `access` names none. A `pki` folder gives it TLS and an
+    authority. Raises `UsageWrong` for a folder that cannot be used, and for `access` that nobody
+    could have.
+    """
+    if password is not None:
+        access = msgspec.structs.replace(access, password=password)
+    problem = access.problem(has_tls=pki is not None)
+    if problem is not None:
+        raise UsageWrong(problem)
+    authority = tls = None
+    if pki is not None:
+        authority = pki.authority()
+        tls = server_context(pki.server_pem, pki.server_key, client_authority=pki.ca_pem)
+    csms = Csms(behaviour=behaviour, book=book, access=access, authority=authority)
+    await csms.listen(host=host, port=port, tls=tls, task_status=task_status)
 
 
-def _same(given: bytes | None, secret: bytes) -> bool:
-    return given is not None and compare_digest(given, secret)
+def _is_key(request: ChangeConfigurationRequest) -> bool:
+    return request.key.lower() == "authorizationkey"
+
+
+_TAKEN: Final = ("Accepted", "RebootRequired")
+
+
+def _refused(
+    status: int, why: str, reason: str, headers: Mapping[str, str] | None = None
+) -> Refuse:
+    return Refuse(status=status, body=f"{why}\n", headers=headers or {}, reason=reason)
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

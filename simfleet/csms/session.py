@@ -53,7 +53,8 @@ _FIRMWARE_NOTED: Final = m.FirmwareStatusNotificationResponse()
 _SIGNED_FIRMWARE_NOTED: Final = m.SignedFirmwareStatusNotificationResponse()
 _LOG_NOTED: Final = m.LogStatusNotificationResponse()
 _EVENT_NOTED: Final = m.SecurityEventNotificationResponse()
-_CANNOT_SIGN: Final = m.SignCertificateResponse(status="Rejected")
+_NOT_SIGNED: Final = m.SignCertificateResponse(status="Rejected")
+_WILL_SIGN: Final = m.SignCertificateResponse(status="Accepted")
 _STOPPED: Final = m.StopTransactionResponse()
 _OWN_CALL: Final = m.GetConfigurationRequest(key=["HeartbeatInterval"])
 """What `call-first` sends: it asks for what every station has and changes nothing."""
@@ -88,7 +89,9 @@ class Session:
     """One connection of a station; see the module.
 
     `number` tells this connection from all others of the CSMS: it makes our message ids unique.
-    `wall_offset_s` is what turns `at_s` into Unix time. Call `opened` first and `closed` last.
+    `wall_offset_s` is what turns `at_s` into Unix time. `sign` hands a certificate signing request
+    to the shell, which sends CertificateSigned later; False, or no `sign`, is a refusal.
+    Call `opened` first and `closed` last.
     """
 
     __slots__ = (
@@ -101,6 +104,7 @@ class Session:
         "_held_count",
         "_overlapping",
         "_plain",
+        "_sign",
         "_wall_offset_s",
         "close_wanted",
         "identity",
@@ -117,8 +121,10 @@ class Session:
         book: Book,
         number: int,
         wall_offset_s: float,
+        sign: Callable[[str], bool] | None = None,
     ) -> None:
         self.identity = identity
+        self._sign = sign
         self._behaviour = behaviour
         self._book = book
         self._wall_offset_s = wall_offset_s
@@ -315,8 +321,7 @@ class Session:
 
     def _boot(self, request: m.BootNotificationRequest, at_s: float) -> Wire:
         behaviour, record = self._behaviour, self.record
-        record.boots += 1
-        self._book.boots += 1
+        self._book.note_boot(record, request)
         refused = behaviour.boots_refused
         accepted = behaviour.boot == "accepted" or (refused is not None and record.boots > refused)
         record.accepted = accepted
@@ -327,6 +332,7 @@ class Session:
         )
 
     def _data_transfer(self, request: m.DataTransferRequest, at_s: float) -> Wire:
+        self._book.upkeep.note_data(request)
         known = request.vendor_id in self._behaviour.known_vendors
         return m.DataTransferResponse(status="Accepted" if known else "UnknownVendorId")
 
@@ -356,24 +362,34 @@ class Session:
         return m.StopTransactionResponse(id_tag_info=info)
 
     def _diagnostics(self, request: m.DiagnosticsStatusNotificationRequest, at_s: float) -> Wire:
+        self._book.upkeep.note_diagnostics(self.record.upkeep(), request.status)
         return _DIAGNOSTICS_NOTED
 
     def _firmware(self, request: m.FirmwareStatusNotificationRequest, at_s: float) -> Wire:
+        self._book.upkeep.note_firmware(self.record.upkeep(), request.status)
         return _FIRMWARE_NOTED
 
     def _signed_firmware(
         self, request: m.SignedFirmwareStatusNotificationRequest, at_s: float
     ) -> Wire:
+        self._book.upkeep.note_signed_firmware(self.record.upkeep(), request)
         return _SIGNED_FIRMWARE_NOTED
 
     def _log(self, request: m.LogStatusNotificationRequest, at_s: float) -> Wire:
+        self._book.upkeep.note_log(self.record.upkeep(), request)
         return _LOG_NOTED
 
     def _security_event(self, request: m.SecurityEventNotificationRequest, at_s: float) -> Wire:
+        self._book.upkeep.note_event(self.identity, self.record.upkeep(), request)
         return _EVENT_NOTED
 
     def _sign_certificate(self, request: m.SignCertificateRequest, at_s: float) -> Wire:
-        return _CANNOT_SIGN  # there is no certificate authority behind this CSMS
+        counts = self._book.upkeep.certificates
+        counts["asked"] += 1
+        if self._behaviour.sign == "rejected" or self._sign is None or not self._sign(request.csr):
+            counts["refused"] += 1
+            return _NOT_SIGNED
+        return _WILL_SIGN
 
 
 ANSWERS: Final[Mapping[type[Wire], Callable[[Session, Any, float], Wire]]] = {

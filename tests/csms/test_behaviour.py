@@ -21,6 +21,7 @@ EXAMPLE_VALUES = {
     "close-handshake": "",
     "http-status": "503",
     "no-subprotocol": "",
+    "sign": "foreign-ca",
     "call-error": "Authorize,Heartbeat:NotSupported",
 }
 
@@ -63,6 +64,7 @@ def test_kinds_given_twice_are_joined() -> None:
         ("stall=soon", "not a duration"),
         ("http-status=101", "from 300 to 599"),
         ("no-subprotocol=yes", "takes no value"),
+        ("sign=well", "write one of rejected, never"),
         ("call-error=Heartbeat:no code", "not an error code"),
     ],
 )
