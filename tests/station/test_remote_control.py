@@ -226,7 +226,6 @@ def test_data_of_another_vendor_is_of_an_unknown_vendor() -> None:
     [
         ("GetDiagnostics", {"location": "ftp://a"}),
         ("UpdateFirmware", {"location": "ftp://a", "retrieveDate": "2026-03-01T12:00:00Z"}),
-        ("GetInstalledCertificateIds", {"certificateType": "ManufacturerRootCertificate"}),
     ],
 )
 def test_actions_of_profiles_that_are_not_built_answer_not_implemented(
