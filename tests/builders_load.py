@@ -73,6 +73,24 @@ def fleet_books(**changes: object) -> dict[str, Any]:
         "integral_wh": 5000.25,
         "faults_total": 0,
         "faults": [],
+        "excused": excuses(),
+        **changes,
+    }
+
+
+def excuses(**changes: object) -> dict[str, Any]:
+    """What faults on purpose have done to the books: nothing, but for the changes."""
+    return {
+        "starts_lost": 0,
+        "stops_lost": 0,
+        "stops_misnamed": 0,
+        "left_open": 0,
+        "told_apart_wh": 0.0,
+        "jumped_wh": 0.0,
+        "stray_stops": 0,
+        "registers_down": 0,
+        "spoilt_frames": 0,
+        "forgotten": 0,
         **changes,
     }
 

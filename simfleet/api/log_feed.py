@@ -45,6 +45,7 @@ class LogEntry(msgspec.Struct, frozen=True):
     charger sees it. `payload` is the request or the response; of a CALLERROR
     ``{"errorCode", "errorDescription", "errorDetails"}``; of a text that is no OCPP message
     ``{"frame": text}``, and `message_type` is MALFORMED then. `timestamp` is UTC without a zone.
+    `injected` is the kind of the fault on purpose because of which the charger sent it, "" if none.
     """
 
     id: int
@@ -53,6 +54,7 @@ class LogEntry(msgspec.Struct, frozen=True):
     message_type: str
     payload: dict[str, Any]
     timestamp: str
+    injected: str = ""
 
 
 class ErrorPayload(msgspec.Struct, frozen=True, rename="camel"):
@@ -73,6 +75,7 @@ def entry_of(row: LogRow) -> LogEntry:
         row.action or view.action or view.message_type,
         cast("dict[str, Any]", _payload(row, view)),  # is JSON already, and is passed on as it is
         utc(row.at_wall_s).replace(tzinfo=None).isoformat(timespec="microseconds"),
+        row.injected,
     )
 
 

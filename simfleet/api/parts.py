@@ -91,6 +91,10 @@ def figures_of(
             "simfleet_frames_sent_total": counters.frames_sent.total,
             "simfleet_frames_received_total": counters.frames_received.total,
             "simfleet_generator_in_use": generator.hold is not None,
+            **{
+                f'simfleet_faults_injected_total{{kind="{kind}"}}': count
+                for kind, count in sorted(counters.injected.items())
+            },
         }
 
     return figures

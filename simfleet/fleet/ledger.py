@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.fleet.excuses import Excuses
+
 if TYPE_CHECKING:
     from simfleet.station.effects import (
         TransactionClosed,
@@ -37,6 +39,7 @@ class Ledger:
         "delivered_starts",
         "delivered_stops",
         "energy_wh",
+        "excuses",
         "faults",
         "faults_total",
         "integral_wh",
@@ -62,6 +65,8 @@ class Ledger:
         self.integral_wh = 0.0
         self.faults: list[str] = []
         self.faults_total = 0
+        self.excuses = Excuses()
+        """What faults on purpose have done to these books and the CSMS's."""
         self._open: dict[str, set[int]] = {}
         self._starting: dict[str, set[int]] = {}
         """Begun on the charger, and the CSMS has not answered yet."""
@@ -82,13 +87,15 @@ class Ledger:
         self.integral_wh += effect.integral_wh
         if not _strike(self._open, identity, effect.number):
             self._fault(f"{identity} ended transaction {effect.number}, which was not open")
-        difference_wh = abs(effect.energy_wh - effect.integral_wh)
-        if difference_wh > ENERGY_TOLERANCE_WH + ENERGY_TOLERANCE * effect.energy_wh:
+        jumped_wh = self.excuses.closed(identity, effect.number, effect.energy_wh)
+        counted_wh = effect.energy_wh - jumped_wh
+        difference_wh = abs(counted_wh - effect.integral_wh)
+        if difference_wh > ENERGY_TOLERANCE_WH + ENERGY_TOLERANCE * abs(effect.energy_wh):
             self._fault(
                 f"{identity}: transaction {effect.number} counted {effect.energy_wh:.3f} Wh,"
                 f" its power adds up to {effect.integral_wh:.3f} Wh"
             )
-        if effect.energy_wh < 0:
+        if counted_wh < -ENERGY_TOLERANCE_WH:
             self._fault(f"{identity}: transaction {effect.number} counted backwards")
 
     def deliver(self, identity: str, effect: TransactionDelivered) -> None:
@@ -115,6 +122,7 @@ class Ledger:
 
     def part(self, identity: str) -> None:
         """A charger has ended. One of the same name counts its transactions from 1 again."""
+        self.excuses.part(identity)
         running = len(self._open.pop(identity, ()))
         self._starting.pop(identity, None)
         self._stopping.pop(identity, None)
@@ -148,6 +156,7 @@ class Ledger:
             "integral_wh": round(self.integral_wh, 3),
             "faults_total": self.faults_total,
             "faults": list(self.faults),
+            "excused": self.excuses.snapshot(),
         }
 
 

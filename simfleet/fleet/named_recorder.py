@@ -40,9 +40,11 @@ class FrameSink(Protocol):
         action: str,
         frame: bytes,
         at_wall_s: float,
+        injected: str,
     ) -> None:
         """One frame; `message_type` is CALL, CALLRESULT, CALLERROR or MALFORMED, `action` that of
-        the CALL, or of the CALL that is answered ("": unknown).
+        the CALL, or of the CALL that is answered ("": unknown), `injected` the kind of the fault on
+        purpose because of which it went out ("": none).
         """
 
 
@@ -92,10 +94,11 @@ class NamedRecorder(Recorder):
         self.counters.frames_sent.add(at_s, len(frames))
         for frame in frames:
             view = view_frame(frame)
+            label = self._labels.take(identity, frame) if self._labels else ""
             action = view.action
             if not action and view.message_type != "MALFORMED":
                 action = self._asked.get(identity, {}).pop(view.message_id, "")
-            self._put(identity, "sent", frame, view.message_type, action, at_s)
+            self._put(identity, "sent", frame, view.message_type, action, at_s, injected=label)
         self._notice(identity, None, at_s)
 
     def received(self, identity: str, frame: bytes, at_s: float) -> None:
@@ -121,9 +124,10 @@ class NamedRecorder(Recorder):
         message_type: str,
         action: str,
         at_s: float,
+        injected: str = "",
     ) -> None:
         if self._public is not None:
-            self._public.publish(identity, direction, frame, at_s, action)
+            self._public.publish(identity, direction, frame, at_s, action, injected)
         witness = self._witnesses.get(identity)
         if self._journal is not None and witness is not None:
             self._journal(
@@ -134,6 +138,7 @@ class NamedRecorder(Recorder):
                 action=action,
                 frame=frame,
                 at_wall_s=self._wall.wall_s(at_s),
+                injected=injected,
             )
 
     def disconnected(self, identity: str, kind: str, detail: str, *, at_s: float) -> None:

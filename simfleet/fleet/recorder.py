@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from simfleet.errors import ProtocolViolation
+from simfleet.fleet.excuses import SPOILT_KINDS
+from simfleet.fleet.labels import Labels
 from simfleet.fleet.ledger import Ledger
 from simfleet.fleet.outage import Outage
 from simfleet.observe.counters import Counters
@@ -19,6 +21,8 @@ from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, Outcome, Violation
 from simfleet.station.effects import (
     CommandHandled,
     Dropped,
+    Excused,
+    Injected,
     Registered,
     TransactionClosed,
     TransactionDelivered,
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from simfleet.observe.health import ScheduleLag
     from simfleet.observe.hub import Hub
     from simfleet.station.effects import Effect
-    from simfleet.station.events import Event
+    from simfleet.station.events import ErrandDone, Event
     from simfleet.station.station import Station
 
 PROBLEMS_MAX: Final = 500
@@ -57,6 +61,7 @@ class Recorder:
         "_calling",
         "_clock",
         "_hub",
+        "_labels",
         "_reports",
         "_schedule_lag",
         "booted",
@@ -75,6 +80,8 @@ class Recorder:
         self._schedule_lag = schedule_lag
         self._calling: set[str] = set()
         """Identities with an open CALL."""
+        self._labels = Labels()
+        """Frames that go out because of faults on purpose."""
         self.counters = Counters()
         self.latencies = Latencies()
         self.ledger = Ledger()
@@ -93,6 +100,8 @@ class Recorder:
             TransactionClosed: self._closed,
             TransactionDelivered: self._delivered,
             Dropped: self._dropped,
+            Injected: self._injected,
+            Excused: self._excused,
         }
 
     # ── frames ──────────────────────────────────────────────────────────────────────────────────
@@ -107,7 +116,8 @@ class Recorder:
                 self._calling.add(identity)
         if self._hub is not None:
             for frame in frames:
-                self._hub.publish(identity, "sent", frame, at_s)
+                label = self._labels.take(identity, frame) if self._labels else ""
+                self._hub.publish(identity, "sent", frame, at_s, injected=label)
 
     def received(self, identity: str, frame: bytes, at_s: float) -> None:
         """A message has reached a charger."""
@@ -136,6 +146,7 @@ class Recorder:
         """A link has ended; `kind` ``ended`` is by us and on purpose."""
         self.counters.disconnect(kind)
         self._calling.discard(identity)
+        self._labels.forget(identity)
         if kind not in ("ended", "cancelled", "crashed"):  # a crash is told of by `crashed`
             self._problem(identity, f"link:{kind}", detail, at_s)
             if not self.counters.connect.connected:
@@ -159,6 +170,10 @@ class Recorder:
         """A problem that the run itself has found; `identity` may be empty."""
         self._problem(identity, kind, detail, at_s)
 
+    def errand_failed(self, identity: str, done: ErrandDone, *, at_s: float) -> None:
+        """A file could not be got or put, or a key not be made."""
+        self._problem(identity, f"errand:{done.kind}", done.detail, at_s)
+
     def crashed(self, identity: str, error: BaseException, *, at_s: float) -> None:
         """A bug of ours ended a charger's task."""
         self.counters.crashes.add(error, charger_id=identity, at_wall_s=self._clock.wall_s(at_s))
@@ -171,7 +186,11 @@ class Recorder:
         self.counters.duplicate_replies += conversation.duplicate_replies
         self.counters.unknown_replies += conversation.unknown_replies
         if station.outbox.durable:
-            self.ledger.left_behind(station.identity, len(station.outbox.durable))
+            excused = None if station.faults is None else station.faults.left_behind(station)
+            for excuse in excused or ():
+                self.ledger.excuses.note(station.identity, excuse)
+            if excused is None:
+                self.ledger.left_behind(station.identity, len(station.outbox.durable))
         self.ledger.part(station.identity)
 
     def _outcome(self, identity: str, outcome: Outcome, at_s: float) -> None:
@@ -224,6 +243,16 @@ class Recorder:
 
     def _delivered(self, identity: str, effect: TransactionDelivered, _: float) -> None:
         self.ledger.deliver(identity, effect)
+
+    def _injected(self, identity: str, effect: Injected, _: float) -> None:
+        self.counters.injected.add(effect.kind)
+        if effect.kind in SPOILT_KINDS:
+            self.ledger.excuses.spoilt_frames += 1
+        if effect.frame:
+            self._labels.put(identity, effect.frame, effect.kind)
+
+    def _excused(self, identity: str, effect: Excused, _: float) -> None:
+        self.ledger.excuses.note(identity, effect)
 
     def _dropped(self, identity: str, effect: Dropped, at_s: float) -> None:
         self.counters.drop(f"{effect.kind}:{effect.why}")

@@ -3,6 +3,9 @@
 Pure. Two books are compared: the one the chargers kept (`fleet/ledger.py`) and, when the target is
 the embedded CSMS, the one the CSMS kept. Each check is a sentence with both figures, so a broken
 ledger explains itself.
+
+What faults on purpose have done (`fleet/excuses.py`) is reckoned with on both sides: a check holds
+if they explain the difference to the last transaction, and says how much of it they explain.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ class Check(Struct, frozen=True):
     name: str
     holds: bool
     detail: str
+    explained: int = 0
+    """Discrepancies that faults on purpose explain; 1 for any amount of energy."""
 
 
 def audit(
@@ -46,15 +51,29 @@ def audit(
     return checks
 
 
-def _equal(name: str, what: str, left: float, right: float) -> Check:
-    return Check(name, left == right, f"{what}: {left} and {right}")
+def _equal(name: str, what: str, left: float, right: float, *, lacking: int = 0) -> Check:
+    """`lacking` of the second figure are excused."""
+    detail = f"{what}: {left} and {right}"
+    if lacking:
+        detail += f", {lacking} fewer by faults on purpose"
+    return Check(name, left == right + lacking, detail, lacking)
 
 
 def _none(name: str, what: str, count: float) -> Check:
     return Check(name, count == 0, f"{what}: {count}")
 
 
+def _excused(name: str, what: str, count: int, excused: int, *, exactly: bool = False) -> Check:
+    """None but those that are excused; `exactly` as many where each is known by its transaction."""
+    detail = f"{what}: {count}"
+    if excused:
+        detail += f", {excused} by faults on purpose"
+    holds = count == excused if exactly else count <= excused
+    return Check(name, holds, detail, min(count, excused))
+
+
 def _of_fleet(fleet: Mapping[str, Any], *, identities: int, unique: int) -> Iterator[Check]:
+    excused = fleet["excused"]
     yield _equal("identities_unique", "chargers and different identities", identities, unique)
     opened, closed = fleet["transactions_opened"], fleet["transactions_closed"]
     yield _equal("starts_equal_stops", "transactions started and stopped", opened, closed)
@@ -63,12 +82,14 @@ def _of_fleet(fleet: Mapping[str, Any], *, identities: int, unique: int) -> Iter
         "transactions started, and starts the CSMS answered",
         opened,
         fleet["starts_delivered"],
+        lacking=excused["starts_lost"],
     )
     yield _equal(
         "stops_delivered",
         "transactions stopped, and stops the CSMS answered",
         closed,
         fleet["stops_delivered"],
+        lacking=excused["stops_lost"],
     )
     yield _none("stopped_once", "transactions stopped twice", fleet["stopped_twice"])
     yield _none(
@@ -79,48 +100,84 @@ def _of_fleet(fleet: Mapping[str, Any], *, identities: int, unique: int) -> Iter
     yield _none(
         "queues_drained", "transaction messages never delivered", fleet["undelivered_messages"]
     )
-    energy_wh, integral_wh = fleet["energy_wh"], fleet["integral_wh"]
-    tolerance_wh = 1e-3 + 1e-6 * energy_wh
-    yield Check(
+    yield _energy(
         "energy_is_integral_of_power",
-        abs(energy_wh - integral_wh) <= tolerance_wh,
-        f"registers {energy_wh:.3f} Wh, integral of power {integral_wh:.3f} Wh",
+        "registers {:.3f} Wh, integral of power {:.3f} Wh",
+        fleet["energy_wh"],
+        fleet["integral_wh"],
+        excused_wh=-excused["jumped_wh"],
+        allowed_wh=1e-3 + 1e-6 * abs(fleet["energy_wh"]),
     )
     faults = fleet["faults_total"]
     first = f", the first: {fleet['faults'][0]}" if fleet["faults"] else ""
     yield Check("no_faults", faults == 0, f"faults of single chargers: {faults}{first}")
 
 
+def _energy(
+    name: str, what: str, left_wh: float, right_wh: float, *, excused_wh: float, allowed_wh: float
+) -> Check:
+    """The second figure may be apart from the first by `excused_wh`, give or take `allowed_wh`."""
+    detail = what.format(left_wh, right_wh)
+    if excused_wh:
+        detail += f", {excused_wh:+.3f} Wh by faults on purpose"
+    apart_wh = abs(left_wh + excused_wh - right_wh)
+    return Check(name, apart_wh <= allowed_wh, detail, int(abs(excused_wh) > allowed_wh))
+
+
 def _against_csms(fleet: Mapping[str, Any], csms: Mapping[str, Any]) -> Iterator[Check]:
+    excused = fleet["excused"]
     yield _equal(
         "csms_starts",
         "transactions the chargers started, and the CSMS knows",
         fleet["transactions_opened"],
         csms["starts"],
+        lacking=excused["starts_lost"],
     )
     yield _equal(
         "csms_stops",
         "transactions the chargers stopped, and the CSMS knows",
         fleet["transactions_closed"],
         csms["stops"],
+        lacking=excused["stops_lost"] + excused["stops_misnamed"],
     )
-    yield _none("csms_open", "transactions open at the CSMS", csms["transactions_open"])
+    yield _excused(
+        "csms_open",
+        "transactions open at the CSMS",
+        csms["transactions_open"],
+        excused["left_open"],
+        exactly=True,
+    )
     yield _none("csms_stopped_twice", "stopped twice at the CSMS", csms["stopped_twice"])
-    yield _none("csms_stop_unknown", "stops of unknown transactions", csms["stop_unknown"])
+    yield _excused(
+        "csms_stop_unknown",
+        "stops of unknown transactions",
+        csms["stop_unknown"],
+        excused["stray_stops"],
+    )
     yield _none(
         "csms_identities", "identities connected twice at once", csms["duplicate_identities"]
     )
     yield _none("csms_one_open_call", "CALLs that came before an answer", csms["overlapping_calls"])
-    yield _none("csms_registers", "registers that went down", csms["register_decreases"])
-    yield _none("csms_violations", "schema violations of the chargers", csms["violations"])
+    yield _excused(
+        "csms_registers",
+        "registers that went down",
+        csms["register_decreases"],
+        excused["registers_down"],
+    )
+    yield _excused(
+        "csms_violations",
+        "schema violations of the chargers",
+        csms["violations"],
+        excused["spoilt_frames"],
+    )
     yield _none(
         "csms_crashed", "connections that a bug in the embedded CSMS ended", csms["crashed"]
     )
-    apart_wh = abs(fleet["energy_wh"] - csms["energy_wh"])
-    allowed_wh = WH_TOLERANCE_PER_TRANSACTION * max(1, fleet["transactions_closed"])
-    yield Check(
+    yield _energy(
         "csms_energy",
-        apart_wh <= allowed_wh,
-        f"chargers delivered {fleet['energy_wh']:.0f} Wh, the CSMS was told"
-        f" {csms['energy_wh']:.0f} Wh",
+        "chargers delivered {:.0f} Wh, the CSMS was told {:.0f} Wh",
+        fleet["energy_wh"],
+        csms["energy_wh"],
+        excused_wh=excused["told_apart_wh"],
+        allowed_wh=WH_TOLERANCE_PER_TRANSACTION * max(1, fleet["transactions_closed"]),
     )

@@ -84,6 +84,12 @@ def conclude(
         accepted=summary["chargers"]["booted"],
         connected_peak=summary["chargers"]["connected_peak"],
     )
+    by_kind = recorder.counters.injected.snapshot()
+    summary["injected"] = {
+        "total": sum(by_kind.values()),
+        "by_kind": by_kind,
+        "explained": None if checks is None else sum(check.explained for check in checks),
+    }
     summary["thresholds"] = thresholds
     summary["ledger"] = {
         "balanced": None if checks is None else all(check.holds for check in checks),

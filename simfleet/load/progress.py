@@ -38,6 +38,8 @@ class Progress(Struct, frozen=True):
     problems: int
     loop_lag_p99_ms: float
     response_p99_ms: float
+    injected: int = 0
+    """Acts of faults on purpose."""
 
 
 @contextmanager
@@ -105,6 +107,7 @@ def _line(progress: Progress) -> str:
         f" {progress.transactions} transactions, {progress.calls} calls,"
         f" p99 {progress.response_p99_ms:.1f} ms, lag {progress.loop_lag_p99_ms:.1f} ms,"
         f" {progress.problems} problems"
+        + (f", {progress.injected} injected" if progress.injected else "")
     )
 
 

@@ -336,6 +336,7 @@ class Runner:
             problems=recorder.problems_total,
             loop_lag_p99_ms=evidence.loop_lag_p99_ms,
             response_p99_ms=recorder.latencies.summary_ms()["p99"],
+            injected=counters.injected.total,
         )
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────

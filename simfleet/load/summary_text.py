@@ -76,17 +76,21 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
         f" {generator['rss_peak_mib']:.0f} MiB,"
         f" loop lag p99 {generator['loop_lag_ms']['p99']:.1f} ms"
     )
-    yield f"  ledger        {_ledger(summary['ledger'])}"
+    yield f"  ledger        {_ledger(summary['ledger'], summary['injected'])}"
     yield f"  results       {folder}"
 
 
-def _ledger(ledger: Mapping[str, Any]) -> str:
+def _explained(injected: Mapping[str, Any]) -> str:
+    return f", {injected['explained']} explained by faults" if injected["explained"] else ""
+
+
+def _ledger(ledger: Mapping[str, Any], injected: Mapping[str, Any]) -> str:
     checks = ledger["checks"]
     if ledger["balanced"] is None:
         return "not checked: the run was cut off"
     against = ", against the CSMS's books" if ledger["csms"] is not None else ""
     if ledger["balanced"]:
-        return f"balanced: {len(checks)} checks{against}"
+        return f"balanced: {len(checks)} checks{against}{_explained(injected)}"
     broken = sum(not check["holds"] for check in checks)
     return f"BROKEN: {broken} of {len(checks)} checks{against}"
 
@@ -175,6 +179,15 @@ def _trouble(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"  violation     {violation['count']} x {what}: {violation['description'][:120]}"
     if len(violations) > VIOLATIONS_SHOWN:
         yield f"  violations    {len(violations) - VIOLATIONS_SHOWN} more kinds in summary.json"
+    injected = summary["injected"]
+    if injected["total"]:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in injected["by_kind"].items())
+        yield textwrap.fill(
+            f"  injected      {injected['total']}: {kinds}",
+            _WIDTH,
+            subsequent_indent=" " * 16,
+            break_on_hyphens=False,
+        )
     crashed = summary["chargers"]["crashed"]
     if crashed:
         yield f"  crashes       {crashed}: a bug in SimFleet, the traceback is in summary.json"

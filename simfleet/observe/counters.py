@@ -306,6 +306,7 @@ class Counters:
         "duplicate_replies",
         "frames_received",
         "frames_sent",
+        "injected",
         "late_replies",
         "malformed_frames",
         "unknown_replies",
@@ -320,6 +321,8 @@ class Counters:
         self.violations = ViolationLog()
         self.crashes = CrashLog()
         self.dropped = Tally()
+        self.injected = Tally()
+        """Acts of faults on purpose, by kind."""
         self.late_replies = 0
         self.unknown_replies = 0
         self.duplicate_replies = 0
@@ -370,6 +373,7 @@ class Counters:
             },
             "malformed_frames": self.malformed_frames,
             "dropped": self.dropped.snapshot(),
+            "injected": self.injected.snapshot(),
             "crashes": self.crashes.snapshot(),
             "frames": {
                 "sent": self.frames_sent.total,

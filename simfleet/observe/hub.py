@@ -202,11 +202,18 @@ class Hub:
         frame: bytes,
         at_s: float,
         call_action: str = "",
+        injected: str = "",
     ) -> None:
         """Record one frame at the monotonic time `at_s`. Called for every frame: never waits."""
         self.published += 1
         record = Record(
-            self.published, self._clock.wall_s(at_s), charger_id, direction, frame, call_action
+            self.published,
+            self._clock.wall_s(at_s),
+            charger_id,
+            direction,
+            frame,
+            call_action,
+            injected,
         )
         recent = self._recent
         recent.append(record)

@@ -91,7 +91,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     `id` counts up by one per hub, without gaps; `at_wall_s` is Unix seconds; `frame` the message as
     it was on the wire. `call_action` is the action if the publisher knows it: the only way to tell
-    what a CALLRESULT answers.
+    what a CALLRESULT answers. `injected` is the kind of the fault on purpose because of which the
+    charger sent it, "" for none.
     """
 
     id: int
@@ -100,6 +101,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     direction: Direction
     frame: bytes
     call_action: str = ""
+    injected: str = ""
 
     def view(self) -> FrameView:
         """Parse the frame, about 1 us; the action is filled in where the publisher knew it."""
@@ -133,7 +135,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         """Return the record as one line of JSON, for streams and logs.
 
         Keys: ``id at charger direction type``; then, unless MALFORMED, ``messageId action payload``
-        and of errors ``errorCode errorDescription``; if MALFORMED, ``frame`` as text instead.
+        and of errors ``errorCode errorDescription``; if MALFORMED, ``frame`` as text instead; at
+        last ``injected``, if a fault on purpose sent it.
         """
         view = self.view()
         fields: dict[str, Any] = {
@@ -152,6 +155,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         if view.error_code:
             fields["errorCode"] = view.error_code
             fields["errorDescription"] = view.error_description
+        if self.injected:
+            fields["injected"] = self.injected
         return _ENCODER.encode(fields)
 
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from simfleet.station.messages import Message
     from simfleet.station.outbox import Entry
     from simfleet.station.station import Station
+    from simfleet.station.transaction import Transaction
 
 V = TypeVar("V")
 
@@ -264,7 +265,7 @@ class Faults:
             return False
         what = f"transaction {transaction.id} is not told"
         self._acted(station, active, "StopTransaction", what, at_s=at_s)
-        station.effects.append(Excused("stop_lost", number))
+        station.effects.append(Excused("stop_lost", number, _energy_wh(transaction)))
         self._told_wh.pop(number, None)
         return True
 
@@ -403,18 +404,26 @@ class Faults:
                 self._told_wh.pop(transaction.number, None)
                 if transaction.number in self._misnamed:
                     del self._misnamed[transaction.number]
-                    station.effects.append(Excused("stop_misnamed", transaction.number))
+                    told = Excused("stop_misnamed", transaction.number, _energy_wh(transaction))
+                    station.effects.append(told)
         return False
 
     def given_up(self, station: Station, entry: Entry) -> None:
         """A durable message will not be tried again: our fault, if every attempt was spoilt."""
         if self._spoilt.pop(entry.number, 0) < max(1, entry.attempts):
             return
-        match entry.message:
-            case TransactionStarted(transaction):
-                station.effects.append(Excused("start_lost", transaction.number))
-            case TransactionEnded(transaction):
-                station.effects.append(Excused("stop_lost", transaction.number))
+        excused = _lost(entry.message)
+        if excused is not None:
+            station.effects.append(excused)
+
+    def left_behind(self, station: Station) -> list[Excused] | None:
+        """What the CSMS will not hear of because the station goes for good while a message that
+        faults have spoilt holds up the rest; None when it is not they who hold it up.
+        """
+        waiting = station.outbox.durable
+        if not waiting or waiting[0].number not in self._spoilt:
+            return None
+        return [lost for entry in waiting if (lost := _lost(entry.message)) is not None]
 
     def link_lost(self, station: Station) -> None:
         """Answers that wait have nobody to go to any more."""
@@ -470,6 +479,21 @@ class Faults:
         newest = conversation.newest
         frame = newest if newest is not None and newest is not before else b""
         self._acted(station, active, name, what, frame, at_s=at_s)
+
+
+def _energy_wh(transaction: Transaction) -> float:
+    """What an ended transaction has delivered, as its register says; 0 while it runs."""
+    return transaction.stop_wh - transaction.start_wh
+
+
+def _lost(message: Message) -> Excused | None:
+    """What is excused of a message that will never reach the CSMS."""
+    match message:
+        case TransactionStarted(transaction):
+            return Excused("start_lost", transaction.number, _energy_wh(transaction))
+        case TransactionEnded(transaction):
+            return Excused("stop_lost", transaction.number, _energy_wh(transaction))
+    return None
 
 
 def _note(notes: dict[int, V], number: int, value: V) -> None:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 ID_MAX: Final = 2**63 - 1
 
-_COLUMNS: Final = "id, user_id, chargepoint_id, direction, message_type, action, frame, at_wall_s"
+_COLUMNS: Final = (
+    "id, user_id, chargepoint_id, direction, message_type, action, frame, at_wall_s, injected"
+)
 
 
 class LogRow(msgspec.Struct, kw_only=True, gc=False):
     """One OCPP frame of a named charger. `id` is given by `Journal.append`, and rises with time.
 
-    `frame` is the bytes on the wire; the texts are the caller's, who knows what they mean.
+    `frame` is the bytes on the wire; the texts are the caller's, who knows what they mean;
+    `injected` names the fault on purpose that sent it, "" for none.
     """
 
     user_id: int
@@ -30,6 +33,7 @@ class LogRow(msgspec.Struct, kw_only=True, gc=False):
     action: str
     frame: bytes
     at_wall_s: float
+    injected: str = ""
     id: int = 0
 
 
@@ -49,7 +53,7 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
 def insert(connection: sqlite3.Connection, rows: Sequence[LogRow], *, ids_until: int) -> None:
     """Store `rows`, and that ids below `ids_until` may have been handed out."""
     connection.executemany(
-        f"INSERT INTO logs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_values, rows)
+        f"INSERT INTO logs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_values, rows)
     )
     reserve(connection, ids_until)
 
@@ -64,6 +68,7 @@ def _values(row: LogRow) -> tuple[object, ...]:
         row.action,
         row.frame,
         row.at_wall_s,
+        row.injected,
     )
 
 
@@ -138,7 +143,7 @@ def read(connection: sqlite3.Connection, wanted: LogQuery) -> list[LogRow]:
     return found
 
 
-def _row(row: tuple[int, int, str, str, str, str, bytes, float]) -> LogRow:
+def _row(row: tuple[int, int, str, str, str, str, bytes, float, str]) -> LogRow:
     return LogRow(
         id=row[0],
         user_id=row[1],
@@ -148,6 +153,7 @@ def _row(row: tuple[int, int, str, str, str, str, bytes, float]) -> LogRow:
         action=row[5],
         frame=row[6],
         at_wall_s=row[7],
+        injected=row[8],
     )
 
 

@@ -94,7 +94,9 @@ _RUNS = (
     """,
     "CREATE INDEX runs_of_user ON runs (user_id)",
 )
-MIGRATIONS: Final = (_ACCOUNTS, _CHARGERS, _LOGS, _RUNS)
+# The kind of the fault on purpose because of which a charger sent the frame.
+_INJECTED: Final = ("ALTER TABLE logs ADD COLUMN injected TEXT NOT NULL DEFAULT ''",)
+MIGRATIONS: Final = (_ACCOUNTS, _CHARGERS, _LOGS, _RUNS, _INJECTED)
 VERSION: Final = len(MIGRATIONS)
 
 

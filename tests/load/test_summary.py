@@ -150,6 +150,7 @@ OPEN = {
     "disconnects": "{kind}",
     "dropped": "{message:why}",
     "stages[].calls": "{tag}",
+    "injected.by_kind": "{kind}",
 }
 WHOLE = {"ledger.csms"}  # documented elsewhere, or null
 
