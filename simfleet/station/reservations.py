@@ -81,7 +81,7 @@ class Reservations:
         self, station: Station, connector: Connector, id_tag: str, parent_id_tag: str | None
     ) -> int | None:
         """A transaction of that tag begins: its reservation is used up. Returns the number, or None
-        where the tag had none for this connector. The other connectors follow with its status.
+        where the tag had none for this connector. `settle` afterwards.
         """
         for one in self._claims(connector):
             if one.is_for(id_tag, parent_id_tag):
