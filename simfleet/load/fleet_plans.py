@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from simfleet.errors import ScenarioInvalid
 from simfleet.fleet.plan import ChargerPlan
+from simfleet.load.slice_models import factory_of, wanted_of
+from simfleet.models.model import ChargerModel
 from simfleet.station.chance import Span
-from simfleet.station.configuration import FactorySettings, for_station
 from simfleet.station.meter import ElectricalSpec
 from simfleet.station.spec import Habits, StationSpec
 from simfleet.station.vehicle import vehicles_for
 
 if TYPE_CHECKING:
     from simfleet.load.schema1 import Behaviour, Scenario, Slice
+    from simfleet.station.configuration import FactorySettings
 
 
 def plans_of(scenario: Scenario) -> list[ChargerPlan]:
@@ -49,6 +53,9 @@ def habits_of(behaviour: Behaviour) -> Habits:
 
 def spec_of(part: Slice, habits: Habits) -> StationSpec:
     """What all chargers of a slice share."""
+    if isinstance(part.model, ChargerModel):
+        spec = part.model.spec(wanted_of(part))
+        return replace(spec, version=part.version, habits=habits)
     return StationSpec(
         electrical=ElectricalSpec.of(part.type, max_power_w=part.max_power_w),
         vehicles=vehicles_for(part.type),
@@ -62,7 +69,7 @@ def spec_of(part: Slice, habits: Habits) -> StationSpec:
 
 def _factory_of(part: Slice) -> FactorySettings:
     try:
-        return for_station(part.connectors, part.configuration, kind=part.type).factory
+        return factory_of(part.model, wanted_of(part), part.configuration)
     except ValueError as wrong:
         where = f"fleet slice {part.name!r}: configuration"
         raise ScenarioInvalid([f"{where}: {line}" for line in str(wrong).splitlines()]) from None

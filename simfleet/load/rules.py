@@ -10,7 +10,8 @@ from simfleet.documents.nodes import join
 from simfleet.documents.quantities import duration_text
 from simfleet.load.identities import clashes, identity_of, pattern_problem
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
-from simfleet.station.configuration import for_station
+from simfleet.load.slice_models import factory_of
+from simfleet.models.model import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,11 +96,14 @@ def _check_configuration(slices: list[Draft], report: Report) -> None:
     """What the station itself would refuse, asked of it here so that it has a line and a column."""
     for item in slices:
         configuration = item.get("configuration")
-        connectors, kind = item.get("connectors"), item.get("type")
-        if not configuration or BAD in (configuration, connectors, kind):
+        attributes = ("type", "max_power_w", "connectors", "vendor")
+        kind, power_w, connectors, vendor = (item.get(name) for name in attributes)
+        model = item.get("model")
+        if BAD in (configuration, model, kind, power_w, connectors, vendor):
             continue
+        wanted = Wanted(kind=kind, max_power_w=power_w, connectors=connectors, vendor=vendor)
         try:
-            for_station(connectors, configuration, kind=kind)
+            factory_of(model, wanted, configuration)
         except ValueError as wrong:
             for line in str(wrong).splitlines():
                 _report_setting(item, configuration, line, report)

@@ -12,9 +12,13 @@ from simfleet.errors import UsageWrong
 from simfleet.load.overrides import overridden
 from simfleet.load.rules import check_rules
 from simfleet.load.schema1 import Behaviour, Hold, Ramp, Scenario, Slice, Stage, Stop, Target
+from simfleet.load.slice_models import put_models_in
+from simfleet.models.catalogue import built_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from simfleet.models.catalogue import Catalogue
 
 __all__ = [
     "Behaviour",
@@ -33,12 +37,21 @@ __all__ = [
 _SCENARIO = Part(Scenario, "a scenario, a mapping that begins with schema: 1,")
 
 
-def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
-    """Read a scenario file; `overrides` are `path=value` as given to `--set`.
+def load_scenario(
+    path: str | Path, overrides: Sequence[str] = (), *, models: Catalogue | None = None
+) -> Scenario:
+    """Read a scenario file; `overrides` are `path=value` as given to `--set`, `models` the charger
+    models that it can name (None: the built-in ones).
 
     Raises ScenarioInvalid with all problems, UsageWrong if the file cannot be read at all.
     """
-    return parse_scenario(read_content(path), source=str(path), overrides=overrides)
+    return parse_scenario(
+        read_content(path),
+        source=str(path),
+        overrides=overrides,
+        models=models,
+        folder=Path(path).parent,
+    )
 
 
 def read_content(path: str | Path) -> bytes:
@@ -52,10 +65,19 @@ def read_content(path: str | Path) -> bytes:
 
 
 def parse_scenario(
-    content: bytes, *, source: str = "scenario.yaml", overrides: Sequence[str] = ()
+    content: bytes,
+    *,
+    source: str = "scenario.yaml",
+    overrides: Sequence[str] = (),
+    models: Catalogue | None = None,
+    folder: Path | None = None,
 ) -> Scenario:
-    """As `load_scenario`, of content at hand; any bytes give a Scenario or ScenarioInvalid."""
+    """As `load_scenario`, of content at hand; any bytes give a Scenario or ScenarioInvalid.
+
+    `folder` is where the models are that it names as files; None: it may name none.
+    """
     problems = Problems()
+    models = built_in() if models is None else models
     try:
         node = parse_yaml(content, source, problems.report)
     except YamlBroken as broken:
@@ -72,6 +94,7 @@ def parse_scenario(
     for override in overrides:
         node = overridden(node, override, problems.report)
     draft = _SCENARIO.read(node, "", problems.report)
+    put_models_in(draft, models, folder, problems.report)
     check_rules(draft, problems.report)
     problems.raise_if_any()
     scenario: Scenario = draft.build()

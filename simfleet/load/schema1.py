@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from simfleet.documents.fields import Key, ListOf, MapOf, OneOf, Part
-from simfleet.documents.kinds import Choice, Duration, Measure, Parsed, Range, Setting, Text, Whole
+from simfleet.documents.kinds import Choice, Duration, Measure, Parsed, Range, Text, Whole
 from simfleet.load import thresholds as limits
 from simfleet.load.commands import COMMANDS_MAX, Command, CommandPart
 from simfleet.load.identities import IDENTITY_PATTERN, identity_of, parse_identity_pattern
 from simfleet.load.metrics import METRICS, metric_named
+from simfleet.load.slice_models import ModelText
 from simfleet.load.target_url import TARGET_PATTERN, parse_target_url
 from simfleet.load.thresholds import Threshold
+from simfleet.models.model import ChargerModel
+from simfleet.models.schema import CONFIGURATION
 
 if TYPE_CHECKING:
     from simfleet.documents.nodes import Scalar
@@ -49,21 +52,6 @@ _VERSIONS = Choice(
         "2.0.1": _LATER,
         "2.1": _LATER,
     },
-)
-
-
-def _configuration_key(key: str) -> None:
-    if not 1 <= len(key) <= 50:
-        raise ValueError("a configuration key has 1 to 50 characters")
-
-
-_SETTING = Setting()
-_CONFIGURATION = MapOf(
-    "a mapping of configuration keys to values",
-    check_key=_configuration_key,
-    read_value=lambda _, scalar: _SETTING.parse_scalar(scalar),
-    schema=lambda: {"additionalProperties": _SETTING.json_schema()},
-    count_max=200,
 )
 
 
@@ -172,15 +160,19 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     connectors: Annotated[int, Key(Whole(1, 5, "connectors"), "connectors of each charger")] = 1
     configuration: Annotated[
         dict[str, str],
-        Key(_CONFIGURATION, "OCPP configuration keys that differ from a charger's defaults"),
+        Key(CONFIGURATION, "OCPP configuration keys that differ from a charger's defaults"),
     ] = {}
     vendor: Annotated[
         str,
         Key(Text("1 to 20 characters", length_max=20), "chargePointVendor of BootNotification"),
     ] = "SimFleet"
     model: Annotated[
-        str,
-        Key(Text("1 to 20 characters", length_max=20), "chargePointModel of BootNotification"),
+        str | ChargerModel,
+        Key(
+            ModelText(),
+            "a charger model, brand/model or the file of one; or just the chargePointModel of"
+            " BootNotification",
+        ),
     ] = "Virtual"
 
     def identity(self, n: int) -> str:

@@ -7,6 +7,7 @@ called `acme/wall-22`. Files are read when they are first asked for, and once.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -213,6 +214,12 @@ def laid_over(below: Pairs, above: Pairs) -> Pairs:
         else:
             entries[name] = entry
     return Pairs(above.place, entries)
+
+
+@cache
+def built_in() -> Catalogue:
+    """The catalogue without anything of the user's own."""
+    return Catalogue()
 
 
 def model_schema() -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _STANDARD = {name.lower(): name for name in KEYS}
 _NOT_HERE = {
     "numberofconnectors": "is the number of connectors; write it nowhere else",
+    "authorizationkey": "is a secret of each charger, not of its model; write it in the scenario",
     "supportedfeatureprofiles": "has a field of its own; write feature_profiles",
 }
 
