@@ -41,6 +41,7 @@ def a_scenario(
     behaviour: str = "think_time: 100ms..300ms, energy_kwh: 5..9, pause: 200ms..400ms",
     configuration: str = "MeterValueSampleInterval: 1",
     seed: int = 3,
+    commands: str = "",
 ) -> Scenario:
     """Few chargers that start at once and charge until they are stopped."""
     text = f"""\
@@ -52,6 +53,7 @@ fleet:
   - {{name: ac, count: {chargers}, id: "T-{{n:02}}", configuration: {{{configuration}}}}}
 behaviour: {{{behaviour}}}
 stages: [{", ".join(stages)}]
+commands: [{commands}]
 thresholds: {{{thresholds}}}
 """
     return parse_scenario(text.encode())

@@ -13,6 +13,7 @@ import yaml
 
 from simfleet.documents.fields import fields_of
 from simfleet.documents.kinds import ScalarKind
+from simfleet.load.commands import Command, Recipients
 from simfleet.load.metrics import METRICS
 from simfleet.load.scenario import (
     Behaviour,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import msgspec
 
 ROOT = Path(__file__).parents[2]
-SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
+SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
 STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Scenario,
     Target,
@@ -40,6 +41,8 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Ramp,
     Hold,
     Stop,
+    Command,
+    Recipients,
 )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
-from builders_load import MEMORY, Run, a_scenario, on_dialling, run_in_memory
+from builders_load import MEMORY, Run, a_run, a_scenario, on_dialling, run_in_memory
 from simfleet.clock import WallClock
 from simfleet.csms.behaviour import Behaviour
 from simfleet.errors import ConnectFailed, ConnectReason, ProtocolViolation
@@ -117,6 +118,21 @@ def rough(tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
 
 
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with commands, which need the embedded CSMS."""
+    path = tmp_path_factory.mktemp("commanded") / "run"
+    scenario = a_scenario(
+        stages=("{do: ramp, to: 4, over: 200ms}", "{do: hold, for: 1s}", "{do: stop, over: 200ms}"),
+        commands="{at: 700ms, send: TriggerMessage, payload: {requestedMessage: Heartbeat}},"
+        " {at: 800ms, send: DataTransfer, expect: UnknownVendorId,"
+        '  payload: {vendorId: $uploads, messageId: "m$n"}},'
+        " {at: 900ms, send: RemoteStopTransaction, expect: any,"
+        "  payload: {transactionId: $transaction_id}}",
+    )
+    return trio.run(partial(a_run, scenario, path))
+
+
 # ── names ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -150,6 +166,16 @@ OPEN = {
     "disconnects": "{kind}",
     "dropped": "{message:why}",
     "stages[].calls": "{tag}",
+    "scenario_commands.by_action": "{Action}",
+    **{
+        f"scenario_commands.{block}.{counts}": name
+        for block in ("totals", "by_action.{Action}", "events[]")
+        for counts, name in (
+            ("statuses", "{status}"),
+            ("errors", "{code}"),
+            ("skipped", "{why}"),
+        )
+    },
     "injected.by_kind": "{kind}",
 }
 WHOLE = {"ledger.csms"}  # documented elsewhere, or null
@@ -173,7 +199,10 @@ def names_in(value: Any, path: str = "") -> set[str]:
 
 
 def is_statistic(path: str, key: str) -> bool:
-    times = path.endswith(("response_ms", "service_ms")) or path == "stages[].calls.{tag}"
+    times = (
+        path.endswith(("response_ms", "service_ms", "answered_ms"))
+        or path == "stages[].calls.{tag}"
+    )
     return times and key in STATISTICS
 
 
@@ -183,17 +212,26 @@ def names_documented() -> set[str]:
     return set(names)
 
 
-def test_every_name_in_a_summary_is_documented(calm: Run, rough: Run) -> None:
+def test_every_name_in_a_summary_is_documented(calm: Run, rough: Run, commanded: Run) -> None:
     documented = names_documented()
-    unknown = (names_in(calm.summary) | names_in(rough.summary)) - documented
+    runs = (calm, rough, commanded)
+    unknown = set().union(*(names_in(run.summary) for run in runs)) - documented
     empty_lists = {name for name in unknown if any(d.startswith(f"{name}.") for d in documented)}
     assert unknown - empty_lists == set()
     assert empty_lists <= {"violations[]", "crashes[]"}  # of the calm run
 
 
-def test_every_documented_name_is_in_a_summary(calm: Run, rough: Run) -> None:
+def test_every_documented_name_is_in_a_summary(calm: Run, rough: Run, commanded: Run) -> None:
     never = {"commands.{Action}.errors.{code}"}  # a charger that refuses a CALL of the CSMS
-    assert names_documented() - names_in(calm.summary) - names_in(rough.summary) == never
+    never |= {
+        f"scenario_commands.{block}.{kind}"
+        for block in ("totals", "by_action.{Action}", "events[]")
+        for kind in ("errors.{code}", "skipped.{why}")
+    }
+    missing = names_documented().difference(
+        *(names_in(run.summary) for run in (calm, rough, commanded))
+    )
+    assert missing <= never
 
 
 # ── figures ──────────────────────────────────────────────────────────────────────────────────────

@@ -25,6 +25,20 @@ def a_call(count: int = 1000, errors: int = 0, timeouts: int = 0) -> dict[str, A
     }
 
 
+def some_commands(sent: int) -> dict[str, Any]:
+    answered = {"Accepted": sent * 8 // 10, "Rejected": sent // 10} if sent else {}
+    return {
+        "sent": sent,
+        "statuses": answered,
+        "errors": {"InternalError": 1} if sent else {},
+        "timeouts": 0,
+        "not_connected": sent // 10,
+        "skipped": {"no_id_tag": 2} if sent else {},
+        "unexpected": sent // 10,
+        "answered_ms": {"p50": 5.0, "p99": 40.0, "max": 80.0},
+    }
+
+
 def a_summary(**changes: Any) -> dict[str, Any]:
     return {
         "chargers": {
@@ -46,6 +60,11 @@ def a_summary(**changes: Any) -> dict[str, Any]:
         "transactions": {"started": 800, "stopped": 798, "energy_kwh": 123.4},
         "throughput": {"calls_per_s": 1500.5, "frames_per_s": 3001.0},
         "generator": {"loop_lag_ms": {"p50": 0.5, "p99": 8.0, "max": 40.0}},
+        "scenario_commands": {
+            "totals": some_commands(50),
+            "by_action": {"Reset": some_commands(20), "ClearCache": some_commands(0)},
+        },
+        "uploads": {"received": 3, "served": 4},
     } | changes
 
 
@@ -264,3 +283,43 @@ def test_results_come_in_the_order_of_the_thresholds() -> None:
     results = evaluate(thresholds, a_summary())
     assert [result.metric for result in results] == ["call.timeouts", "call.count"]
     assert [result.passed for result in results] == [False, True]
+
+
+# ── commands ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("metric", "actual"),
+    [
+        ("command.sent", 50),
+        ("command[Reset].sent", 20),
+        ("command[Reset].unexpected", 2),
+        ("command[Reset].errors", 1),
+        ("command[Reset].skipped", 2),
+        ("command[Reset].accepted_ratio", 0.8),
+        ("command[Reset].expected_ratio", 0.8),
+        ("command[Reset].answered.p99", 0.04),
+        ("command[ClearCache].sent", 0),
+        ("command[SetChargingProfile].sent", 0),
+        ("uploads.received", 3),
+    ],
+)
+def test_commands_have_figures_in_all_and_by_action(metric: str, actual: float) -> None:
+    limit = "== 0s" if ".answered." in metric else "== 0"
+    assert result_of(metric, limit, a_summary()).actual == actual
+
+
+@pytest.mark.parametrize("figure", ["accepted_ratio", "expected_ratio", "answered.p99"])
+@pytest.mark.parametrize("action", ["ClearCache", "SetChargingProfile"])
+def test_a_command_that_was_sent_to_nobody_has_no_ratio_and_no_time(
+    action: str, figure: str
+) -> None:
+    limit = ">= 0s" if figure.startswith("answered") else ">= 0"
+    assert not result_of(f"command[{action}].{figure}", limit, a_summary()).passed
+
+
+def test_a_command_metric_names_a_message_that_a_csms_sends() -> None:
+    with pytest.raises(ValueError, match="'Heartbeat' is not an action that an OCPP 1.6 CSMS"):
+        parse("== 0", "command[Heartbeat].sent")
+    with pytest.raises(ValueError, match="unknown metric"):
+        parse("== 0", "command[Reset].response.p99")
