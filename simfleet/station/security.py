@@ -239,7 +239,7 @@ def _same(one: LoggedEvent, other: LoggedEvent) -> bool:
 def _send_next(station: Station, state: Security, *, at_s: float) -> None:
     if state.on_its_way is not None or not state.waiting or not station.may_report:
         return
-    if agenda.due_s(station, Job.SECURITY_EVENT) > at_s and state.failures:
+    if agenda.due_s(station, Job.SECURITY_EVENT) != agenda.NEVER_S:
         return  # a pause after a failure
     state.on_its_way = first = state.waiting[0]
     station.say(SecurityNotice(first.type, first.wall_s, first.tech_info), due_s=at_s)
