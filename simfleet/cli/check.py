@@ -34,6 +34,9 @@ def _summary(scenario: Scenario) -> str:
 
     fleet = f"{_count(scenario.chargers, 'charger')} in {_count(len(scenario.fleet), 'slice')}"
     stages = f"{_count(len(scenario.stages), 'stage')} over {duration_text(scenario.lasts_s)}"
+    faults = sum(len(stage.faults) for stage in scenario.stages)
+    if faults:
+        stages += f" with {_count(faults, 'fault')} on purpose"
     thresholds = _count(len(scenario.thresholds), "threshold")
     return (
         f"{scenario.name} is fine: {fleet}, {stages}, {thresholds}, against {scenario.target.url}"

@@ -17,7 +17,7 @@ from simfleet.fleet.orders import Leave, Mode
 from simfleet.fleet.pacing import even_due_s
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.fleet.supervisor import Supervisor
@@ -50,6 +50,8 @@ class Mass:
         self._changed = trio.Event()
         self._settled = trio.Event()
         self._settled.set()
+        self.on_arrival: Callable[[str], None] | None = None
+        """Told the identity of every charger that comes, or is called back."""
 
     @property
     def size(self) -> int:
@@ -138,6 +140,8 @@ class Mass:
             await self._supervisor.start(plan, mode)
         else:
             living.post(mode)  # told to leave and still here: called back
+        if self.on_arrival is not None:
+            self.on_arrival(plan.identity)
 
     def _send_away(self, wish: Wish) -> None:
         self._started -= 1

@@ -8,6 +8,7 @@ from simfleet.documents.fields import Draft
 from simfleet.documents.kinds import BAD
 from simfleet.documents.nodes import join
 from simfleet.documents.quantities import duration_text
+from simfleet.load.fault_fields import check_faults
 from simfleet.load.identities import clashes, identity_of, pattern_problem
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
 from simfleet.load.slice_models import factory_of
@@ -34,6 +35,10 @@ def check_rules(draft: Draft, report: Report) -> None:
     _check_identities(slices, report)
     _check_user_names(draft, slices, report)
     _check_configuration(slices, report)
+    stages = draft.get("stages")
+    for stage in () if stages is BAD else stages:
+        if stage is not BAD:
+            check_faults(stage, slices, report)
     _check_commands(draft, slices, report)
     counts = [item.get("count") for item in slices]
     if len(slices) < len(fleet) or any(count is BAD for count in counts):

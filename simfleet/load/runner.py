@@ -38,6 +38,7 @@ from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
 from simfleet.load.progress import Progress
 from simfleet.load.schema1 import Hold, Ramp, Stop
+from simfleet.load.stage_faults import StageFaults
 from simfleet.load.summary import most_wanted
 from simfleet.load.timeline import Timeline
 from simfleet.observe.health import Health
@@ -211,10 +212,12 @@ class Runner:
                 nursery.start_soon(self._heed_csms, csms)
             if commander is not None:
                 nursery.start_soon(commander.run, began_s)
+            faults = StageFaults(self._plans, seed=self._scenario.seed, note=self._note_problem)
             try:
                 with self._stages:
-                    for stage in self._scenario.stages:
-                        await self._run_stage(stage, mass, supervisor)
+                    for number, stage in enumerate(self._scenario.stages):
+                        with faults.during(stage, number, mass, supervisor):
+                            await self._run_stage(stage, mass, supervisor)
                 if supervisor.chargers:
                     await self._bring_home(mass, supervisor)
                 if commander is not None:

@@ -16,6 +16,7 @@ from simfleet.documents.fields import Key, ListOf, MapOf, OneOf, Part
 from simfleet.documents.kinds import Choice, Duration, Measure, Parsed, Range, Text, Whole
 from simfleet.load import thresholds as limits
 from simfleet.load.commands import COMMANDS_MAX, Command, CommandPart
+from simfleet.load.fault_fields import FAULT, STAGE_FAULTS_MAX, StageFault
 from simfleet.load.identities import IDENTITY_PATTERN, identity_of, parse_identity_pattern
 from simfleet.load.metrics import METRICS, metric_named
 from simfleet.load.slice_models import ModelText
@@ -209,7 +210,19 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     ] = Span(10, 60)
 
 
-class Ramp(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="ramp"):
+class _Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """What every stage may have."""
+
+    faults: Annotated[
+        tuple[StageFault, ...],
+        Key(
+            ListOf(FAULT, "faults", count_min=0, count_max=STAGE_FAULTS_MAX),
+            "what chargers do wrong on purpose while the stage lasts",
+        ),
+    ] = ()
+
+
+class Ramp(_Stage, frozen=True, kw_only=True, tag_field="do", tag="ramp"):
     """Bring the fleet to a number of chargers, evenly over a time; the newest leave first."""
 
     to: Annotated[int, Key(Whole(0, CHARGERS_MAX, "chargers"), "chargers at the end of the stage")]
@@ -224,13 +237,13 @@ class Ramp(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="ramp"
     ] = "charging"
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="hold"):
+class Hold(_Stage, frozen=True, kw_only=True, tag_field="do", tag="hold"):
     """Let the fleet go on as it is."""
 
     for_s: Annotated[float, Key(Duration(0, 7 * DAY_S), "how long the stage takes", "for")]
 
 
-class Stop(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="stop"):
+class Stop(_Stage, frozen=True, kw_only=True, tag_field="do", tag="stop"):
     """Stop every transaction and close every socket, evenly over a time."""
 
     over_s: Annotated[float, Key(Duration(0, DAY_S), "how long the stage takes", "over")]
