@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -33,6 +34,8 @@ class ChargerPlan(Struct, frozen=True):
     factory: FactorySettings
     id_tag: str | None = None
     """What its drivers present; None: each charger has a tag of its own."""
+    keyed: bool = False
+    """Whether it comes with an `authorization_key` of its own."""
 
     def build(self, *, wall_offset_s: float, registers_wh: Sequence[float] = ()) -> Station:
         """The charger, fresh from the factory, or as it is switched on again: with the energy
@@ -46,9 +49,20 @@ class ChargerPlan(Struct, frozen=True):
             wall_offset_s=wall_offset_s,
             id_tag=self.id_tag,
         )
+        if self.keyed:
+            key = authorization_key(self.seed, self.identity)
+            station.configuration.store("AuthorizationKey", key)
         for connector, register_wh in zip(station.connectors, registers_wh, strict=False):
             connector.meter = Meter(connector.meter.spec, start_wh=register_wh)
         return station
+
+
+def authorization_key(seed: int, identity: str) -> str:
+    """The AuthorizationKey that a charger leaves the factory with: 20 bytes in hexadecimal.
+
+    The same for the same seed, so it protects nothing but a test.
+    """
+    return blake2b(f"{seed}:{identity}:AuthorizationKey".encode(), digest_size=20).hexdigest()
 
 
 def duplicate_identities(plans: Sequence[ChargerPlan]) -> list[str]:

@@ -37,9 +37,27 @@ def plans_of(scenario: Scenario) -> list[ChargerPlan]:
     for index, (_, position, n) in enumerate(order):
         part, spec, factory = made[position]
         plans.append(
-            ChargerPlan(part.identity(n + 1), index, scenario.seed, part.name, spec, factory)
+            ChargerPlan(
+                part.identity(n + 1),
+                index,
+                scenario.seed,
+                part.name,
+                spec,
+                factory,
+                keyed=_is_keyed(scenario, part, factory),
+            )
         )
     return plans
+
+
+def _is_keyed(scenario: Scenario, part: Slice, factory: FactorySettings) -> bool:
+    """Whether each charger gets a password of its own: only the embedded CSMS can know it."""
+    return (
+        part.security_profile in (1, 2)
+        and scenario.target.url == "embedded"
+        and scenario.target.password is None
+        and factory.values.get("AuthorizationKey") == ""
+    )
 
 
 def habits_of(behaviour: Behaviour) -> Habits:
@@ -67,9 +85,16 @@ def spec_of(part: Slice, habits: Habits) -> StationSpec:
     )
 
 
+def configuration_of(part: Slice) -> dict[str, str]:
+    """The configuration keys that a slice sets; its security profile is one, unless it says so."""
+    if part.security_profile:
+        return {"SecurityProfile": str(part.security_profile)} | part.configuration
+    return part.configuration
+
+
 def _factory_of(part: Slice) -> FactorySettings:
     try:
-        return factory_of(part.model, wanted_of(part), part.configuration)
+        return factory_of(part.model, wanted_of(part), configuration_of(part))
     except ValueError as wrong:
         where = f"fleet slice {part.name!r}: configuration"
         raise ScenarioInvalid([f"{where}: {line}" for line in str(wrong).splitlines()]) from None

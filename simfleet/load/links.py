@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def link_options(target: Target) -> LinkOptions:
     """Transport, credentials and trust. Raises `UsageWrong` for a CA file that cannot be used."""
     context = None
-    if target.url.startswith("wss:"):
+    if target.url.startswith("wss:") or target.ca_file is not None:
         try:
             context = ssl.create_default_context(cafile=target.ca_file)
         except (OSError, ssl.SSLError) as error:

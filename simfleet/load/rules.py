@@ -87,13 +87,15 @@ def _check_identities(slices: list[Draft], report: Report) -> None:
 def _check_user_names(draft: Draft, slices: list[Draft], report: Report) -> None:
     """The identity is the user of HTTP Basic authentication, which ends at the first colon."""
     target = draft.get("target")
-    if not isinstance(target, Draft) or target.get("password") in (BAD, None):
-        return
+    everybody = isinstance(target, Draft) and target.get("password") not in (BAD, None)
     for item in slices:
+        if not everybody and item.get("security_profile") not in (1, 2):
+            continue
         pattern = item.get("id_pattern")
         if pattern is not BAD and ":" in identity_of(pattern, 1):  # a {n:05} is none
             message = f"{pattern!r} has a colon, which no user of HTTP Basic authentication"
-            message += " (target.password) can have; write another character"
+            cause = "target.password" if everybody else "security_profile 1 and 2"
+            message += f" ({cause}) can have; write another character"
             report(item.place_of("id_pattern"), f"{item.path}.id", message)
 
 

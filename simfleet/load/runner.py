@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from simfleet.clock import WallClock
-from simfleet.csms.embedded import EmbeddedCsms, embedded_csms
 from simfleet.errors import CsmsFailed, TargetUnreachable
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.mass import Mass
@@ -38,6 +37,7 @@ from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
 from simfleet.load.progress import Progress
 from simfleet.load.schema1 import Hold, Ramp, Stop
+from simfleet.load.security import as_charger, ensure_credentials, reached
 from simfleet.load.stage_faults import StageFaults
 from simfleet.load.summary import most_wanted
 from simfleet.load.timeline import Timeline
@@ -48,6 +48,7 @@ from simfleet.ocpp.v16 import V16
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+    from simfleet.csms.embedded import EmbeddedCsms
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.link.link import Dialer, LinkOptions
     from simfleet.load.run_folder import RunFolder
@@ -128,6 +129,7 @@ class Runner:
         """
         preflight.ensure_descriptors(self._target)
         preflight.ensure_ports(self._target)
+        ensure_credentials(self._scenario, self._plans)
         options = link_options(self._scenario.target)
         V16.warm_up()
         refused: TargetUnreachable | None = None
@@ -155,18 +157,25 @@ class Runner:
             )
 
     async def _run(self, options: LinkOptions) -> None:
-        async with self._target_of() as (url, csms):
+        async with reached(self._scenario, self._plans, options) as target:
+            csms = target.csms
             if self._plans and csms is None:
                 first = self._plans[0]
+                url, first_options = as_charger(first, target, at_s=trio.current_time())
                 await preflight.ensure_target(
                     self._dial,
                     url,
                     identity=first.identity,
                     subprotocol=first.spec.version,
-                    options=options,
+                    options=first_options,
                 )
             surroundings = Surroundings(
-                self._dial, url, options, trio.Semaphore(HANDSHAKES_MAX), self.recorder
+                self._dial,
+                target.url,
+                target.options,
+                trio.Semaphore(HANDSHAKES_MAX),
+                self.recorder,
+                keyring=target.keyring,
             )
             supervisor = Supervisor(surroundings, self._clock)
             with commanding(self._scenario, csms, note=self._note_problem) as commander:
@@ -178,15 +187,6 @@ class Runner:
                         self._course.commands = commander.figures()
                         self._course.uploads = commander.transfers()
             await self._compare_books(csms)
-
-    @asynccontextmanager
-    async def _target_of(self) -> AsyncIterator[tuple[str, EmbeddedCsms | None]]:
-        target = self._scenario.target
-        if target.url != "embedded":
-            yield target.url, None
-            return
-        async with embedded_csms(password=target.password) as csms:
-            yield csms.url, csms
 
     def _note_problem(self, identity: str, kind: str, detail: str) -> None:
         self.recorder.note(identity, kind, detail, at_s=trio.current_time())

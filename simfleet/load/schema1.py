@@ -120,6 +120,20 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             "certificates to trust for wss://, instead of the system's",
         ),
     ] = None
+    client_cert: Annotated[
+        str | None,
+        Key(
+            Text("the path of a PEM file, with {identity} for the charger's", length_max=4096),
+            "certificates that chargers of security_profile 3 show",
+        ),
+    ] = None
+    client_key: Annotated[
+        str | None,
+        Key(
+            Text("the path of a PEM file, with {identity} for the charger's", length_max=4096),
+            "the keys that belong to client_cert, if they are not in the same file",
+        ),
+    ] = None
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +177,13 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, str],
         Key(CONFIGURATION, "OCPP configuration keys that differ from a charger's defaults"),
     ] = {}
+    security_profile: Annotated[
+        int,
+        Key(
+            Whole(0, 3),
+            "0 none, 1 password, 2 password over TLS, 3 TLS with a certificate of its own",
+        ),
+    ] = 0
     vendor: Annotated[
         str,
         Key(Text("1 to 20 characters", length_max=20), "chargePointVendor of BootNotification"),
