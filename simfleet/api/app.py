@@ -12,6 +12,7 @@ from simfleet.api import (
     chargers,
     configuration,
     failures,
+    faults,
     headers,
     logs,
     mass_charger,
@@ -39,9 +40,11 @@ RESOURCES: Final = (
     chargers.chargers,
     configuration.configuration,
     actions.actions,
+    faults.faults,
     settings.settings,
     logs.logs,
     mass_charger.mass_charger,
+    models.models,
     runs.runs,
 )
 """What users work with, in the order in which /docs shows it."""

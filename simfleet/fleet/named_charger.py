@@ -14,7 +14,7 @@ import trio
 from msgspec import structs
 
 from simfleet.errors import Invalid, Refused
-from simfleet.fleet import charger_actions, charger_making
+from simfleet.fleet import charger_actions, charger_faults, charger_making
 from simfleet.fleet import charger_rules as rules
 from simfleet.fleet.charger_actions import Arguments
 from simfleet.fleet.charger_life import SETTLE_S, ChargerLife
@@ -24,6 +24,8 @@ from simfleet.station.dialects import dialect_of
 from simfleet.station.events import (
     Failed,
     FaultCleared,
+    FaultInjected,
+    FaultRemoved,
     PluggedIn,
     StartRequested,
     StopRequested,
@@ -35,11 +37,13 @@ from simfleet.station.registration import Registration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simfleet.fleet.charger_faults import ChargerFault
     from simfleet.fleet.charger_rules import UserSettings
     from simfleet.fleet.charger_state import ChargerType
     from simfleet.fleet.handled_charger import HandledCharger
     from simfleet.station.configuration import Configuration
     from simfleet.station.connector import Connector
+    from simfleet.station.fault_kinds import Fault, FaultKind
 
 
 class NamedCharger(ChargerLife):
@@ -243,6 +247,31 @@ class NamedCharger(ChargerLife):
             charger.tell(Failed(connector_id, code))
             if charged and connector.autopilot is None and connector.plugged:
                 charger.tell(Unplugged(connector_id))
+
+    # ── faults on purpose ───────────────────────────────────────────────────────────────────────
+
+    def faults(self) -> list[ChargerFault]:
+        """What it does wrong on purpose; nothing while it is off."""
+        return charger_faults.faults_of(self.station, self._site.clock)
+
+    async def add_fault(self, fault: Fault) -> None:
+        """Have it do something wrong on purpose. `Invalid` for what such a charger cannot have,
+        `Refused` while it is off, or when it has too many.
+        """
+        definition = self.definition
+        charger_faults.check(
+            fault,
+            connectors=definition.num_connectors,
+            version=f"ocpp{definition.ocpp_version}",
+        )
+        async with self._alone():
+            self.handled().tell(FaultInjected(fault))
+
+    async def remove_faults(self, kind: FaultKind | None) -> None:
+        """Have it do right again, as to one kind of faults or to all."""
+        async with self._alone():
+            if self.station is not None and self.mode != "off":
+                self.handled().tell(FaultRemoved(kind))
 
     async def act(self, action: str, connector_id: int = 1, **arguments: Any) -> None:
         """Do one of the `charger_actions`; arguments as in `Arguments`, None for not given."""

@@ -8,7 +8,18 @@ and a share may be written in percent.
 from __future__ import annotations
 
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import Meta
@@ -26,6 +37,14 @@ if TYPE_CHECKING:
 
 STAGE_FAULTS_MAX: Final = 50
 SHORTEST_S: Final = 0.001
+
+
+class _Limits(NamedTuple):
+    """What bounds the values of a field, as far as anything does."""
+
+    low: float | None
+    high: float | None
+    length_max: int | None
 
 
 class YesNo(ScalarKind):
@@ -82,10 +101,8 @@ def _fields(struct: type[msgspec.Struct]) -> Iterator[tuple[Any, ...]]:
             yield field.name, Annotated[hint, key], field.default
 
 
-def _hints(struct: type[msgspec.Struct]) -> Mapping[str, tuple[Any, Meta, str]]:
+def _hints(struct: type[msgspec.Struct]) -> Mapping[str, tuple[Any, _Limits, str]]:
     """Of each field its plain type, its limits and what it means, whatever wraps them."""
-    from typing import get_type_hints
-
     found = {}
     for name, hint in get_type_hints(struct, include_extras=True).items():
         metas: list[Meta] = []
@@ -98,9 +115,7 @@ def _hints(struct: type[msgspec.Struct]) -> Mapping[str, tuple[Any, Meta, str]]:
                 plain = next(part for part in parts if part is not NoneType)
             else:
                 break
-        limits = Meta(
-            ge=_first(metas, "ge"), le=_first(metas, "le"), max_length=_first(metas, "max_length")
-        )
+        limits = _Limits(*(_first(metas, name) for name in ("ge", "le", "max_length")))
         found[name] = (plain, limits, _first(metas, "description") or "")
     return found
 
@@ -110,8 +125,8 @@ def _first(metas: list[Meta], name: str) -> Any:
     return next((said for meta in metas if (said := getattr(meta, name)) is not None), None)
 
 
-def _kind(name: str, hint: Any, limits: Meta) -> Kind:
-    low, high = limits.ge, limits.le
+def _kind(name: str, hint: Any, limits: _Limits) -> Kind:
+    low, high = limits.low, limits.high
     if hint is bool:
         return YesNo()
     if get_origin(hint) is Literal:
@@ -130,23 +145,26 @@ def _kind(name: str, hint: Any, limits: Meta) -> Kind:
         assert high is not None
         unit = "Wh" if name == "wh" else "seconds"
         return Measure(low, high, unit, scale=1.0)
-    length_max = limits.max_length
+    length_max = limits.length_max
     assert length_max is not None
     return Text(f"text of at most {length_max} characters", length_max=length_max)
 
 
 _STRUCTS: Final = {str(struct.__struct_config__.tag): struct for struct in FAULTS}
 STAGE_FAULTS: Final[tuple[type[StageFault], ...]] = tuple(
-    msgspec.defstruct(
-        f"Stage{struct.__name__}",
-        list(_fields(struct)),
-        bases=(StageFault,),
-        namespace={"__doc__": struct.__doc__},
-        module=__name__,
-        frozen=True,
-        kw_only=True,
-        tag_field="kind",
-        tag=tag,
+    cast(
+        "type[StageFault]",
+        msgspec.defstruct(
+            f"Stage{struct.__name__}",
+            list(_fields(struct)),
+            bases=(StageFault,),
+            namespace={"__doc__": struct.__doc__},
+            module=__name__,
+            frozen=True,
+            kw_only=True,
+            tag_field="kind",
+            tag=tag,
+        ),
     )
     for tag, struct in _STRUCTS.items()
 )

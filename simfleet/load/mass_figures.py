@@ -147,6 +147,8 @@ class MassStats(Struct, frozen=True, kw_only=True):
     """Response time of all actions together."""
     actions: dict[str, ActionFigures] = {}
     generator: GeneratorFigures = GeneratorFigures()
+    injected: dict[str, int] = {}
+    """Acts of faults on purpose, by kind."""
     backend_url: str = ""
     started_at: str | None = None
     """UTC, without a zone as the document writes times; null when there never was a fleet."""

@@ -27,8 +27,11 @@ from simfleet.load.links import link_options
 from simfleet.load.mass_figures import Costly, ErrorRing, MassStats, naive_iso
 from simfleet.load.runner import HANDSHAKES_MAX
 from simfleet.load.schema1 import Target
+from simfleet.load.stage_faults import chosen
+from simfleet.models.model import merged
 from simfleet.observe.health import Health
 from simfleet.station.configuration import for_station
+from simfleet.station.events import FaultInjected, FaultRemoved
 from simfleet.station.meter import ElectricalSpec
 from simfleet.station.spec import StationSpec
 from simfleet.station.vehicle import vehicles_for
@@ -39,7 +42,10 @@ if TYPE_CHECKING:
     from simfleet.clock import WallClock
     from simfleet.link.link import Dialer
     from simfleet.load.generator import Hold
+    from simfleet.models.model import ChargerModel
     from simfleet.observe.hub import Hub
+    from simfleet.station.events import Event
+    from simfleet.station.fault_kinds import Fault
 
 TARGET_MAX: Final = 10_000
 """Mass chargers; one event loop's worth."""
@@ -81,16 +87,22 @@ class MassSettings(Protocol):
         """Chargers per `BATCH_PERIOD_S`."""
 
 
-def mass_plans(settings: MassSettings) -> list[ChargerPlan]:
-    """All the chargers that a mass fleet can have: MASS000001 and on, AC, 22 kW, OCPP 1.6."""
-    spec = StationSpec(
-        electrical=ElectricalSpec.of("AC", max_power_w=MAX_POWER_W), vehicles=vehicles_for("AC")
-    )
+def mass_plans(settings: MassSettings, model: ChargerModel | None = None) -> list[ChargerPlan]:
+    """All the chargers that a mass fleet can have: MASS000001 and on, of a model, or AC with 22 kW.
+
+    A model's own intervals count, where it has any.
+    """
     configuration = {
         "HeartbeatInterval": str(settings.heartbeat_interval),
         "MeterValueSampleInterval": str(SAMPLE_INTERVAL_S),
     }
-    factory = for_station(1, configuration, kind="AC").factory
+    if model is None:
+        electrical = ElectricalSpec.of("AC", max_power_w=MAX_POWER_W)
+        spec = StationSpec(electrical=electrical, vehicles=vehicles_for("AC"))
+        factory = for_station(1, configuration, kind="AC").factory
+    else:
+        spec = model.spec()
+        factory = model.factory(configuration=merged(configuration, model.settings))
     id_tag = settings.rfid_card_id or None
     return [
         ChargerPlan(f"MASS{n + 1:06}", n, 0, "mass", spec, factory, id_tag)
@@ -112,9 +124,12 @@ class MassFleet:
         clock: WallClock,
         dial: Dialer,
         registers_wh: dict[str, tuple[float, ...]],
+        model: str = "",
     ) -> None:
         at_s = trio.current_time()
         self.hold = hold
+        self.model = model
+        """What its chargers are; "": SimFleet's own."""
         self.gone = trio.Event()
         """The last charger has gone, and nothing of the fleet runs any more."""
         self.cut_off = False
@@ -134,6 +149,8 @@ class MassFleet:
             self._recorder,
         )
         self._supervisor = Supervisor(self._surroundings, clock, registers_wh=registers_wh)
+        self._plans = plans
+        self._faults_given = 0
         self._mass = Mass(plans, self._supervisor)
         self._wished = trio.Event()
         self._directed = trio.Event()
@@ -171,6 +188,21 @@ class MassFleet:
             self._surroundings.options = link_options(Target(url=url))
             self._surroundings.url = url
             self._directed.set()
+
+    def add_fault(self, fault: Fault, *, share: float) -> int:
+        """Have a share of the chargers that there are do something wrong on purpose; how many."""
+        self._faults_given += 1
+        there = self._plans[: self._mass.size]
+        found = chosen(there, share, seed=0, place=f"mass:{self._faults_given}")
+        return self._tell([plan.identity for plan in found], FaultInjected(fault))
+
+    def remove_faults(self, kind: str | None) -> int:
+        """Have them all do right again, as to one kind of faults or to all; how many were told."""
+        return self._tell(list(self._supervisor.chargers), FaultRemoved(kind))
+
+    def _tell(self, identities: Sequence[str], event: Event) -> int:
+        chargers = (self._supervisor.chargers.get(identity) for identity in identities)
+        return sum(charger.post(event) for charger in chargers if charger is not None)
 
     def end_by(self, at_s: float) -> None:
         """A stopped fleet has no more time than until `at_s`."""
@@ -211,6 +243,7 @@ class MassFleet:
             latency_ms=costly.latency_ms,
             actions=costly.actions,
             generator=costly.generator,
+            injected=counters.injected.snapshot(),
             backend_url=self._surroundings.url,
             started_at=naive_iso(self._started_wall_s),
         )

@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Final
 import trio
 from msgspec.structs import replace
 
-from simfleet.errors import Invalid, Refused
+from simfleet.errors import Invalid, Missing, Refused
 from simfleet.fleet.orders import Mode
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
 from simfleet.load.mass_figures import ERRORS_MAX, ErrorRing, MassError, MassStats
 from simfleet.load.mass_fleet import IDENTITY_PATTERN, TARGET_MAX, MassFleet, mass_plans
+from simfleet.models.catalogue import built_in
 from simfleet.observe.hub import RECENT_RECORDS
+from simfleet.ocpp.v16 import V16
+from simfleet.station.fault_kinds import problems
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,8 +35,11 @@ if TYPE_CHECKING:
     from simfleet.link.link import Dialer
     from simfleet.load.generator import Caller, Generator
     from simfleet.load.mass_fleet import MassSettings
+    from simfleet.models.catalogue import Catalogue
+    from simfleet.models.model import ChargerModel
     from simfleet.observe.hub import Hub
     from simfleet.observe.records import Record
+    from simfleet.station.fault_kinds import Fault
 
 __all__ = ["MassService"]
 
@@ -45,6 +51,28 @@ class NoBackend(Refused):
     """There is no CSMS to connect to."""
 
     code = "NO_BACKEND"
+
+
+class NoFleet(Refused):
+    """There are no mass chargers."""
+
+    code = "NO_FLEET"
+
+
+class OtherModel(Refused):
+    """The fleet that runs has chargers of another model."""
+
+    code = "OTHER_MODEL"
+
+    def __init__(self, running: str, wanted: str) -> None:
+        super().__init__(
+            f"the fleet that runs is of {_model_text(running)}; stop it before you start one of"
+            f" {_model_text(wanted)}"
+        )
+
+
+def _model_text(model: str) -> str:
+    return f"model {model}" if model else "SimFleet's own model"
 
 
 class _Mine:
@@ -80,14 +108,16 @@ class MassService:
         settings_of: Callable[[int], Awaitable[MassSettings]],
         own_csms_url: str = "",
         dial: Dialer = open_link,
+        models: Catalogue | None = None,
     ) -> None:
-        """`own_csms_url`: of the CSMS in this process, where each charger needs two sockets."""
+        """`models` are what chargers can be of, None: the built-in ones. `own_csms_url`: of the CSMS in this process, where each charger needs two sockets."""
         self._generator = generator
         self._hub = hub
         self._clock = clock
         self._settings_of = settings_of
         self._own_csms_url = own_csms_url
         self._dial = dial
+        self._models = built_in() if models is None else models
         self._nursery: trio.Nursery | None = None
         self._live: MassFleet | None = None
         self._of: dict[int, _Mine] = {}
@@ -111,14 +141,21 @@ class MassService:
 
     # ── for handlers ────────────────────────────────────────────────────────────────────────────
 
-    async def apply(self, user: Caller, target: int, mode: Mode) -> MassStats:
+    async def apply(
+        self, user: Caller, target: int, mode: Mode, *, model: str = ""
+    ) -> MassStats:
         """Wish for `target` chargers (0 to 10,000; 0 stops the fleet) in `mode`.
 
-        Raises `Invalid`, `GeneratorBusy` when somebody else has the generator or a run has,
+        `model` is what a new fleet's chargers are ("": SimFleet's own), and those of one that runs
+        must be: `OtherModel`. Without one, a fleet stays what it is. Raises `Invalid`, `GeneratorBusy` when somebody else has the generator or a run has,
         `NoBackend`, and `PreflightFailed` when this machine cannot hold so many sockets.
         """
         if not 0 <= target <= TARGET_MAX:
             raise Invalid(f"target is {target}; write a number from 0 to {TARGET_MAX}")
+        try:
+            found = self._models.find(model) if model else None
+        except Missing as missing:
+            raise Invalid(f"model: {missing}") from None
         settings = await self._settings_of(user.id)
         await self._until_not_ending(user)
         # From here to the wish nothing waits: two callers cannot get into each other's way.
@@ -128,7 +165,9 @@ class MassService:
                 raise NoBackend("there is no backend to connect to; set ocpp_backend_url first")
             self._ensure_room(target, settings.ocpp_backend_url)
             if fleet is None:
-                fleet = self._begin(user, settings)
+                fleet = self._begin(user, settings, found)
+            elif model and model != fleet.model:
+                raise OtherModel(fleet.model, model)
             fleet.direct(settings.ocpp_backend_url)
         if fleet is not None:
             fleet.apply(target, mode, batch=settings.mass_batch_size)
@@ -137,6 +176,25 @@ class MassService:
     async def stop(self, user: Caller) -> MassStats:
         """Stop the user's fleet: what `apply` with target 0 does. Nothing to stop is no error."""
         return await self.apply(user, 0, Mode.IDLE)
+
+    def add_fault(self, user: Caller, fault: Fault, *, share: float = 1.0) -> int:
+        """Have a share of the user's mass chargers do something wrong on purpose; how many took it.
+
+        Raises `Invalid` for what they cannot have, and `NoFleet`.
+        """
+        for name, problem in problems(fault, connectors=1, catalog=V16):
+            raise Invalid(f"{fault.kind}: {name}: {problem}")
+        return self._living(user).add_fault(fault, share=share)
+
+    def remove_faults(self, user: Caller, kind: str | None = None) -> int:
+        """Have the user's mass chargers do right again; how many were told. Raises `NoFleet`."""
+        return self._living(user).remove_faults(kind)
+
+    def _living(self, user: Caller) -> MassFleet:
+        fleet = self._fleet_of(user)
+        if fleet is None:
+            raise NoFleet("no load test is going on; start one first")
+        return fleet
 
     def stats(self, user: Caller) -> MassStats:
         """The figures of the user's own fleet, also when it is over; all zero without one."""
@@ -182,13 +240,15 @@ class MassService:
         preflight.ensure_descriptors(target, both_ends=both_ends)
         preflight.ensure_ports(target)
 
-    def _begin(self, user: Caller, settings: MassSettings) -> MassFleet:
+    def _begin(
+        self, user: Caller, settings: MassSettings, model: ChargerModel | None
+    ) -> MassFleet:
         assert self._nursery is not None, "apply() needs run()"
         hold = self._generator.take(user, "the mass fleet")
         mine = self._of.setdefault(user.id, _Mine())
         try:
             fleet = MassFleet(
-                mass_plans(settings),
+                mass_plans(settings, model),
                 settings,
                 hold=hold,
                 errors=mine.errors,
@@ -196,6 +256,7 @@ class MassService:
                 clock=self._clock,
                 dial=self._dial,
                 registers_wh=self._registers_wh,
+                model="" if model is None else model.name,
             )
         except BaseException:
             self._generator.release(hold)
