@@ -32,6 +32,7 @@ from simfleet.link.opening import open_link
 from simfleet.load.generator import Generator
 from simfleet.load.mass_service import MassService
 from simfleet.load.run_service import RunService
+from simfleet.models.catalogue import Catalogue
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
 from simfleet.ocpp.v16 import V16
@@ -85,6 +86,8 @@ async def serve(
     a port, a database, an address that others reach while nobody has a key.
     """
     settings, say = options.settings, options.say
+    models = Catalogue(settings.models)
+    models.all()  # what is wrong with a user's own is said before anything starts
     clock = WallClock(trio.current_time())
     hub, generator, stopping = Hub(clock), Generator(), trio.Event()
     with calm_garbage(), Health(trio.current_time()) as health:
@@ -100,9 +103,9 @@ async def serve(
                     _running(health.run, name="health"),
                     _running(sweep_garbage, name="garbage"),
                     _embedded_csms(options) as csms,
-                    _named_chargers(store, hub, clock, csms, stopping) as registry,
+                    _named_chargers(store, hub, clock, csms, models, stopping) as registry,
                     _mass_fleet(generator, hub, clock, registry, csms) as mass,
-                    _load_runs(store, generator, clock, settings) as runs,
+                    _load_runs(store, generator, clock, settings, models) as runs,
                 ):
                     services = Services(
                         store=store,
@@ -171,7 +174,12 @@ async def _embedded_csms(options: ServeOptions) -> AsyncIterator[Csms | None]:
 
 @asynccontextmanager
 async def _named_chargers(
-    store: Store, hub: Hub, clock: WallClock, csms: Csms | None, stopping: trio.Event
+    store: Store,
+    hub: Hub,
+    clock: WallClock,
+    csms: Csms | None,
+    models: Catalogue,
+    stopping: trio.Event,
 ) -> AsyncIterator[Registry]:
     """The chargers of the store, back in their modes; each frame of theirs goes to the journal.
 
@@ -188,6 +196,7 @@ async def _named_chargers(
         default_url="" if csms is None else _url_of(csms),
         hub=hub,
         journal=log,
+        models=models,
     )
     async with _running(registry.run, name="named chargers"):
         yield registry
@@ -222,6 +231,7 @@ async def _mass_fleet(
         hub=hub,
         clock=clock,
         settings_of=registry.settings,
+        models=registry.models,
         own_csms_url="" if csms is None else _url_of(csms),
     )
     async with _running(mass.run, name="mass fleet", close=mass.close):
@@ -230,10 +240,14 @@ async def _mass_fleet(
 
 @asynccontextmanager
 async def _load_runs(
-    store: Store, generator: Generator, clock: WallClock, settings: Settings
+    store: Store,
+    generator: Generator,
+    clock: WallClock,
+    settings: Settings,
+    models: Catalogue,
 ) -> AsyncIterator[RunService]:
     folder = settings.db.parent / RUNS_FOLDER
-    runs = RunService(store=store, generator=generator, clock=clock, folder=folder)
+    runs = RunService(store=store, generator=generator, clock=clock, folder=folder, models=models)
     async with _running(runs.run, name="runs", close=runs.close):
         yield runs
 

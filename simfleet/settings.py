@@ -57,6 +57,8 @@ class Settings:
     port: int = 8080
     csms_port: int = 9000
     db: Path = dataclasses.field(default_factory=default_database)
+    models: Path | None = None
+    """A directory of charger models of the user's own, beside the built-in ones."""
     api_key: str | None = dataclasses.field(default=None, repr=False)
     """Becomes a key of the first user; without it one is made and printed once."""
     cors_origins: tuple[str, ...] = ()
@@ -98,7 +100,7 @@ def _value_of(name: str, text: str, kind: object) -> object:
                 return _not_negative(int(text))
             case "float":
                 return _not_negative(float(text))
-            case "Path":
+            case "Path" | "Path | None":
                 return Path(text).expanduser()
             case "tuple[str, ...]":
                 return tuple(part.strip() for part in text.split(",") if part.strip())

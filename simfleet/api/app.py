@@ -16,6 +16,7 @@ from simfleet.api import (
     headers,
     logs,
     mass_charger,
+    models,
     pages,
     runs,
     settings,

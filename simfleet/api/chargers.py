@@ -19,6 +19,7 @@ from simfleet.api.resources import (
     ConnectorId,
     ErrorCode,
     IdTag,
+    ModelName,
     Name,
     Success,
     Text,
@@ -55,12 +56,16 @@ IdPattern = Annotated[str, msgspec.Meta(min_length=1, max_length=96)]
 
 
 class NewChargers(Body, frozen=True, kw_only=True):
-    """One charger, or `count` chargers whose ids a pattern such as ``SIM-{n:04}`` makes."""
+    """One charger, or `count` chargers whose ids a pattern such as ``SIM-{n:04}`` makes.
+
+    Type and power must be given, unless a `model` has them; what is given wins over the model.
+    """
 
     chargepoint_id: IdPattern
-    charger_type: ChargerType
-    max_power_kw: Kilowatts
-    num_connectors: Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_MAX)] = 1
+    charger_type: ChargerType | None = None
+    max_power_kw: Kilowatts | None = None
+    num_connectors: Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_MAX)] | None = None
+    model: ModelName = ""
     ocpp_version: Text = "1.6"
     auth_mode: AuthMode = "rfid"
     pnc_emaid: Text = ""

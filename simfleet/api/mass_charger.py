@@ -8,7 +8,7 @@ import msgspec
 from quart import Blueprint
 
 from simfleet.api.auth import current_user
-from simfleet.api.resources import Body, Success
+from simfleet.api.resources import Body, ModelName, Success
 from simfleet.api.routes import route
 from simfleet.api.services import services
 from simfleet.fleet.orders import Mode
@@ -25,6 +25,7 @@ class Apply(Body, frozen=True):
 
     target: Annotated[int, msgspec.Meta(ge=0, le=TARGET_MAX)]
     mode: Mode
+    model: ModelName = ""
 
 
 @route(
@@ -47,14 +48,16 @@ async def mass_stats() -> MassStats:
     summary="Start a load test, or change the one that runs",
     description=(
         "Declarative: the fleet moves towards the wish that came last, `mass_batch_size` chargers"
-        " at a time, without reconnecting those that stay. A target of 0 stops it."
+        " at a time, without reconnecting those that stay. A target of 0 stops it. `model` is what"
+        " the chargers are, from their first to their last: 409 while others run."
     ),
     body=Apply,
     answers={200: MassStats},
     errors=(409,),
 )
 async def mass_apply(body: Apply) -> MassStats:
-    stats: MassStats = await services().mass.apply(await current_user(), body.target, body.mode)
+    user, mass = await current_user(), services().mass
+    stats: MassStats = await mass.apply(user, body.target, body.mode, model=body.model)
     return stats
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from simfleet.fleet.charger_rules import CONNECTORS_MAX, ID_TAG_MAX, NAME_MAX, PNC_MAX, URL_MAX
+from simfleet.models.schema import MODEL_NAME_MAX
 
 __all__ = [
     "Body",
@@ -18,6 +19,7 @@ __all__ = [
     "ConnectorId",
     "ErrorCode",
     "IdTag",
+    "ModelName",
     "Name",
     "Success",
     "Text",
@@ -33,6 +35,8 @@ ChargepointId = Annotated[
 ConnectorId = Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_MAX)]
 IdTag = Annotated[str, msgspec.Meta(max_length=ID_TAG_MAX)]
 """OCPP 1.6 IdToken: CiString20."""
+ModelName = Annotated[str, msgspec.Meta(max_length=MODEL_NAME_MAX)]
+"""`brand/model` of the catalogue, or "" for none."""
 Name = Annotated[str, msgspec.Meta(max_length=NAME_MAX)]
 Text = Annotated[str, msgspec.Meta(max_length=PNC_MAX)]
 Url = Annotated[str, msgspec.Meta(max_length=URL_MAX)]

@@ -129,6 +129,7 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="the summary as JSON on stdout, and nothing else there"
     )
+    _add_models(parser)
 
 
 def configure_csms(parser: argparse.ArgumentParser) -> None:
@@ -207,6 +208,27 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
 def configure_check(parser: argparse.ArgumentParser) -> None:
     """Arguments of `simfleet check`."""
     parser.add_argument("scenario", type=Path, metavar="SCENARIO", help="scenario file (YAML)")
+    _add_models(parser)
+
+
+def configure_models(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet models`."""
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="print the file of this one, such as norrvik/hem-11"
+    )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of model files, for editors"
+    )
+    _add_models(parser)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        type=Path,
+        metavar="DIR",
+        help="charger models of your own, DIR/brand/model.yaml (default: SIMFLEET_MODELS)",
+    )
 
 
 def configure_bench(parser: argparse.ArgumentParser) -> None:
@@ -242,6 +264,7 @@ def configure_serve(parser: argparse.ArgumentParser) -> None:
     csms.add_argument(
         "--no-csms", action="store_true", help="no embedded CSMS: chargers go where users say"
     )
+    _add_models(parser)
     _add_database(parser)
 
 
@@ -344,6 +367,17 @@ COMMANDS = (
         "validate a scenario file; names every mistake with line and column",
         ("simfleet check scenarios/ten-thousand.yaml",),
         configure_check,
+    ),
+    Command(
+        "models",
+        "list the charger models that chargers can be of, or print one",
+        (
+            "simfleet models",
+            "simfleet models norrvik/hem-11",
+            "simfleet models --models my-models",
+            "simfleet models --schema > model.schema.json",
+        ),
+        configure_models,
     ),
     Command(
         "schema",

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
 def main(arguments: argparse.Namespace) -> int:
     """Check the scenario named on the command line."""
-    return check(arguments.scenario)
+    return check(arguments.scenario, models=arguments.models)
 
 
-def check(path: str | Path) -> int:
+def check(path: str | Path, *, models: Path | None = None) -> int:
     """Print in one line what a right scenario asks for.
 
     Raises ScenarioInvalid with every mistake, UsageWrong for a file that cannot be read.
     """
+    from simfleet.cli.models import catalogue_of
     from simfleet.load.scenario import load_scenario  # 60 ms that `--help` should not cost
 
-    print(f"{path}: {_summary(load_scenario(path))}")
+    print(f"{path}: {_summary(load_scenario(path, models=catalogue_of(models)))}")
     return ExitCode.PASSED
 
 

@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from simfleet.cli.exit_codes import ExitCode
+from simfleet.cli.models import catalogue_of
 from simfleet.clock import real_wall_s
 from simfleet.errors import SimFleetError, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
@@ -85,7 +86,13 @@ def _write_summary(folder: RunFolder, summary: dict[str, Any]) -> str | None:
 
 def scenario_of(content: bytes, arguments: argparse.Namespace) -> Scenario:
     """The scenario with what the command line changes. Raises `ScenarioInvalid`, `UsageWrong`."""
-    scenario = parse_scenario(content, source=str(arguments.scenario), overrides=arguments.set)
+    scenario = parse_scenario(
+        content,
+        source=str(arguments.scenario),
+        overrides=arguments.set,
+        models=catalogue_of(arguments.models),
+        folder=arguments.scenario.parent,
+    )
     if arguments.chargers is not None:
         scenario = with_chargers(scenario, arguments.chargers)
     if arguments.seed is not None:

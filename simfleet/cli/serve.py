@@ -39,7 +39,7 @@ def settings_of(
     """The settings: options over environment over defaults. Raises `UsageWrong`."""
     given: dict[str, Any] = {
         name: value
-        for name in ("host", "port", "csms_port", "db")
+        for name in ("host", "port", "csms_port", "db", "models")
         if (value := getattr(arguments, name)) is not None
     }
     return replace(Settings.from_environment(environment), **given)

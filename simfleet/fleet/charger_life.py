@@ -34,6 +34,7 @@ from simfleet.station.registration import Registration
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from simfleet.models.model import ChargerModel
     from simfleet.station.effects import Effect
     from simfleet.station.station import Station
 
@@ -198,8 +199,9 @@ class ChargerLife:
         self._gone = trio.Event()
         self._csms_interval_s = 0.0
         self._site.living[self.identity] = self
-        spec = charger_making.spec_of(self.definition)
-        factory = rules.factory_settings(self.definition).factory
+        model = self._model
+        spec = charger_making.spec_of(self.definition, model)
+        factory = rules.factory_settings(self.definition, model).factory
         plan = ChargerPlan(self.identity, 0, 0, "named", spec, factory)
         with trio.CancelScope(shield=True):
             await self._site.supervisor.start(plan, _TASK_MODES[self.mode])
@@ -239,11 +241,16 @@ class ChargerLife:
             except Exception:  # crashed in the middle of a change: what was kept before must do
                 return
 
+    @property
+    def _model(self) -> ChargerModel | None:
+        return rules.model_of(self.definition.model, self._site.models)
+
     def _build(self) -> Station:
         at_s = trio.current_time()
         return charger_making.station_of(
             self.identity,
             self.definition,
+            self._model,
             kept=self._kept,
             id_tag=self.tag,
             heartbeat_s=self._owner.settings.heartbeat_interval,
@@ -311,6 +318,9 @@ class ChargerLife:
         interval = str(self._owner.settings.heartbeat_interval)
         if station is None or charger is None:
             return
+        quirks = station.spec.quirks
+        if quirks is not None and quirks.own_heartbeat_interval:
+            return  # it has not even looked what the CSMS named
         if station.configuration.get("HeartbeatInterval") != interval:
             at_s = trio.current_time()
             commands.change_configuration(station, "HeartbeatInterval", interval, at_s=at_s)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from simfleet.fleet.charger_rules import factory_settings
+from simfleet.fleet.charger_rules import factory_settings, wanted_of
 from simfleet.station.memory import recall
 from simfleet.station.meter import ElectricalSpec
 from simfleet.station.spec import StationSpec
@@ -15,6 +15,7 @@ from simfleet.station.vehicle import VehicleSpec, vehicles_for
 
 if TYPE_CHECKING:
     from simfleet.fleet.charger_state import ChargerType, Definition
+    from simfleet.models.model import ChargerModel
     from simfleet.station.chance import Chance
     from simfleet.station.memory import Kept
 
@@ -23,8 +24,11 @@ ROOM: Final = 1.25
 ARRIVAL_SOC: Final = 0.2
 
 
-def spec_of(definition: Definition) -> StationSpec:
-    """The model that a definition describes."""
+def spec_of(definition: Definition, model: ChargerModel | None) -> StationSpec:
+    """The kind of charger that a definition describes; `model` is the one that it names."""
+    if model is not None:
+        spec = model.spec(wanted_of(definition, model))
+        return structs.replace(spec, free_charging=definition.free_charging)
     kind = definition.charger_type
     return StationSpec(
         electrical=ElectricalSpec.of(kind, max_power_w=definition.max_power_kw * 1000.0),
@@ -37,6 +41,7 @@ def spec_of(definition: Definition) -> StationSpec:
 def station_of(
     identity: str,
     definition: Definition,
+    model: ChargerModel | None,
     *,
     kept: Kept | None,
     id_tag: str,
@@ -48,8 +53,8 @@ def station_of(
     """The station, fresh from the factory (`kept` None), or as its hardware remembers itself."""
     station = Station(
         identity,
-        spec_of(definition),
-        factory_settings(definition, heartbeat_s=heartbeat_s),
+        spec_of(definition, model),
+        factory_settings(definition, model, heartbeat_s=heartbeat_s),
         chance=chance,
         wall_offset_s=wall_offset_s,
         id_tag=id_tag,

@@ -16,13 +16,15 @@ from msgspec import Struct
 from simfleet.errors import Invalid, Missing, Refused, UsageWrong
 from simfleet.fleet.charger_state import AuthMode, ChargerMode, ChargerType, Definition
 from simfleet.link.address import parse_target
-from simfleet.station.configuration import for_station
+from simfleet.models.model import Wanted
+from simfleet.station.configuration import Configuration, for_station
 from simfleet.station.connector import NO_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simfleet.station.configuration import Configuration
+    from simfleet.models.catalogue import Catalogue
+    from simfleet.models.model import ChargerModel
 
 CONNECTORS_MAX: Final = 5
 POWER_MAX_KW: Final = 100_000.0
@@ -130,12 +132,16 @@ class ConnectorUnavailable(Refused):
 
 
 class NewCharger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A charger to be made; see `definition_of` for what is accepted."""
+    """A charger to be made; see `definition_of` for what is accepted.
+
+    Type, power and number of connectors are those of the `model`, unless they are given.
+    """
 
     chargepoint_id: str
-    charger_type: ChargerType
-    max_power_kw: float
-    num_connectors: int = 1
+    charger_type: ChargerType | None = None
+    max_power_kw: float | None = None
+    num_connectors: int | None = None
+    model: str = ""
     ocpp_version: str = "1.6"
     auth_mode: AuthMode = "rfid"
     pnc_emaid: str = ""
@@ -210,42 +216,84 @@ def _whole(name: str, given: int | str, *, low: int, high: int) -> int:
     return int(text)
 
 
-def definition_of(new: NewCharger) -> Definition:
+def definition_of(new: NewCharger, models: Catalogue) -> Definition:
     """The definition of a charger to be made. Raises `Invalid`, which names the field."""
     chargepoint_id(new.chargepoint_id)
-    if new.charger_type not in get_args(ChargerType):
-        raise Invalid(f"charger_type is {_shown(new.charger_type)}; it is AC or DC")
-    power_kw = new.max_power_kw
+    try:
+        model = model_of(new.model, models)
+    except Missing as missing:
+        raise Invalid(f"model: {missing}") from None
+    kind, power_kw, connectors = new.charger_type, new.max_power_kw, new.num_connectors
+    if model is not None:
+        built = model.as_built
+        kind = built.kind if kind is None else kind
+        power_kw = built.max_power_w / 1000.0 if power_kw is None else power_kw
+        connectors = built.connectors if connectors is None else connectors
+    for name, value in (("charger_type", kind), ("max_power_kw", power_kw)):
+        if value is None:
+            raise Invalid(f"there is no required field {name}; without a model it is needed")
+    assert kind is not None
+    assert power_kw is not None
+    if kind not in get_args(ChargerType):
+        raise Invalid(f"charger_type is {_shown(kind)}; it is AC or DC")
     if not (math.isfinite(power_kw) and 0 < power_kw <= POWER_MAX_KW):
         raise Invalid(f"max_power_kw is {power_kw:g}; it is above 0 and at most {POWER_MAX_KW:.0f}")
     # Before the version: plug_and_charge would make it 2.0.1 whatever was written.
     auth_mode(new.auth_mode)
     definition = Definition(
-        charger_type=new.charger_type,
+        charger_type=kind,
         max_power_kw=power_kw,
-        num_connectors=num_connectors(new.num_connectors),
+        num_connectors=num_connectors(1 if connectors is None else connectors),
         ocpp_version=ocpp_version(new.ocpp_version),
         pnc_emaid=_pnc("pnc_emaid", new.pnc_emaid),
         configuration=dict(new.configuration),
         backend_url=backend_url("backend_url", new.backend_url),
         charger_name=charger_name(new.charger_name),
+        model=new.model,
     )
-    factory_settings(definition)
+    factory_settings(definition, model)
     return definition
 
 
-def factory_settings(definition: Definition, *, heartbeat_s: int = HEARTBEAT_S) -> Configuration:
-    """The configuration that a charger leaves the factory with. Raises `Invalid`."""
+def model_of(name: str, models: Catalogue) -> ChargerModel | None:
+    """The model of a charger, None for SimFleet's own. Raises `ModelMissing`, `ModelInvalid`."""
+    return models.find(name) if name else None
+
+
+def wanted_of(definition: Definition, model: ChargerModel) -> Wanted:
+    """What a definition wants of the charger, beside what its model is built like."""
+    return Wanted(
+        kind=definition.charger_type,
+        max_power_w=definition.max_power_kw * 1000.0,
+        connectors=definition.num_connectors,
+        vendor=model.as_built.vendor,
+    )
+
+
+def factory_settings(
+    definition: Definition, model: ChargerModel | None, *, heartbeat_s: int = HEARTBEAT_S
+) -> Configuration:
+    """The configuration that a charger leaves the factory with. Raises `Invalid`.
+
+    `heartbeat_s` holds where neither the definition nor the model names a HeartbeatInterval.
+    """
+
+    def made(values: Mapping[str, str]) -> Configuration:
+        if model is not None:
+            return Configuration(model.factory(wanted_of(definition, model), values))
+        return for_station(definition.num_connectors, values, kind=definition.charger_type)
+
     given = definition.configuration
-    known = for_station(definition.num_connectors, {}, kind=definition.charger_type)
+    settings = {} if model is None else model.settings
+    known = made({})
     for name in given:
         if known.get(name) is None:
             raise Invalid(f"configuration: {_shown(name)} is not a key of this charger")
     values = dict(given)
-    if not any(name.lower() == "heartbeatinterval" for name in given):
+    if not any(name.lower() == "heartbeatinterval" for name in (*given, *settings)):
         values["HeartbeatInterval"] = str(heartbeat_s)
     try:
-        return for_station(definition.num_connectors, values, kind=definition.charger_type)
+        return made(values)
     except ValueError as error:
         raise Invalid(f"configuration: {error}".replace("\n", "; ")) from None
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.named_recorder import NamedRecorder
     from simfleet.fleet.supervisor import Supervisor
     from simfleet.link.link import Dialer, LinkOptions
+    from simfleet.models.catalogue import Catalogue
     from simfleet.station.chance import Chance
 
 
@@ -111,5 +112,7 @@ class Site:
     """By identity, while they have a task."""
     start_soon: Callable[[Callable[[], Awaitable[None]]], None]
     """Run a task as long as the registry runs."""
+    models: Catalogue
+    """The charger models that definitions can name."""
     touched: Callable[[ChargerLife], None]
     """What its hardware keeps may have changed: save it soon."""

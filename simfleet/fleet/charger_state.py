@@ -89,6 +89,8 @@ class Definition(Struct, kw_only=True):
     rfid_tag: str = ""
     charger_name: str = ""
     free_charging: bool = False
+    model: str = ""
+    """Of the catalogue, or "": SimFleet's own. What is above wins over it."""
 
 
 class _Session(NamedTuple):

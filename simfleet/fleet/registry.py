@@ -29,6 +29,7 @@ from simfleet.fleet.named_recorder import FrameSink, NamedRecorder
 from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.supervisor import Supervisor, Vacancy
 from simfleet.link.link import DEFAULT_OPTIONS, Dialer, LinkOptions
+from simfleet.models.catalogue import Catalogue, built_in
 from simfleet.observe.health import ScheduleLag
 from simfleet.station.chance import Chance
 from simfleet.station.memory import decode_kept
@@ -98,12 +99,15 @@ class Registry:
         options: LinkOptions = DEFAULT_OPTIONS,
         handshakes_max: int = HANDSHAKES_MAX,
         seed: int | None = None,
+        models: Catalogue | None = None,
     ) -> None:
         """`default_url` is where chargers connect whose users have set nothing: the embedded CSMS.
 
+        `models` are the charger models that chargers can be of; None: the built-in ones.
         `seed` makes vehicles and waiting times repeatable, for tests; None: they never repeat.
         """
         self.default_settings = UserSettings(ocpp_backend_url=default_url)
+        self.models = built_in() if models is None else models
         self._store = store
         self._living: dict[str, ChargerLife] = {}
         self.recorder = NamedRecorder(
@@ -137,6 +141,7 @@ class Registry:
             store=store,
             chance=lambda: Chance.of(self._seed, next(self._serials)),
             living=self._living,
+            models=self.models,
             touched=self.saver.touch,
             start_soon=self._start_soon,
         )
@@ -170,7 +175,8 @@ class Registry:
                 definition = msgspec.json.decode(stored.made, type=Definition)
                 mode = rules.charger_mode(stored.mode)
                 kept = decode_kept(stored.kept) if stored.kept else None
-                rules.factory_settings(definition)
+                model = rules.model_of(definition.model, self.models)
+                rules.factory_settings(definition, model)
             except (msgspec.DecodeError, SimFleetError) as error:
                 _log.error("charger %s cannot be read: %s", stored.chargepoint_id, error)
                 self._taken.add(stored.chargepoint_id)
@@ -206,7 +212,7 @@ class Registry:
         """Make a charger, which is off. Raises `Invalid`, `ChargerExists`, and what the store
         raises.
         """
-        definition = rules.definition_of(new)
+        definition = rules.definition_of(new, self.models)
         identity = new.chargepoint_id
         self._reserve(identity)
         try:

@@ -110,7 +110,9 @@ class MassService:
         dial: Dialer = open_link,
         models: Catalogue | None = None,
     ) -> None:
-        """`models` are what chargers can be of, None: the built-in ones. `own_csms_url`: of the CSMS in this process, where each charger needs two sockets."""
+        """`models` are what chargers can be of, None: the built-in ones. `own_csms_url`: of the
+        CSMS in this process, where each charger needs two sockets.
+        """
         self._generator = generator
         self._hub = hub
         self._clock = clock
@@ -141,14 +143,13 @@ class MassService:
 
     # ── for handlers ────────────────────────────────────────────────────────────────────────────
 
-    async def apply(
-        self, user: Caller, target: int, mode: Mode, *, model: str = ""
-    ) -> MassStats:
+    async def apply(self, user: Caller, target: int, mode: Mode, *, model: str = "") -> MassStats:
         """Wish for `target` chargers (0 to 10,000; 0 stops the fleet) in `mode`.
 
         `model` is what a new fleet's chargers are ("": SimFleet's own), and those of one that runs
-        must be: `OtherModel`. Without one, a fleet stays what it is. Raises `Invalid`, `GeneratorBusy` when somebody else has the generator or a run has,
-        `NoBackend`, and `PreflightFailed` when this machine cannot hold so many sockets.
+        must be: `OtherModel`. Without one, a fleet stays what it is. Raises `Invalid`,
+        `GeneratorBusy` when somebody else has the generator or a run has, `NoBackend`, and
+        `PreflightFailed` when this machine cannot hold so many sockets.
         """
         if not 0 <= target <= TARGET_MAX:
             raise Invalid(f"target is {target}; write a number from 0 to {TARGET_MAX}")
@@ -240,9 +241,7 @@ class MassService:
         preflight.ensure_descriptors(target, both_ends=both_ends)
         preflight.ensure_ports(target)
 
-    def _begin(
-        self, user: Caller, settings: MassSettings, model: ChargerModel | None
-    ) -> MassFleet:
+    def _begin(self, user: Caller, settings: MassSettings, model: ChargerModel | None) -> MassFleet:
         assert self._nursery is not None, "apply() needs run()"
         hold = self._generator.take(user, "the mass fleet")
         mine = self._of.setdefault(user.id, _Mine())

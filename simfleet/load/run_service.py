@@ -34,6 +34,7 @@ from simfleet.load.runner import Runner
 from simfleet.load.scenario import parse_scenario
 from simfleet.load.scenario_json import parse_json_scenario
 from simfleet.load.summary import most_wanted
+from simfleet.models.catalogue import built_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from simfleet.load.generator import Caller, Generator, Hold
     from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
+    from simfleet.models.catalogue import Catalogue
 
 __all__ = ["RunService", "RunStore"]
 
@@ -146,13 +148,17 @@ class RunService:
         clock: WallClock,
         folder: Path,
         dial: Dialer = open_link,
+        models: Catalogue | None = None,
     ) -> None:
-        """`folder` gets a run folder for each run; it is made when needed."""
+        """`folder` gets a run folder for each run; it is made when needed. `models` are those that
+        a scenario can name, None: the built-in ones.
+        """
         self._store = store
         self._generator = generator
         self._clock = clock
         self._folder = folder
         self._dial = dial
+        self._models = built_in() if models is None else models
         self._nursery: trio.Nursery | None = None
         self._live: dict[str, _LiveRun] = {}
         self._unsaved: dict[str, tuple[int, Run]] = {}
@@ -183,7 +189,9 @@ class RunService:
         `PreflightFailed`, `StoreFailed`. What is found out later, such as a CSMS that cannot be
         reached, is in the run's verdict.
         """
-        scenario, plans = await trio.to_thread.run_sync(partial(_read, content, is_json=is_json))
+        scenario, plans = await trio.to_thread.run_sync(
+            partial(_read, content, is_json=is_json, models=self._models)
+        )
         most = most_wanted(scenario)
         preflight.ensure_descriptors(most)
         preflight.ensure_ports(most)
@@ -353,9 +361,12 @@ class RunService:
         return folder
 
 
-def _read(content: bytes, *, is_json: bool) -> tuple[Scenario, list[ChargerPlan]]:
+def _read(
+    content: bytes, *, is_json: bool, models: Catalogue
+) -> tuple[Scenario, list[ChargerPlan]]:
     """The scenario and its chargers; for a thread, because 10,000 take a while."""
-    scenario = parse_json_scenario(content) if is_json else parse_scenario(content)
+    parse = parse_json_scenario if is_json else parse_scenario
+    scenario = parse(content, models=models)
     return scenario, plans_of(scenario)
 
 

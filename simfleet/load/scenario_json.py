@@ -17,6 +17,7 @@ from simfleet.load.scenario import parse_scenario
 
 if TYPE_CHECKING:
     from simfleet.load.schema1 import Scenario
+    from simfleet.models.catalogue import Catalogue
 
 _SOURCE: Final = "scenario.json"
 _BYTE: Final = re.compile(r" \(byte (\d+)\)")
@@ -25,14 +26,14 @@ _ESCAPE: Final = re.compile(
 )
 
 
-def parse_json_scenario(content: bytes) -> Scenario:
+def parse_json_scenario(content: bytes, *, models: Catalogue | None = None) -> Scenario:
     """As `parse_scenario`: any bytes give a Scenario or ScenarioInvalid with all problems."""
     if len(content) <= SIZE_MAX_BYTES:  # else the reader says so
         _check_json(content)
         # Strings have no raw tabs in JSON, so these are indentation, which YAML forbids.
         content = content.replace(b"\t", b" ")
         content = _ESCAPE.sub(_joined, content)
-    return parse_scenario(content, source=_SOURCE)
+    return parse_scenario(content, source=_SOURCE, models=models)
 
 
 def _check_json(content: bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simfleet.documents.kinds import BAD, Text
+from simfleet.documents.kinds import BAD, Text, Value
 from simfleet.models.catalogue import names_a_model
 from simfleet.models.model import ChargerModel, Wanted
 from simfleet.models.schema import MODEL_FILE, MODEL_NAME
@@ -51,7 +51,7 @@ class ModelText(Text):
 
 def put_models_in(draft: Draft, models: Catalogue, folder: Path | None, report: Report) -> None:
     """Replace the names of models by the models, and fill in what their slices leave open."""
-    fleet = BAD if draft is BAD else draft.get("fleet")
+    fleet: Value = BAD if draft is BAD else draft.get("fleet")
     for item in fleet if fleet is not BAD else ():
         text = BAD if item is BAD else item.get("model")
         if not isinstance(text, str) or not names_a_model(text):

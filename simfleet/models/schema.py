@@ -18,6 +18,7 @@ from simfleet.station.nameplate import SERIAL_MAX, SIM_MAX, check_pattern
 CONNECTORS_MAX = 5
 VENDOR_KEYS_MAX = 100
 KEYS_MAX = 200
+MODEL_NAME_MAX = 81
 MODEL_NAME = r"[a-z0-9][a-z0-9-]{0,39}/[a-z0-9][a-z0-9-]{0,39}"
 MODEL_FILE = r"[^\x00-\x1f\x7f]{1,4000}\.ya?ml"
 _INT_MAX = 2**31 - 1

@@ -380,7 +380,8 @@ def _holds_cable(station: Station, connector: Connector) -> bool:
 
 def has_lock(station: Station, connector: Connector) -> bool:
     """Whether there is a lock at the station: in a socket there is, not at a cable of its own."""
-    return not station.spec.fixed_cable and connector.meter.spec.kind == "AC"
+    outlet = connector.meter.spec
+    return not station.spec.fixed_cable and outlet.kind == "AC" and not outlet.tethered
 
 
 def started_answered(
