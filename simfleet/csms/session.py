@@ -348,6 +348,8 @@ class Session:
         repeated = self._book.is_repeated(self.record, request)
         info = self._tag_info(request.id_tag, may_start=not repeated)
         transaction_id = self._book.start(self.record, request)
+        if info.status == "Accepted":
+            self.record.last_tag = request.id_tag
         return m.StartTransactionResponse(id_tag_info=info, transaction_id=transaction_id)
 
     def _status(self, request: m.StatusNotificationRequest, at_s: float) -> Wire:

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 import trio
 
-from builders_csms import call
-from simfleet.csms.control import LINE_MAX_BYTES, Lines, control, request_of
+from builders_csms import BOOT, call
+from simfleet.csms.broadcast import request_of
+from simfleet.csms.control import LINE_MAX_BYTES, Lines, control
 from simfleet.csms.server import Csms
 from simfleet.errors import ProtocolViolation, Refused
 from simfleet.link.memory import MemoryNetwork
@@ -181,3 +182,43 @@ def test_requests_are_checked_before_they_are_sent() -> None:
         request_of("Authorize", {"idTag": "T"})
     with pytest.raises(ProtocolViolation):
         request_of("Reset", {})
+
+
+# ── commands to many stations ────────────────────────────────────────────────────────────────────
+
+
+async def test_a_broadcast_is_answered_when_all_stations_have() -> None:
+    async with a_parent() as parent:
+        dial = parent.network.dial("ws://memory", identity="CP-1", subprotocol="ocpp1.6")
+        async with dial as link:
+            await link.send([call("1", "BootNotification", BOOT)])
+            await link.receive()
+            order = {"action": "ClearCache", "expect": ["Accepted"]}
+            request = {"id": 6, "ask": "broadcast", "order": order}
+            await parent.requests.send_all(msgspec.json.encode(request) + b"\n")
+            _, message_id, action, _ = msgspec.json.decode(await link.receive())
+            assert action == "ClearCache"
+            reply = [3, message_id, {"status": "Rejected"}]
+            await link.send([msgspec.json.encode(reply)])
+            answer = await parent.hear()
+    assert answer["id"] == 6
+    report = answer["broadcast"]
+    assert (report["chosen"], report["sent"], report["unexpected"]) == (1, 1, 1)
+    assert report["statuses"] == {"Rejected": 1}
+
+
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        ({"action": "Heartbeat"}, "'Heartbeat' is not an action that a CSMS sends"),
+        ({"action": "Reset"}, "type is required but missing"),
+        ({"action": "Reset", "payload": {"type": "$no"}}, "'$no' is no placeholder"),
+        ({"action": "ClearCache", "share": 2}, "not a request"),
+        ({"action": "ClearCache", "identities": ["x"] * 10_001}, "not a request"),
+    ],
+)
+async def test_a_broadcast_that_cannot_be_is_refused(order: dict[str, Any], says: str) -> None:
+    async with a_parent() as parent:
+        answer = await parent.ask(id=1, ask="broadcast", order=order)
+        assert answer["id"] == 1
+        assert says in answer["error"]
