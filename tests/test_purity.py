@@ -31,6 +31,7 @@ PURE = (
     "simfleet.csms.spoiling",
     "simfleet.csms.upkeep",
     "simfleet.pki.checks",
+    "simfleet.pki.firmware",
     "simfleet.load.metrics",
     "simfleet.fleet.pacing",
     "simfleet.documents.quantities",

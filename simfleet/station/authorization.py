@@ -33,7 +33,7 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     if session is not None:
         if same_tag(id_tag, session.id_tag):  # needs no Authorize (OCPP 1.6 section 4.8)
             _finish(station, connector, id_tag, at_s=at_s)
-        elif station.online:
+        elif station.may_report:
             ask(station, connector, id_tag, purpose=TO_STOP, at_s=at_s)
         else:
             _stop_with(station, connector, id_tag, _trusted_offline(station, id_tag, at_s), at_s)
@@ -45,7 +45,7 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
         deny_tag(station, connector, at_s=at_s)
     elif station.spec.free_charging:
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
-    elif not station.online:
+    elif not station.may_report:
         _start_offline(station, connector, id_tag, at_s)
     else:
         authorize(station, connector, id_tag, surely=claim == "ask", at_s=at_s)

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Literal
 
 from simfleet.station import (
     authorization,
+    certificates,
     charging,
     credentials,
+    diagnostics,
+    firmware,
     metering,
     registration,
     status,
 )
-from simfleet.station.messages import Beat, StatusReport
+from simfleet.station.messages import (
+    Beat,
+    DiagnosticsStatus,
+    FirmwareStatus,
+    LogStatus,
+    SignedFirmwareStatus,
+    StatusReport,
+)
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import Registration
 from simfleet.station.timing import on_step
@@ -24,6 +34,7 @@ from simfleet.station.timing import on_step
 if TYPE_CHECKING:
     from simfleet.station.charging_profiles import Profile
     from simfleet.station.connector import Connector
+    from simfleet.station.messages import Message
     from simfleet.station.station import Station
 
 YesNo = Literal["Accepted", "Rejected"]
@@ -145,7 +156,11 @@ def change_availability(
 
 
 def _set_operative(station: Station, connector: Connector, operative: bool, *, at_s: float) -> bool:
-    """Returns whether the change has to wait for the end of a session."""
+    """Returns whether the change has to wait for the end of a session, or of a firmware update."""
+    if station.firmware is not None and firmware.keeps_withdrawn(
+        station, connector.id, operative=operative
+    ):
+        return True
     connector.inoperative = not operative
     if operative:
         if connector.phase is Phase.UNAVAILABLE:
@@ -222,7 +237,45 @@ def trigger(
                 connector.meter_to(at_s)
                 metering.take_triggered(station, connector, at_s=at_s)
         case _:
+            return _trigger_maintenance(station, message, at_s=at_s)
+    return "Accepted"
+
+
+def _trigger_maintenance(
+    station: Station, message: str, *, at_s: float
+) -> Literal["Accepted", "NotImplemented"]:
+    if not station.configuration.supports("FirmwareManagement"):
+        return "NotImplemented"
+    match message:
+        case "DiagnosticsStatusNotification":
+            report: Message = DiagnosticsStatus(diagnostics.diagnostics_status(station))
+        case "FirmwareStatusNotification":
+            report = FirmwareStatus(firmware.status_of(station, signed=False)[0])
+        case _:
             return "NotImplemented"
+    station.say(report, due_s=at_s, triggered=True)
+    return "Accepted"
+
+
+def extended_trigger(
+    station: Station, message: str, connector_id: int | None, *, at_s: float
+) -> Literal["Accepted", "Rejected", "NotImplemented"]:
+    """As `trigger`, with what the security whitepaper has added; FirmwareStatusNotification is
+    that of signed updates.
+    """
+    if connector_id is not None and not 0 <= connector_id <= len(station.connectors):
+        return "Rejected"
+    match message:
+        case "LogStatusNotification":
+            log = LogStatus(*diagnostics.log_status(station))
+            station.say(log, due_s=at_s, triggered=True)
+        case "FirmwareStatusNotification":
+            signed = SignedFirmwareStatus(*firmware.status_of(station, signed=True))
+            station.say(signed, due_s=at_s, triggered=True)
+        case "SignChargePointCertificate":
+            return certificates.ask(station, at_s=at_s)
+        case _:
+            return trigger(station, message, connector_id, at_s=at_s)
     return "Accepted"
 
 

@@ -87,6 +87,12 @@ class LockFailed(_Event, frozen=True):
     failed: bool = True
 
 
+class ResetWillFail(_Event, frozen=True):
+    """The next so many attempts to reset fail (ResetRetries); 0 takes it back."""
+
+    times: int = 1
+
+
 class TakeSample(_Event, frozen=True):
     """Send a MeterValues of the running transaction now, as if its interval had come."""
 
@@ -170,6 +176,7 @@ Event = (
     | Failed
     | FaultCleared
     | LockFailed
+    | ResetWillFail
     | TakeSample
     | PowerLost
     | PowerRestored

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from simfleet.errors import Refused
-from simfleet.station import authorization, certificates, charging, faults, status
+from simfleet.station import (
+    authorization,
+    certificates,
+    charging,
+    diagnostics,
+    faults,
+    firmware,
+    resets,
+    status,
+)
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import PowerOff, PowerOn
 from simfleet.station.events import (
@@ -16,16 +25,19 @@ from simfleet.station.events import (
     FaultCleared,
     FaultInjected,
     FaultRemoved,
+    FirmwareWillFail,
     LockFailed,
     PluggedIn,
     PowerLost,
     PowerRestored,
+    ResetWillFail,
     Retired,
     StartRequested,
     StopRequested,
     TakeSample,
     TokenPresented,
     Unplugged,
+    UploadWillFail,
 )
 from simfleet.station.phase import Move, Phase
 from simfleet.station.spec import LEAVING_RETRY_S
@@ -41,6 +53,8 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
     if station.dark and not isinstance(
         event, PowerRestored | Retired | FaultInjected | FaultRemoved
     ):
+        if isinstance(event, ErrandDone):
+            return  # it was given up when the station went down
         raise Refused(f"{station.identity} has no power")
     match event:
         case PluggedIn(connector_id, vehicle, soc):
@@ -75,6 +89,8 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
                 station.faults.remove(station, kind, at_s=at_s)
         case LockFailed(connector_id, failed):
             station.connector(connector_id).lock_fails = failed
+        case ResetWillFail(times):
+            resets.hinder(station, times)
         case TakeSample(connector_id):
             connector = station.connector(connector_id)
             if connector.transaction is None:
@@ -86,12 +102,41 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             if not station.dark:
                 raise Refused(f"{station.identity} has power")
             station.effects.append(PowerOn())
-        case ErrandDone(errand) if certificates.owns(station, errand):
-            certificates.errand_done(station, event, at_s=at_s)
+        case ErrandDone():
+            _errand_done(station, event, at_s=at_s)
+        case FirmwareWillFail(stage):
+            firmware.will_fail(station, stage)
+        case UploadWillFail():
+            diagnostics.will_fail(station)
         case Retired(leaving):
             retire(station, leaving=leaving, at_s=at_s)
         case _:
             assert_never(event)
+
+
+_ERRANDS: Final = (firmware, diagnostics, certificates)
+"""Whose errands there are."""
+
+
+def _errand_done(station: Station, done: ErrandDone, *, at_s: float) -> None:
+    """Tell whom it concerns; nobody any more, if it was given up meanwhile."""
+    for owner in _ERRANDS:
+        if owner.owns(station, done.errand):
+            owner.errand_done(station, done, at_s=at_s)
+            return
+
+
+def described(event: Event) -> str:
+    """An event in a few words, for a log."""
+    match event:
+        case ErrandDone(errand, ok, detail):
+            return f"errand {errand} {'done' if ok else f'failed: {detail}'}"
+        case Failed(connector_id, error_code):
+            return f"{error_code} on connector {connector_id}"
+        case _:
+            where = getattr(event, "connector_id", None)
+            name = type(event).__name__
+            return name if where is None else f"{name} on connector {where}"
 
 
 def _start(

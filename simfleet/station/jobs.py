@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simfleet.station import certificates, faults, reservations, security, smart_charging
+from simfleet.station import (
+    certificates,
+    diagnostics,
+    faults,
+    firmware,
+    reservations,
+    resets,
+    security,
+    smart_charging,
+)
 from simfleet.station.agenda import Job, take_due
 
 if TYPE_CHECKING:
@@ -17,14 +26,18 @@ class _Work(Protocol):
 
 JOBS: Final[dict[Job, _Work]] = {
     Job.CERTIFICATE: certificates.due,
+    Job.FIRMWARE: firmware.due,
+    Job.LOG: diagnostics.due,
     Job.LIMITS: smart_charging.limits_due,
     Job.RESERVATION: reservations.expire,
+    Job.RESET: resets.again,
     Job.SECURITY_EVENT: security.send_again,
     Job.FAULT: faults.due,
 }
 
 
-def do_due(station: Station, *, at_s: float) -> None:
-    """Do all that is due."""
+def do_due(station: Station, *, at_s: float) -> bool:
+    """Do all that is due. False: the station has gone down over it."""
     for job, key in take_due(station, at_s=at_s):
         JOBS[job](station, key, at_s=at_s)
+    return not station.dark

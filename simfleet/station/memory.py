@@ -19,10 +19,11 @@ import msgspec
 from msgspec import Struct
 
 from simfleet.errors import UsageWrong
-from simfleet.station import local_list, reservations, security_memory, smart_charging
+from simfleet.station import firmware, local_list, reservations, security_memory, smart_charging
 from simfleet.station.charging_profiles import Profile
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import TransactionClosed
+from simfleet.station.firmware import Firmware
 from simfleet.station.local_list import KeptEntry
 from simfleet.station.messages import TransactionEnded, TransactionSampled, TransactionStarted
 from simfleet.station.meter import Meter, Reading
@@ -121,6 +122,7 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     local_list_version: int = 0
     reservations: list[Reservation] = []
     profiles: list[Profile] = []
+    firmware: Firmware | None = None
     message_id_prefix: str
     message_id_count: int
 
@@ -188,6 +190,7 @@ def remember(station: Station) -> Kept:
         local_list_version=0 if station.local_list is None else station.local_list.version,
         reservations=reservations.remembered(station),
         profiles=smart_charging.remembered(station),
+        firmware=firmware.kept(station),
         message_id_prefix=prefix,
         message_id_count=count,
     )
@@ -263,6 +266,8 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
     local_list.restore(station, kept.local_list_version, kept.local_list)
     reservations.restore(station, kept.reservations, at_s=at_s)
     smart_charging.restore(station, kept.profiles)
+    if kept.firmware is not None:
+        firmware.recall(station, kept.firmware, at_s=at_s)
 
 
 def _transaction(kept: KeptTransaction) -> Transaction:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from simfleet.station.messages import DURABLE, Boot, Message, SecurityNotice, StatusReport
+from simfleet.station.messages import (
+    DURABLE,
+    LASTING,
+    Boot,
+    Message,
+    SecurityNotice,
+    StatusReport,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,6 +147,10 @@ class Outbox:
         if not entry.durable:
             self.ordinary.remove(entry)
 
+    def unsent(self, entry: Entry) -> None:
+        """A `LASTING` message was on its way when the link was lost: it goes first on the next."""
+        self.ordinary.insert(0, entry)
+
     def done(self, entry: Entry) -> None:
         """A durable message was answered, or is given up."""
         if self.durable and self.durable[0] is entry:
@@ -162,16 +173,18 @@ class Outbox:
         self.blocked_until_s = min(self.blocked_until_s, until_s)
 
     def link_lost(self) -> list[Message]:
-        """Forget what is not durable.
+        """Forget what is not durable, but for the `LASTING` messages.
 
         Returns what was lost, but for status reports and security events: they are made anew when
         the link is back.
         """
-        lost: list[Message] = [
-            e.message
-            for e in self.ordinary
-            if not isinstance(e.message, Boot | StatusReport | SecurityNotice)
-        ]
-        self.ordinary.clear()
+        lost: list[Message] = []
+        lasting: list[Entry] = []
+        for entry in self.ordinary:
+            if isinstance(entry.message, LASTING):
+                lasting.append(entry)
+            elif not isinstance(entry.message, Boot | StatusReport | SecurityNotice):
+                lost.append(entry.message)
+        self.ordinary[:] = lasting
         self.blocked_until_s = 0.0
         return lost

@@ -14,6 +14,12 @@ from simfleet.station.meter import ElectricalSpec
 from simfleet.station.quirks import Quirks
 from simfleet.station.vehicle import VehicleSpec
 
+DOWNLOAD_S = 5.0
+"""How long a simulated download of firmware takes."""
+UPLOAD_S = 2.0
+"""How long a simulated upload of diagnostics or of a log takes."""
+INSTALL_S = 10.0
+"""How long the installation of firmware takes, before the reboot."""
 BOOT_RETRY_S = 60.0
 """Pause before the next BootNotification when the CSMS gave none (error, no answer, interval 0)."""
 REBOOT_S = 5.0
@@ -57,6 +63,13 @@ class StationSpec(Struct, frozen=True):
     """Starts transactions without asking the CSMS about the tag."""
     fixed_cable: bool = False
     """The station has cables of its own (DC always has): there is no lock to open."""
+    transfers: Literal["real", "simulated"] = "real"
+    """Whether files really go to and come from where the CSMS says. Simulated: nothing is opened,
+    every URL of a supported scheme works, and firmware has a pretend content.
+    """
+    download_s: float = DOWNLOAD_S
+    upload_s: float = UPLOAD_S
+    install_s: float = INSTALL_S
     call_timeout_s: float = CALL_TIMEOUT_S
     boot_retry_s: float = BOOT_RETRY_S
     reboot_s: float = REBOOT_S

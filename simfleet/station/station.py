@@ -19,10 +19,13 @@ from simfleet.station import (
     authorization,
     charging,
     credentials,
+    diagnostics,
+    firmware,
     happenings,
     jobs,
     metering,
     registration,
+    resets,
     security,
     status,
 )
@@ -32,6 +35,7 @@ from simfleet.station.connector import NO_ERROR, Connector
 from simfleet.station.dialects import dialect_of
 from simfleet.station.effects import Dropped, Reboot
 from simfleet.station.messages import (
+    LASTING,
     Boot,
     MeterSampled,
     SecurityNotice,
@@ -48,10 +52,12 @@ from simfleet.station.tokens import TokenCache
 if TYPE_CHECKING:
     from simfleet.station.chance import Chance
     from simfleet.station.configuration import Configuration
+    from simfleet.station.diagnostics import Logs
     from simfleet.station.dialects import Dialect
     from simfleet.station.effects import Effect
     from simfleet.station.events import Event
     from simfleet.station.faults import Faults
+    from simfleet.station.firmware import Firmware
     from simfleet.station.local_list import LocalList
     from simfleet.station.messages import Message
     from simfleet.station.reservations import Reservations
@@ -102,6 +108,7 @@ class Station:
         "reset_deadline_s",
         "security",
         "spec",
+        "stuck",
         "tokens",
         "transactions",
         "wake_at_s",
@@ -160,11 +167,12 @@ class Station:
         self.profiles = Profiles() if spec.station_max_power_w is not None else None
         self.reservations: Reservations | None = None
         self.local_list: LocalList | None = None
-        self.firmware: None = None
-        self.logs: None = None
+        self.firmware: Firmware | None = None
+        self.logs: Logs | None = None
         self.security: Security | None = None
         self.given = credentials.NOTHING_GIVEN
         """What the installer left for connecting; the shell knows."""
+        self.stuck: resets.Stuck | None = None
         self.faults: Faults | None = None
         self.errands = 0
         """Errands ever given to the shell (`Upload`, `Download` ...): the number of the last."""
@@ -238,6 +246,8 @@ class Station:
     def link_opened(self, *, at_s: float) -> None:
         """A connection to the CSMS is up."""
         self.online = True
+        if self.logs is not None:
+            self.logs.note(self.wall_s(at_s), "connected")
         if self.security is not None:
             credentials.connected(self, at_s=at_s)
         registration.connected(self, at_s=at_s)
@@ -253,6 +263,8 @@ class Station:
     def link_closed(self, *, at_s: float) -> None:
         """The connection is gone. Transaction messages stay; the rest is forgotten."""
         self.online = False
+        if self.logs is not None:
+            self.logs.note(self.wall_s(at_s), "disconnected")
         if self.security is not None:
             security.link_lost(self)
         if self.faults is not None:
@@ -279,6 +291,8 @@ class Station:
         self.configuration.apply_pending()
         for message in self.outbox.link_lost():
             self.effects.append(Dropped(self.dialect.action_of(message), "reboot"))
+        if self.firmware is not None:
+            firmware.rebooted(self, at_s=at_s)
         happenings.wake_connectors(self, at_s=at_s)
         self._settle(at_s)
 
@@ -291,8 +305,7 @@ class Station:
         if type(result) is Outcome:
             self._finished(result, at_s)
         elif result is not None and (
-            self.faults is None
-            or not self.faults.takes(self, result, at_s=at_s)  # type: ignore[arg-type]
+            self.faults is None or not self.faults.takes(self, result, at_s=at_s)  # type: ignore[arg-type]
         ):
             self.dialect.handle(self, result, at_s=at_s)  # type: ignore[arg-type]
         if conversation.has_violations:
@@ -302,6 +315,8 @@ class Station:
     def tell(self, event: Event, *, at_s: float) -> None:
         """Something happened to the charger. Raises `Refused` (nothing changed) when it cannot."""
         happenings.happen(self, event, at_s=at_s)
+        if self.logs is not None:
+            self.logs.note(self.wall_s(at_s), happenings.described(event))
         self._settle(at_s)
 
     def tick(self, *, at_s: float) -> None:
@@ -316,8 +331,10 @@ class Station:
             registration.boot(self, due_s=self.boot_due_s)
         if self.heartbeat_due_s <= at_s and self.may_report:
             registration.beat(self, at_s=at_s)
-        if self.agenda_due_s <= at_s:
-            jobs.do_due(self, at_s=at_s)  # first: a reading shows the limits of its moment
+        # The agenda first, as a reading shows the limits of its moment.
+        if self.agenda_due_s <= at_s and not jobs.do_due(self, at_s=at_s):
+            self.wake_at_s = NEVER_S
+            return
         if self.aligned_due_s <= at_s:
             metering.take_aligned(self, at_s=at_s)
         for connector in self.connectors:
@@ -383,8 +400,11 @@ class Station:
                 if entry is None:
                     break
                 self._send(entry, at_s)
-        if self.reset_deadline_s != NEVER_S and (self.drained or at_s >= self.reset_deadline_s):
-            return self._reboot("SoftReset", at_s=at_s)
+        resets_now = self.reset_deadline_s != NEVER_S and (
+            self.drained or at_s >= self.reset_deadline_s
+        )
+        if resets_now and self.reboot("SoftReset", at_s=at_s):
+            return None
         wake_s = conversation.wake_at_s
         if self.aligned_due_s < wake_s:
             wake_s = self.aligned_due_s
@@ -446,6 +466,8 @@ class Station:
             security.failed(self, outcome, at_s=at_s)
         elif isinstance(message, MeterSampled) and outcome.failure == LINK_LOST:
             self.effects.append(Dropped("MeterValues", "link_lost"))
+        elif isinstance(message, LASTING) and outcome.failure == LINK_LOST:
+            self.outbox.unsent(entry)
 
     def _try_again(self, entry: Entry, at_s: float) -> None:
         interval_s = self.configuration.seconds("TransactionMessageRetryInterval")
@@ -471,16 +493,20 @@ class Station:
             if connector.transaction is not None:
                 charging.end(self, connector, reason=reason, at_s=at_s)
         if hard:
-            self._reboot(reason, at_s=at_s)
+            self.reboot(reason, at_s=at_s)
         else:
             self.reset_deadline_s = at_s + SOFT_RESET_MAX_S
 
-    def _reboot(self, reason: str, *, at_s: float) -> None:
+    def reboot(self, reason: str, *, at_s: float) -> bool:
+        """Go down and boot anew; False if the hardware hangs."""
         self.reset_deadline_s = NEVER_S
+        if self.stuck is not None and resets.sticks(self, reason, at_s=at_s):
+            return False
         security.rebooting(self, reason, at_s=at_s)
         self.go_dark(reason, at_s=at_s)
         self.wake_at_s = NEVER_S
         self.effects.append(Reboot(self.spec.reboot_s))
+        return True
 
     def go_dark(self, reason: str, *, at_s: float) -> None:
         """Go down: transactions end for this reason (a driver may have come while a soft reset
@@ -491,6 +517,10 @@ class Station:
                 charging.end(self, connector, reason=reason, at_s=at_s)
             connector.forget_tag()
             connector.target_wh = None
+        if self.firmware is not None:
+            firmware.went_dark(self)
+        if self.logs is not None:
+            diagnostics.went_dark(self, at_s=at_s)
         self.dark = True
 
     def started(self, message: TransactionStarted, *, transaction_id: int) -> None:

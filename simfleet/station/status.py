@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simfleet.station import agenda
 from simfleet.station.connector import NEVER_S, NO_ERROR
 from simfleet.station.messages import StatusReport
 from simfleet.station.phase import IMPOSSIBLE, Phase
@@ -35,6 +36,8 @@ def moved(station: Station, connector: Connector, *, at_s: float) -> None:
         connector.autopilot.moved(station, connector, at_s=at_s)
     if station.reservations is not None:
         station.reservations.settle(station, at_s=at_s)
+    if station.firmware is not None and station.firmware.waits_for_connectors:
+        agenda.at(station, agenda.Job.FIRMWARE, at_s)
 
 
 def _defer(station: Station, connector: Connector, wait_s: float, *, at_s: float) -> None:

@@ -222,19 +222,6 @@ def test_data_of_another_vendor_is_of_an_unknown_vendor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "payload"),
-    [
-        ("GetDiagnostics", {"location": "ftp://a"}),
-        ("UpdateFirmware", {"location": "ftp://a", "retrieveDate": "2026-03-01T12:00:00Z"}),
-    ],
-)
-def test_actions_of_profiles_that_are_not_built_answer_not_implemented(
-    action: str, payload: dict[str, object]
-) -> None:
-    assert a_booted_scene().call(action, **payload).error == "NotImplemented"
-
-
-@pytest.mark.parametrize(
     ("action", "payload", "code"),
     [
         ("Reset", {"type": "Gentle"}, "PropertyConstraintViolation"),

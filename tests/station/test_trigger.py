@@ -114,8 +114,8 @@ def test_a_connector_that_does_not_exist_is_rejected(message: str, connector: in
 
 
 @pytest.mark.parametrize("message", ["DiagnosticsStatusNotification", "FirmwareStatusNotification"])
-def test_what_is_not_built_is_not_implemented(message: str) -> None:
-    scene = a_booted_scene()
+def test_the_status_of_what_a_charger_does_not_have_is_not_implemented(message: str) -> None:
+    scene = a_booted_scene(SupportedFeatureProfiles="Core,RemoteTrigger")
     assert trigger(scene, message) == "NotImplemented"
     assert scene.sent() == []
 

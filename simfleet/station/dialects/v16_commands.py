@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 def handle_command(station: Station, received: Received, *, at_s: float) -> None:
     """Answer one CALL of the CSMS and do what follows."""
     name = received.action.name
+    if station.logs is not None:
+        station.logs.note(station.wall_s(at_s), f"the CSMS calls {name}")
     if station.registration is Registration.REJECTED:
         # A rejected station does not answer (OCPP 1.6 section 4.2).
         station.conversation.ignore(received)
