@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from simfleet.cli.exit_codes import ExitCode
+from simfleet.errors import Missing, UsageWrong
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +29,10 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.name is None:
         print(text_table(catalogue.all()))
         return ExitCode.PASSED
-    catalogue.find(arguments.name)  # a file with mistakes is told of them, not printed
+    try:
+        catalogue.find(arguments.name)  # a file with mistakes is told of them, not printed
+    except Missing as missing:
+        raise UsageWrong(str(missing)) from None
     sys.stdout.write(catalogue.source(arguments.name))
     return ExitCode.PASSED
 

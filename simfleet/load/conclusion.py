@@ -72,6 +72,10 @@ def conclude(
             identities=len(identities),
             unique=len(set(identities)),
             crashed=recorder.counters.crashes.total,
+            misleading=sum(
+                plan.spec.quirks is not None and plan.spec.quirks.registers_mislead
+                for plan in plans
+            ),
         )
     thresholds = evaluate(scenario.thresholds, msgspec.to_builtins(summary))
     verdict = verdict_of(

@@ -61,3 +61,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """
     utc_offset_min: int = 0
     """The zone of `local_time`."""
+
+    @property
+    def registers_mislead(self) -> bool:
+        """Whether a CSMS that takes numbers at their word sees the energy register go down."""
+        return self.register_from_zero or self.energy_in_kwh in ("Wh", "none")
