@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simfleet.load.commands import Command
     from simfleet.load.schema1 import Scenario
     from simfleet.load.uploads import Uploads
+    from simfleet.pki.authority import Authority
 
 EVENTS_MAX: Final = 1000
 """Commands that the summary tells one by one; the others are in the totals only."""
@@ -110,11 +111,12 @@ class Commander:
         *,
         uploads: Uploads | None,
         note: Callable[[str, str, str], None],
+        authority: Authority | None = None,
     ) -> None:
         self._scenario = scenario
         self._csms = csms
         self._uploads = uploads
-        self._given = _given(scenario.commands, uploads)
+        self._given = _given(scenario.commands, uploads, authority)
         self._note = note
         self._began_s = 0.0
         self._ending = trio.CancelScope()
@@ -226,36 +228,48 @@ class Commander:
 
 @contextmanager
 def commanding(
-    scenario: Scenario, csms: EmbeddedCsms | None, *, note: Callable[[str, str, str], None]
+    scenario: Scenario,
+    csms: EmbeddedCsms | None,
+    *,
+    note: Callable[[str, str, str], None],
+    authority: Authority | None = None,
 ) -> Iterator[Commander | None]:
-    """The commander of a scenario, with the file server if it needs one; None without commands."""
+    """The commander of a scenario, with the file server if it needs one; None without commands.
+
+    `authority` is the CSMS's CA, if it has one.
+    """
     if csms is None or not scenario.commands:
         yield None
     elif uses(scenario.commands, "uploads"):
         with serve_uploads() as uploads:
-            yield Commander(scenario, csms, uploads=uploads, note=note)
+            yield Commander(scenario, csms, uploads=uploads, note=note, authority=authority)
     else:
-        yield Commander(scenario, csms, uploads=None, note=note)
+        yield Commander(scenario, csms, uploads=None, note=note, authority=authority)
 
 
-def _given(commands: tuple[Command, ...], uploads: Uploads | None) -> dict[str, Any]:
+def _given(
+    commands: tuple[Command, ...], uploads: Uploads | None, authority: Authority | None
+) -> dict[str, Any]:
     """Values of the placeholders that only the run knows."""
     given: dict[str, Any] = {} if uploads is None else {"uploads": uploads.url}
     if any(uses(commands, name) for name in _OF_PKI):
-        given |= _signed_firmware()
+        given |= _signed_firmware(authority)
     return given
 
 
 _OF_PKI: Final = ("signing_certificate", "signature", "root_certificate", "root_hash_data")
 
 
-def _signed_firmware() -> dict[str, Any]:
-    """A signer of this run's own for the firmware, and the CA that issued its certificate."""
+def _signed_firmware(authority: Authority | None) -> dict[str, Any]:
+    """A signer of this run's own for the firmware, and the CA that issued its certificate: the
+    CSMS's, for a station that has installed it trusts no other in TLS.
+    """
     from simfleet.pki.authority import Authority, sign_content  # `cryptography` is slow to import
     from simfleet.pki.checks import certificate_hash_data
 
     at_wall_s = real_wall_s()
-    authority = Authority.create(at_wall_s=at_wall_s)
+    if authority is None:
+        authority = Authority.create(at_wall_s=at_wall_s)
     signer = authority.issue_signer(at_wall_s=at_wall_s)
     named = certificate_hash_data(authority.certificate_pem, authority.certificate_pem, "SHA256")
     return {

@@ -178,7 +178,9 @@ class Runner:
                 keyring=target.keyring,
             )
             supervisor = Supervisor(surroundings, self._clock)
-            with commanding(self._scenario, csms, note=self._note_problem) as commander:
+            with commanding(
+                self._scenario, csms, note=self._note_problem, authority=target.authority
+            ) as commander:
                 mass = Mass(self._plans, supervisor)
                 try:
                     await self._load(supervisor, mass, csms, commander)

@@ -48,6 +48,8 @@ class Reached(NamedTuple):
     csms: EmbeddedCsms | None
     options: LinkOptions
     keyring: Keyring
+    authority: Authority | None = None
+    """The embedded CSMS's CA, if it has one."""
 
 
 @asynccontextmanager
@@ -72,7 +74,8 @@ async def reached(
             ) as csms:
                 context = ClientContexts().context((made.authority.certificate_pem,))
                 keyring = Keyring(certificate_of=IssuedCertificates(made.authority))
-                yield Reached(csms.url, csms, replace(options, ssl_context=context), keyring)
+                options = replace(options, ssl_context=context)
+                yield Reached(csms.url, csms, options, keyring, made.authority)
 
 
 def profile_of(plan: ChargerPlan) -> int:
