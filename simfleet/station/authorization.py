@@ -11,6 +11,7 @@ from simfleet.station import charging, local_list
 from simfleet.station.connector import NEVER_S
 from simfleet.station.messages import TokenQuestion
 from simfleet.station.phase import Move, Phase
+from simfleet.station.registration import Registration
 from simfleet.station.status import moved
 from simfleet.station.tokens import TokenInfo, same_tag
 
@@ -33,7 +34,7 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     if session is not None:
         if same_tag(id_tag, session.id_tag):  # needs no Authorize (OCPP 1.6 section 4.8)
             _finish(station, connector, id_tag, at_s=at_s)
-        elif station.may_report:
+        elif _can_ask(station):
             ask(station, connector, id_tag, purpose=TO_STOP, at_s=at_s)
         else:
             _stop_with(station, connector, id_tag, _trusted_offline(station, id_tag, at_s), at_s)
@@ -45,10 +46,18 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
         deny_tag(station, connector, at_s=at_s)
     elif station.spec.free_charging:
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
-    elif not station.may_report:
+    elif not _can_ask(station):
         _start_offline(station, connector, id_tag, at_s)
     else:
         authorize(station, connector, id_tag, surely=claim == "ask", at_s=at_s)
+
+
+def _can_ask(station: Station) -> bool:
+    """Whether an Authorize will be answered soon: not without a link, nor while the CSMS has put
+    the station off (Pending, Rejected).
+    """
+    put_off = (Registration.PENDING, Registration.REJECTED)
+    return station.online and station.registration not in put_off
 
 
 def authorize(
