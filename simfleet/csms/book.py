@@ -75,6 +75,9 @@ class Book:
         self.violations = 0
         self.violation_examples: list[dict[str, str]] = []
         self.calls: dict[str, int] = {}
+        self.statuses: dict[str, int] = {}
+        self.error_codes: dict[str, int] = {}
+        self.stop_reasons: dict[str, int] = {}
         self.commands: dict[str, dict[str, int]] = {}
         self.frames_in = self.frames_out = 0
         self.late_replies = self.duplicate_replies = self.unknown_replies = 0
@@ -157,7 +160,10 @@ class Book:
         raise QueueFull("record of stations", STATIONS_MAX)
 
     def note_status(self, record: StationRecord, request: StatusNotificationRequest) -> None:
-        """Keep a connector's last status."""
+        """Keep a connector's last status, and count statuses and errors."""
+        self.statuses[request.status] = self.statuses.get(request.status, 0) + 1
+        if request.error_code != "NoError":
+            self.error_codes[request.error_code] = self.error_codes.get(request.error_code, 0) + 1
         connector = record.connector(request.connector_id)
         if connector is None:
             self.forgotten["connectors"] += 1
@@ -209,6 +215,8 @@ class Book:
         transaction.stopped = stop.timestamp
         transaction.reason = stop.reason
         self.stops += 1
+        reason = stop.reason or "Local"  # what leaving it out means in OCPP 1.6
+        self.stop_reasons[reason] = self.stop_reasons.get(reason, 0) + 1
         energy_wh = stop.meter_stop - transaction.meter_start_wh
         self.energy_wh += energy_wh
         self.negative_energies += energy_wh < 0
@@ -351,6 +359,7 @@ class Book:
             "stopped_twice": self.stopped_twice,
             "stop_retries": self.stop_retries,
             "stop_unknown": self.stop_unknown,
+            "stop_reasons": dict(sorted(self.stop_reasons.items())),
             "transactions_open": len(self.open),
             "energy_wh": self.energy_wh,
             "negative_energies": self.negative_energies,
@@ -364,6 +373,8 @@ class Book:
             "violations": self.violations,
             "violation_examples": list(self.violation_examples),
             "calls": dict(sorted(self.calls.items())),
+            "statuses": dict(sorted(self.statuses.items())),
+            "error_codes": dict(sorted(self.error_codes.items())),
             "commands": {action: dict(ends) for action, ends in sorted(self.commands.items())},
             "frames_in": self.frames_in,
             "frames_out": self.frames_out,

@@ -77,6 +77,12 @@ def conclude(
                 for plan in plans
             ),
         )
+    summary["ledger"] = {
+        "balanced": None if checks is None else all(check.holds for check in checks),
+        "checks": checks or [],
+        "fleet": fleet_books,
+        "csms": course.csms_books,
+    }
     thresholds = evaluate(scenario.thresholds, msgspec.to_builtins(summary))
     verdict = verdict_of(
         thresholds=thresholds,
@@ -95,12 +101,6 @@ def conclude(
         "explained": None if checks is None else sum(check.explained for check in checks),
     }
     summary["thresholds"] = thresholds
-    summary["ledger"] = {
-        "balanced": None if checks is None else all(check.holds for check in checks),
-        "checks": checks or [],
-        "fleet": fleet_books,
-        "csms": course.csms_books,
-    }
     summary["verdict"] = verdict
     return Finished(_ordered(summary), verdict, checks or [])
 

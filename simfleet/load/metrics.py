@@ -388,10 +388,47 @@ def metric_named(name: str) -> tuple[Metric, str | None]:
     if found is not None and found[1] == "command" and found[2] not in csms_actions():
         near = _nearest(found[2], csms_actions())
         raise ValueError(f"{found[2][:40]!r} is not an action that an OCPP 1.6 CSMS sends{near}")
-    metric = METRICS.get(bare)
+    metric = _of_books(name) or METRICS.get(bare)
     if metric is None or (action is not None and not (metric.of_calls or metric.of_commands)):
         raise ValueError(f"unknown metric{_nearest(bare, METRICS)}")
     return metric, action
+
+
+BOOKS_PATTERN = r"csms\[([a-z_]+)((?:\.[A-Za-z0-9_]+){0,2})\]"
+"""A count in the books of the embedded CSMS: `csms[stops]`, `csms[stop_reasons.Remote]`."""
+
+
+@functools.cache
+def _of_books(name: str) -> Metric | None:
+    """The metric of a name such as `csms[stop_reasons.Remote]`; None for other names.
+
+    Raises ValueError for what the books do not have.
+    """
+    if not name.startswith("csms["):
+        return None
+    found = re.fullmatch(BOOKS_PATTERN, name)
+    if found is None:
+        raise ValueError("a count of the embedded CSMS is written csms[stop_reasons.Remote]")
+    from simfleet.csms.book import Book  # for scenarios with such thresholds only
+
+    ledger = {**Book().ledger(), "crashed": 0}
+    counts = [key for key, value in ledger.items() if isinstance(value, int | dict)]
+    if found[1] not in counts:
+        near = _nearest(found[1], tuple(counts))
+        raise ValueError(f"{found[1][:40]!r} is no count of the embedded CSMS{near}")
+    if isinstance(ledger[found[1]], dict) != bool(found[2]):
+        example = f"{found[1]}.Name" if not found[2] else found[1]
+        raise ValueError(f"write csms[{example}]; docs/csms.md explains the names")
+    steps = (found[1], *found[2].split(".")[1:])
+
+    def read(summary: Figures) -> float | None:
+        books = summary.get("ledger", {}).get("csms")
+        if books is None:
+            return None
+        return figure(books, *steps) or 0.0  # what never occurred was not written down
+
+    source = f"ledger.csms.{'.'.join(steps)}"
+    return Metric(name, "count", "a count in the books of the embedded CSMS", source, read)
 
 
 def _nearest(word: str, known: Mapping[str, object] | tuple[str, ...]) -> str:

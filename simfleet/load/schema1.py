@@ -18,7 +18,7 @@ from simfleet.load import thresholds as limits
 from simfleet.load.commands import COMMANDS_MAX, Command, CommandPart
 from simfleet.load.fault_fields import FAULT, STAGE_FAULTS_MAX, StageFault
 from simfleet.load.identities import IDENTITY_PATTERN, identity_of, parse_identity_pattern
-from simfleet.load.metrics import METRICS, metric_named
+from simfleet.load.metrics import BOOKS_PATTERN, METRICS, metric_named
 from simfleet.load.slice_models import ModelText
 from simfleet.load.target_url import TARGET_PATTERN, parse_target_url
 from simfleet.load.thresholds import Threshold
@@ -68,6 +68,11 @@ def _thresholds_schema() -> dict[str, Any]:
             name = re.sub(r"^(call|command)", r"\1(\\[[A-Za-z]+\\])?", name)
         limit = {"type": "string", "pattern": limits.pattern_of(metric.kind)}
         patterns[f"^{name}$"] = {"description": metric.means} | limit
+    patterns[f"^{BOOKS_PATTERN}$"] = {
+        "description": "a count in the books of the embedded CSMS",
+        "type": "string",
+        "pattern": limits.pattern_of("count"),
+    }
     return {"patternProperties": patterns, "additionalProperties": False}
 
 

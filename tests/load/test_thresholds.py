@@ -323,3 +323,44 @@ def test_a_command_metric_names_a_message_that_a_csms_sends() -> None:
         parse("== 0", "command[Heartbeat].sent")
     with pytest.raises(ValueError, match="unknown metric"):
         parse("== 0", "command[Reset].response.p99")
+
+
+# ── counts in the books of the embedded CSMS ─────────────────────────────────────────────────────
+
+
+def with_books() -> dict[str, Any]:
+    return {"ledger": {"csms": {"stops": 7, "stop_reasons": {"Remote": 3}, "crashed": 0}}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "actual"),
+    [
+        ("csms[stops]", 7),
+        ("csms[stop_reasons.Remote]", 3),
+        ("csms[stop_reasons.EVDisconnected]", 0),
+        ("csms[crashed]", 0),
+    ],
+)
+def test_counts_in_the_books_of_the_csms_can_be_limited(metric: str, actual: int) -> None:
+    assert result_of(metric, f"== {actual}", with_books()).passed
+
+
+def test_another_csms_keeps_no_books_for_us() -> None:
+    result = result_of("csms[stops]", "== 0", {"ledger": {"csms": None}})
+    assert (result.actual, result.passed) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        ("csms[stop]", "'stop' is no count of the embedded CSMS; did you mean 'stops'?"),
+        ("csms[stop_reasons]", "write csms[stop_reasons.Name]"),
+        ("csms[stops.Remote]", "write csms[stops]"),
+        ("csms[violation_examples]", "'violation_examples' is no count"),
+        ("csms[", "is written csms[stop_reasons.Remote]"),
+    ],
+)
+def test_a_count_that_the_books_do_not_have_is_refused(metric: str, says: str) -> None:
+    with pytest.raises(ValueError, match="csms|no count") as refused:
+        parse("== 0", metric)
+    assert says in str(refused.value)
