@@ -121,8 +121,11 @@ class Wire:
                 self._sent_s[frame] = at_s
 
     def arrived(self, frame: bytes, *, identity: str, connection: int, at_s: float) -> None:
-        message = json.loads(frame)
-        if message[0] != 2:
+        try:
+            message = json.loads(frame)
+        except ValueError:
+            return  # broken on purpose
+        if not isinstance(message, list) or message[0] != 2:
             return
         at_s = self._sent_s.pop(frame, at_s)
         still = self._open.get(connection)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from simfleet.fleet.excuses import EXCUSES_MAX
 from simfleet.fleet.ledger import FAULTS_MAX, Ledger
 from simfleet.station.effects import (
+    Excused,
     TransactionClosed,
     TransactionDelivered,
     TransactionOpened,
@@ -152,3 +156,68 @@ def test_faults_are_all_counted_and_the_first_kept_in_words() -> None:
     assert books["faults_total"] == FAULTS_MAX + 30
     assert len(books["faults"]) == FAULTS_MAX
     assert books["faults"][0].startswith("CP-0 ")
+
+
+# ── faults on purpose ───────────────────────────────────────────────────────────────────────────
+
+
+def excused(what: Any, number: int = 1, energy_wh: float = 0.0) -> Excused:
+    return Excused(what, number, energy_wh)
+
+
+def test_a_register_that_jumped_on_purpose_is_no_fault_and_any_other_is() -> None:
+    ledger = Ledger()
+    for number, energy_wh in ((1, 6000.0), (2, 6000.0)):
+        ledger.open(ONE, opened(number))
+        ledger.deliver(ONE, started(number))
+        if number == 1:
+            ledger.excuses.note(ONE, excused("jumped", number, 5000.0))
+        ledger.close(ONE, closed(number, energy_wh=energy_wh, integral_wh=1000.0))
+        ledger.deliver(ONE, stopped(number))
+    assert ledger.faults == [
+        "CP-1: transaction 2 counted 6000.000 Wh, its power adds up to 1000.000 Wh"
+    ]
+    assert ledger.excuses.snapshot()["jumped_wh"] == 5000.0
+
+
+def test_a_register_that_jumped_back_on_purpose_does_not_count_backwards() -> None:
+    ledger = Ledger()
+    ledger.open(ONE, opened())
+    ledger.excuses.note(ONE, excused("jumped", 1, -3000.0))
+    ledger.close(ONE, closed(energy_wh=-2000.0, integral_wh=1000.0))
+    assert ledger.faults == []
+
+
+@pytest.mark.parametrize(
+    ("whats", "found"),
+    [
+        (["start_lost"], {"starts_lost": 1, "stops_lost": 1, "told_apart_wh": -1000.0}),
+        (["stop_lost"], {"stops_lost": 1, "left_open": 1, "told_apart_wh": -1000.0}),
+        (["stop_misnamed"], {"stops_misnamed": 1, "left_open": 1, "told_apart_wh": -1000.0}),
+        (["start_lost", "stop_lost"], {"starts_lost": 1, "stops_lost": 1, "left_open": 0}),
+        (["stop_lost", "told_apart"], {"stops_lost": 1, "told_apart_wh": -1000.0}),
+        (["told_apart"], {"stops_lost": 0, "told_apart_wh": 70.0}),
+        (["stray_stop", "stray_stop"], {"stray_stops": 2, "left_open": 0}),
+        (["register_down"], {"registers_down": 1}),
+    ],
+)
+@pytest.mark.parametrize("parted", [False, True])
+def test_what_an_excuse_comes_to(whats: list[str], found: dict[str, float], parted: bool) -> None:
+    ledger = Ledger()
+    ledger.open(ONE, opened())
+    for what in whats:
+        ledger.excuses.note(ONE, excused(what, 1, 70.0))
+    ledger.close(ONE, closed())
+    if parted:
+        ledger.part(ONE)
+        ledger.open(ONE, opened())  # another charger of the same name
+    books = ledger.snapshot()["excused"]
+    assert {name: books[name] for name in found} == found
+
+
+def test_so_many_transactions_of_a_charger_are_excused_and_no_more() -> None:
+    ledger = Ledger()
+    for number in range(EXCUSES_MAX + 3):
+        ledger.excuses.note(ONE, excused("stop_lost", number))
+    books = ledger.snapshot()["excused"]
+    assert (books["stops_lost"], books["forgotten"]) == (EXCUSES_MAX, 3)

@@ -7,6 +7,7 @@ import pytest
 from builders_fleet import EPOCH_S, a_plan, a_recorder
 from simfleet.clock import WallClock
 from simfleet.errors import ConnectFailed, ConnectReason, Refused
+from simfleet.fleet.labels import LABELS_MAX, Labels
 from simfleet.fleet.recorder import PROBLEMS_MAX, Problem, Recorder
 from simfleet.observe.health import ScheduleLag
 from simfleet.observe.hub import Hub
@@ -16,6 +17,7 @@ from simfleet.ocpp.v16.messages import HeartbeatRequest
 from simfleet.station.effects import (
     CommandHandled,
     Dropped,
+    Injected,
     Registered,
     TransactionClosed,
     TransactionDelivered,
@@ -237,3 +239,45 @@ def test_lateness_is_the_generators_schedule_lag() -> None:
     recorder = Recorder(WallClock(0.0, wall_s=EPOCH_S), hub=None, schedule_lag=lag)
     recorder.late(0.25)
     assert lag.histogram.get_mean_value() == pytest.approx(250_000, rel=0.01)
+
+
+# ── faults on purpose ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_frame_that_a_fault_sent_is_labelled_once_and_the_others_are_not() -> None:
+    hub = Hub(WallClock(0.0, wall_s=EPOCH_S))
+    recorder = Recorder(WallClock(0.0, wall_s=EPOCH_S), hub=hub, schedule_lag=ScheduleLag())
+    recorder.effect(ONE, Injected("frozen_meter", "Heartbeat", "why", CALL), 1.0)
+    recorder.sent("CP-2", [CALL], 1.0)
+    recorder.sent(ONE, [ANSWER, CALL], 1.0)
+    recorder.disconnected(ONE, "ended", "", at_s=2.0)
+    recorder.sent(ONE, [CALL], 3.0)
+    assert [record.injected for record in hub.recent()] == ["", "", "frozen_meter", ""]
+    assert b'"injected":"frozen_meter"' in hub.recent()[2].as_json()
+    assert b"injected" not in hub.recent()[3].as_json()
+    assert recorder.counters.injected.snapshot() == {"frozen_meter": 1}
+
+
+def test_a_label_is_forgotten_with_the_link_that_its_frame_was_to_go_over() -> None:
+    hub = Hub(WallClock(0.0, wall_s=EPOCH_S))
+    recorder = Recorder(WallClock(0.0, wall_s=EPOCH_S), hub=hub, schedule_lag=ScheduleLag())
+    recorder.effect(ONE, Injected("missing_stop", "", ""), 1.0)
+    recorder.effect(ONE, Injected("clock_skew", "Heartbeat", "", CALL), 1.0)
+    recorder.disconnected(ONE, "ended", "", at_s=2.0)
+    recorder.sent(ONE, [CALL], 3.0)
+    assert [record.injected for record in hub.recent()] == [""]
+
+
+def test_spoilt_frames_are_counted_for_the_books_of_the_csms() -> None:
+    recorder = a_recorder()
+    for kind in ("malformed_frame", "schema_invalid", "clock_skew"):
+        recorder.effect(ONE, Injected(kind, "Heartbeat", "", CALL), 1.0)
+    assert recorder.ledger.snapshot()["excused"]["spoilt_frames"] == 2
+
+
+def test_labels_that_nobody_takes_are_bounded() -> None:
+    labels = Labels()
+    for number in range(LABELS_MAX + 5):
+        labels.put(ONE, b"%d" % number, "clock_skew")
+    assert labels.take(ONE, b"4") == ""
+    assert labels.take(ONE, b"5") == "clock_skew"
