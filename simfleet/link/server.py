@@ -183,5 +183,5 @@ class _Server:
             if link is None:
                 sock.close()
             if why and self._options.on_refused is not None:
-                self._options.on_refused(why)
+                self._options.on_refused(str(why))
         return link
