@@ -116,7 +116,7 @@ class PkiFolder:
         try:
             issued = authority.issue_client(identity, at_wall_s=at_wall_s, days=days or LEAF_DAYS)
         except PkiInvalid as wrong:
-            raise UsageWrong(f"{identity!r}: {wrong}") from None
+            raise UsageWrong(str(wrong)) from None
         _make_folder(self.chargers)
         self._write(pem, key, issued)
         return pem
