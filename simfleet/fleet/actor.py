@@ -189,8 +189,8 @@ class Charger:
         about whether this machine keeps up.
         """
         station = self.station
-        if self._dark_until_s is not None and at_s >= self._dark_until_s:
-            self._light_up(at_s)
+        if self._dark_until_s is not None and at_s >= self._dark_until_s and not station.online:
+            self._light_up(at_s)  # with a link still up, it has to be left first
         if self._mail is not None:
             self._read_mail(at_s)
         if station.wake_at_s <= at_s:
