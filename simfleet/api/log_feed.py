@@ -38,14 +38,15 @@ WINDOW_IDS_MAX: Final = 1_000_000
 _ENCODER = msgspec.json.Encoder()
 
 
-class LogEntry(msgspec.Struct, frozen=True):
+class LogEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One OCPP message of a charger.
 
     `message_type` is the OCPP action, of an answer the action it answers; `direction` as the
     charger sees it. `payload` is the request or the response; of a CALLERROR
     ``{"errorCode", "errorDescription", "errorDetails"}``; of a text that is no OCPP message
     ``{"frame": text}``, and `message_type` is MALFORMED then. `timestamp` is UTC without a zone.
-    `injected` is the kind of the fault on purpose because of which the charger sent it, "" if none.
+    `injected` is the kind of the fault on purpose because of which the charger sent it; left out
+    where there is none.
     """
 
     id: int
