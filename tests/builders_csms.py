@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.book import Book
 from simfleet.csms.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WALL_OFFSET_S = 1_700_000_000.0  # at_s 0 is 2023-11-14T22:13:20Z
 BOOT = {"chargePointVendor": "Acme", "chargePointModel": "One"}
@@ -82,6 +85,7 @@ class Talk:
         book: Book | None = None,
         number: int = 1,
         booted: bool = True,
+        sign: Callable[[str], bool] | None = None,
     ) -> None:
         self.book = Book() if book is None else book
         self.at_s = 0.0
@@ -92,6 +96,7 @@ class Talk:
             book=self.book,
             number=number,
             wall_offset_s=WALL_OFFSET_S,
+            sign=sign,
         )
         self.session.opened(at_s=0.0)
         if booted:
