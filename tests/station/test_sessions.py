@@ -22,6 +22,7 @@ from simfleet.station.events import (
     TokenPresented,
     Unplugged,
 )
+from simfleet.station.phase import Phase
 from simfleet.station.vehicle import VehicleSpec
 
 
@@ -350,8 +351,7 @@ def test_opening_delivery_and_end_of_a_transaction_are_reported() -> None:
     assert closed.integral_wh == pytest.approx(1100)
 
 
-def test_all_statuses_but_reserved_are_reached_on_the_wire() -> None:
-    # Reserved has no way in until ReserveNow is built; the table of phases knows it already.
+def test_all_nine_statuses_are_reached_on_the_wire() -> None:
     scene = a_booted_scene(
         configuration={"StopTransactionOnInvalidId": "false", "MaxEnergyOnInvalidId": "50"}
     )
@@ -365,6 +365,14 @@ def test_all_statuses_but_reserved_are_reached_on_the_wire() -> None:
     scene.run(for_s=60)
     scene.present_tag()
     scene.unplug()
+    scene.call(
+        "ReserveNow",
+        reservationId=1,
+        connectorId=1,
+        idTag=TAG,
+        expiryDate="2026-03-02T00:00:00Z",
+    )
+    scene.call("CancelReservation", reservationId=1)
     scene.call("ChangeAvailability", connectorId=1, type="Inoperative")
     scene.call("ChangeAvailability", connectorId=1, type="Operative")
     scene.tell(Failed())
@@ -377,8 +385,11 @@ def test_all_statuses_but_reserved_are_reached_on_the_wire() -> None:
         "SuspendedEVSE",
         "Finishing",
         "Available",
+        "Reserved",
+        "Available",
         "Unavailable",
         "Available",
         "Faulted",
         "Available",
     ]
+    assert set(scene.statuses()) == {phase.value for phase in Phase}
