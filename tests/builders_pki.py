@@ -201,7 +201,7 @@ def server_context(
 ) -> ssl.SSLContext:
     """TLS for a server; with `client_roots` it insists on client certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    file = folder / f"server-{abs(id(server))}.pem"
+    file = folder / "server-with-key.pem"
     file.write_bytes(server.pem + server.key_pem)
     context.load_cert_chain(file)
     if client_roots:
