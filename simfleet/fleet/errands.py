@@ -7,9 +7,11 @@ goes takes its errands with it, and no errand outlives `run`.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
+from msgspec import Struct
 
 from simfleet.station.effects import Download, MakeCertificateRequest, Upload
 from simfleet.station.events import ErrandDone
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
     from simfleet.station.events import Event
 
 AT_ONCE_MAX: Final = 16
-"""Errands that are carried out at the same time, each in a worker thread."""
+"""Uploads and requests that are carried out at the same time, each in a worker thread."""
 DOWNLOADS_AT_ONCE_MAX: Final = 4
-"""Of them, downloads: each may hold `DOWNLOAD_MAX_BYTES` in memory."""
+"""Downloads at the same time: each may hold `DOWNLOAD_MAX_BYTES` in memory."""
 WAITING_MAX: Final = 10_000
 """Errands under way and waiting; a further one fails at once."""
 DOWNLOAD_MAX_BYTES: Final = 64 * 1024 * 1024
@@ -47,6 +49,24 @@ class Sender(Protocol):
         """Take an event; False: not just now."""
 
 
+class _Going(Struct, eq=False):
+    """One errand that waits or is under way; `scope` ends it."""
+
+    sender: Sender
+    errand: Errand
+    scope: trio.CancelScope
+
+
+class _Lane:
+    """Errands that wait for one another: so many at once, the rest in order."""
+
+    __slots__ = ("free", "waiting")
+
+    def __init__(self, at_once_max: int) -> None:
+        self.free = at_once_max
+        self.waiting: deque[_Going] = deque()
+
+
 class Errands:
     """See the module. `take` and `cancel` are for the charger's task, and do not wait."""
 
@@ -62,10 +82,9 @@ class Errands:
         self._ssl_context = ssl_context
         self._timeout_s = timeout_s
         self._waiting_max = waiting_max
-        self._turns = trio.Semaphore(at_once_max)
-        self._downloads = trio.Semaphore(min(DOWNLOADS_AT_ONCE_MAX, at_once_max))
         self._nursery: trio.Nursery | None = None
-        self._going: dict[Sender, dict[int, trio.CancelScope]] = {}
+        self._known: dict[Sender, dict[int, _Going]] = {}
+        self._lanes = (_Lane(at_once_max), _Lane(min(DOWNLOADS_AT_ONCE_MAX, at_once_max)))
         self.count = 0
         """Errands under way and waiting."""
         self.done = 0
@@ -85,67 +104,94 @@ class Errands:
                 await trio.sleep_forever()
         finally:
             self._nursery = None
+            for lane in self._lanes:
+                for going in lane.waiting:
+                    self._over(going)
+                lane.waiting.clear()
 
     def take(self, sender: Sender, errand: Errand) -> None:
         """Carry out an errand; `ErrandDone` is posted to `sender` unless it is cancelled."""
         if self._nursery is None:
             self._refuse(sender, errand, NO_SERVICE, "nobody runs errands for this charger")
-            return
-        if self.count >= self._waiting_max:
+        elif self.count >= self._waiting_max:
             self.busy += 1
             self._refuse(sender, errand, BUSY, f"{self._waiting_max} errands are waiting already")
-            return
-        self._begin(sender, errand)
+        else:
+            lane = self._lanes[isinstance(errand, Download)]
+            lane.waiting.append(self._note(sender, errand))
+            self._fill(lane)
 
     def cancel(self, sender: Sender, number: int) -> None:
         """Give an errand up; nothing is posted for it any more."""
-        scope = self._going.get(sender, {}).get(number)
-        if scope is not None:
-            scope.cancel()
+        going = self._known.get(sender, {}).get(number)
+        if going is not None:
+            self._give_up(going)
 
     def forget(self, sender: Sender) -> None:
         """The charger has gone: give up all its errands."""
-        for scope in tuple(self._going.get(sender, {}).values()):
-            scope.cancel()
+        for going in tuple(self._known.get(sender, {}).values()):
+            self._give_up(going)
+
+    def _give_up(self, going: _Going) -> None:
+        going.scope.cancel()
+        for lane in self._lanes:
+            if going in lane.waiting:
+                lane.waiting.remove(going)
+                self._over(going)
 
     def _refuse(self, sender: Sender, errand: Errand, kind: str, detail: str) -> None:
         self.failed += 1
         done = ErrandDone(errand.errand, False, detail, kind=kind)
         if not sender.post(done) and self._nursery is not None:
-            self._begin(sender, errand, done)
+            self._nursery.start_soon(self._tell, self._note(sender, errand), done)
 
-    def _begin(self, sender: Sender, errand: Errand, done: ErrandDone | None = None) -> None:
-        assert self._nursery is not None
-        scope = trio.CancelScope()
-        self._going.setdefault(sender, {})[errand.errand] = scope
+    def _note(self, sender: Sender, errand: Errand) -> _Going:
+        going = _Going(sender, errand, trio.CancelScope())
+        self._known.setdefault(sender, {})[errand.errand] = going
         self.count += 1
-        self._nursery.start_soon(self._carry_out, sender, errand, done, scope, name="errand")
+        return going
 
-    async def _carry_out(
-        self, sender: Sender, errand: Errand, done: ErrandDone | None, scope: trio.CancelScope
-    ) -> None:
-        """Do an errand, unless it is `done` already, and tell its charger."""
+    def _over(self, going: _Going) -> None:
+        self.count -= 1
+        known = self._known[going.sender]
+        if known.get(going.errand.errand) is going:
+            del known[going.errand.errand]
+        if not known:
+            del self._known[going.sender]
+
+    def _fill(self, lane: _Lane) -> None:
+        """Begin as many as may go on at once, the oldest first."""
+        while lane.free and lane.waiting and self._nursery is not None:
+            lane.free -= 1
+            going = lane.waiting.popleft()
+            self._nursery.start_soon(self._carry_out, going, lane, name="errand")
+
+    async def _carry_out(self, going: _Going, lane: _Lane) -> None:
         try:
-            with scope:
-                if done is None:
-                    done = await self._in_turn(errand)
+            with going.scope:
+                try:
+                    done = await self._attempt(going.errand)
                     self.done += done.ok
                     self.failed += not done.ok
-                await self._post(sender, done)
+                finally:
+                    lane.free += 1
+                    self._fill(lane)
+                await self._post(going, done)
         finally:
-            self.count -= 1
-            going = self._going[sender]
-            if going.get(errand.errand) is scope:
-                del going[errand.errand]
-            if not going:
-                del self._going[sender]
+            self._over(going)
 
-    async def _in_turn(self, errand: Errand) -> ErrandDone:
-        if isinstance(errand, Download):
-            async with self._downloads, self._turns:
-                return await self._attempt(errand)
-        async with self._turns:
-            return await self._attempt(errand)
+    async def _tell(self, going: _Going, done: ErrandDone) -> None:
+        try:
+            with going.scope:
+                await self._post(going, done)
+        finally:
+            self._over(going)
+
+    async def _post(self, going: _Going, done: ErrandDone) -> None:
+        """Post the end of an errand, however long the mailbox is full."""
+        while not going.sender.post(done):
+            self.posted_again += 1
+            await trio.sleep(POST_AGAIN_S)
 
     async def _attempt(self, errand: Errand) -> ErrandDone:
         """Do it. What goes wrong, a bug of ours included, is the errand's failure: it takes no
@@ -178,11 +224,6 @@ class Errands:
             return ErrandDone(number, False, failed.detail, kind=failed.kind.value)
         except Exception as error:
             return ErrandDone(number, False, f"{type(error).__name__}: {error}", kind=FAILED)
-
-    async def _post(self, sender: Sender, done: ErrandDone) -> None:
-        while not sender.post(done):
-            self.posted_again += 1
-            await trio.sleep(POST_AGAIN_S)
 
 
 async def _request(common_name: str, organization: str) -> tuple[bytes, bytes]:

@@ -25,11 +25,11 @@ def installed_later(scene: MaintenanceScene) -> None:
     scene.run(for_s=INSTALL_S + REBOOT_S + 1)
 
 
-def reborn(scene: MaintenanceScene, **more: object) -> MaintenanceScene:
+def reborn(scene: MaintenanceScene) -> MaintenanceScene:
     """The same hardware in a process that was started anew."""
     kept = decode_kept(encode_kept(remember(scene.station)))
     again = MaintenanceScene(
-        connectors=len(scene.station.connectors), epoch_s=scene.wall_s, began_s=50.0, **more
+        connectors=len(scene.station.connectors), epoch_s=scene.wall_s, began_s=50.0
     )
     recall(again.station, kept, at_s=again.now_s)
     return again
