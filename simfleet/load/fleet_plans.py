@@ -71,6 +71,12 @@ def habits_of(behaviour: Behaviour) -> Habits:
 
 def spec_of(part: Slice, habits: Habits) -> StationSpec:
     """What all chargers of a slice share."""
+    times = {name: getattr(part, name) for name in ("reboot_s", "install_s")}
+    given = {name: time_s for name, time_s in times.items() if time_s is not None}
+    return replace(_spec_of(part, habits), **given)
+
+
+def _spec_of(part: Slice, habits: Habits) -> StationSpec:
     if isinstance(part.model, ChargerModel):
         spec = part.model.spec(wanted_of(part))
         return replace(spec, version=part.version, habits=habits)

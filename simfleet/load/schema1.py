@@ -189,6 +189,22 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
             "0 none, 1 password, 2 password over TLS, 3 TLS with a certificate of its own",
         ),
     ] = 0
+    reboot_s: Annotated[
+        float | None,
+        Key(
+            Duration(0, 3600),
+            "how long a charger is dark when it reboots; 5s, or what its model says",
+            "reboot_time",
+        ),
+    ] = None
+    install_s: Annotated[
+        float | None,
+        Key(
+            Duration(0, 3600),
+            "how long firmware takes to install; 10s, or what its model says",
+            "install_time",
+        ),
+    ] = None
     vendor: Annotated[
         str,
         Key(Text("1 to 20 characters", length_max=20), "chargePointVendor of BootNotification"),

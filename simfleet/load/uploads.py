@@ -14,6 +14,7 @@ import hashlib
 import threading
 from contextlib import contextmanager
 from functools import cache
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,7 +169,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int) -> None:
         with self.server.lock:
             self.server.done.refused += 1
-        self.send_error(status)
+        reason = f"{HTTPStatus(status).phrase}\n".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(reason)))
+        self.send_header("Connection", "close")  # the rest of what was sent is not read
+        self.end_headers()
+        self.wfile.write(reason)
+        self.close_connection = True
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  # its name there
         """Say nothing: the run's summary has the counts."""

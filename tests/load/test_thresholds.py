@@ -361,6 +361,6 @@ def test_another_csms_keeps_no_books_for_us() -> None:
     ],
 )
 def test_a_count_that_the_books_do_not_have_is_refused(metric: str, says: str) -> None:
-    with pytest.raises(ValueError, match="csms|no count") as refused:
+    with pytest.raises(ValueError, match=r"csms|no count") as refused:
         parse("== 0", metric)
     assert says in str(refused.value)
