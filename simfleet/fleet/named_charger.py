@@ -18,7 +18,7 @@ from simfleet.fleet import charger_actions, charger_faults, charger_making
 from simfleet.fleet import charger_rules as rules
 from simfleet.fleet.charger_actions import Arguments
 from simfleet.fleet.charger_life import SETTLE_S, ChargerLife
-from simfleet.station import commands
+from simfleet.station import commands, credentials
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.dialects import dialect_of
 from simfleet.station.events import (
@@ -152,8 +152,16 @@ class NamedCharger(ChargerLife):
         """
         async with self._alone():
             kept = self.kept()
-            trial = self._build().configuration
+            trial_station = self._build()
+            if self.station is not None:
+                trial_station.given = self.station.given
+            trial = trial_station.configuration
             for key, value in values.items():
+                if key.lower() == "securityprofile":
+                    at_s = trio.current_time()
+                    problem = credentials.why_not(trial_station, value, at_s=at_s)
+                    if problem is not None:
+                        raise Invalid(f"configuration: {problem}")
                 status = trial.change(key, value)
                 if status not in ("Accepted", "RebootRequired"):
                     raise Invalid(_why_not(trial, key, value, status))

@@ -71,7 +71,24 @@ def certificates_in(pem: bytes | str) -> list[x509.Certificate]:
         raise CertificateUnreadable(f"no certificate in PEM: {error}") from None
     if len(found) > CHAIN_MAX:
         raise CertificateUnreadable(f"{len(found)} certificates; at most {CHAIN_MAX} are taken")
+    for certificate in found:
+        _read_through(certificate)
     return found
+
+
+def _read_through(certificate: x509.Certificate) -> None:
+    """Read now what cryptography reads only when it is asked for, and may find damaged then."""
+    try:
+        names = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
+        dates = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        rest = (
+            certificate.extensions,
+            certificate.public_key(),
+            certificate.signature_hash_algorithm,
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise CertificateUnreadable(f"a certificate is damaged: {error}") from None
+    del names, dates, rest
 
 
 def facts_of(pem: bytes | str) -> CertificateFacts:

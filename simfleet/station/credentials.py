@@ -100,9 +100,7 @@ def change_profile(station: Station, value: str, *, at_s: float) -> ChangeStatus
     before = station.configuration.get("SecurityProfile")
     if before is None:
         return "NotSupported"
-    if value not in ("1", "2", "3") or int(value) <= int(before):
-        return "Rejected"
-    if missing(station, int(value), at_s=at_s) is not None:
+    if why_not(station, value, at_s=at_s) is not None:
         return "Rejected"
     status = station.configuration.change("SecurityProfile", value)
     if status == "Accepted":
@@ -111,22 +109,36 @@ def change_profile(station: Station, value: str, *, at_s: float) -> ChangeStatus
     return status
 
 
+def why_not(station: Station, value: str, *, at_s: float) -> str | None:
+    """Why SecurityProfile cannot become `value` now; None if it can."""
+    before = profile(station)
+    if value not in ("1", "2", "3") or int(value) <= before:
+        return f"SecurityProfile only goes upwards; it is {before}"
+    lacks = missing(station, int(value), at_s=at_s)
+    return None if lacks is None else f"SecurityProfile {value} needs {lacks} first"
+
+
 def missing(
     station: Station, wanted: int, *, at_s: float
-) -> Literal["AuthorizationKey", "root certificate", "client certificate"] | None:
+) -> (
+    Literal[
+        "an AuthorizationKey", "a root certificate of the CSMS", "a valid certificate of its own"
+    ]
+    | None
+):
     """What the station lacks for a profile."""
     given = station.given
     if wanted in (BASIC, TLS) and not (
         given.password or station.configuration.get("AuthorizationKey")
     ):
-        return "AuthorizationKey"
+        return "an AuthorizationKey"
     if wanted >= TLS and not (given.roots or certificates.csms_roots(station)):
-        return "root certificate"
+        return "a root certificate of the CSMS"
     if wanted == MUTUAL_TLS and not given.certificate:
         own = certificates.in_use(station, at_s=at_s)
         wall_s = station.wall_s(at_s)
         if own is None or not own.not_before_s <= wall_s <= own.not_after_s:
-            return "client certificate"
+            return "a valid certificate of its own"
     return None
 
 

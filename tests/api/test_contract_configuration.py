@@ -146,3 +146,23 @@ async def test_a_running_charger_takes_a_new_configuration_at_once(lab: Lab) -> 
     assert (await lab.alice.put(f"{PATH}/configuration", change)).status == 200
     await lab.alice.post(f"{PATH}/start", {"energy_kwh": 20})
     await lab.alice.until_logged("SIM-AC-001", "MeterValues")
+
+
+# ── security ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_security_profile_only_goes_up_and_needs_credentials(
+    lab_with_charger: Lab,
+) -> None:
+    alice = lab_with_charger.alice
+    path = f"{PATH}/configuration"
+    refused = await alice.put(path, {"configuration": {"SecurityProfile": "1"}})
+    assert refused.status == 400
+    assert "SecurityProfile 1 needs an AuthorizationKey first" in str(refused.body)
+    keys = {"AuthorizationKey": "00" * 16, "SecurityProfile": "1"}
+    assert (await alice.put(path, {"configuration": keys})).status == 200
+    shown = (await alice.get(path)).body["configuration"]
+    assert shown["SecurityProfile"] == "1"
+    assert "AuthorizationKey" not in shown
+    refused = await alice.put(path, {"configuration": {"SecurityProfile": "0"}})
+    assert "only goes upwards; it is 1" in str(refused.body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -116,7 +117,7 @@ def test_a_key_that_cannot_be_read_is_a_problem_and_no_crash() -> None:
         ({"organization": "Rival"}, "the organization is 'Operator', not 'Rival'"),
     ],
 )
-def test_a_certificate_for_somebody_else_is_refused(wanted: dict[str, str], said: str) -> None:
+def test_a_certificate_for_somebody_else_is_refused(wanted: dict[str, Any], said: str) -> None:
     assert said in problem(GOOD, **wanted)
 
 
@@ -158,11 +159,11 @@ def test_a_chain_without_end_is_refused() -> None:
 
 
 @given(st.binary(max_size=400), st.integers(0, 700))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_a_damaged_chain_never_crashes(noise: bytes, at: int) -> None:
     damaged = GOOD[:at] + noise + GOOD[at + len(noise) :]
     found = check_chain(damaged, ROOT.pem, at_wall_s=NOW_S, key_pem=REQUEST.key_pem)
-    assert found is None or found
+    assert found is None or len(found) > 10
 
 
 # ── roots ───────────────────────────────────────────────────────────────────────────────────────

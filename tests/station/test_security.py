@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_a_plain_station_sends_no_security_events() -> None:
 
 
 @pytest.mark.parametrize("scene", [{"configuration": PROFILE_1}, {"security_events": True}])
-def test_a_station_with_security_tells_that_it_has_started(scene: dict[str, object]) -> None:
+def test_a_station_with_security_tells_that_it_has_started(scene: dict[str, Any]) -> None:
     made = SecureScene(**scene)
     made.boot()
     assert made.events() == ["StartupOfTheDevice"]
