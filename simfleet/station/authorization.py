@@ -224,6 +224,7 @@ def accept_tag(
         connector.plug_deadline_s = at_s + timeout_s if timeout_s else NEVER_S
         if connector.autopilot is not None:
             connector.autopilot.moved(station, connector, at_s=at_s)
+    station.dialect.accounts.authorized(station, connector, at_s=at_s)
     charging.start_when_ready(station, connector, at_s=at_s)
     return None
 
@@ -242,4 +243,5 @@ def connection_timed_out(station: Station, connector: Connector, *, at_s: float)
     """A tag was accepted and no cable came (ConnectionTimeOut)."""
     connector.plug_deadline_s = NEVER_S
     if connector.phase is Phase.PREPARING and not connector.plugged:
+        station.dialect.accounts.timed_out(station, connector, at_s=at_s)
         charging.release(station, connector, at_s=at_s)

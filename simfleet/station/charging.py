@@ -15,12 +15,6 @@ from simfleet.errors import Refused
 from simfleet.station import reservations
 from simfleet.station.allotment import allot
 from simfleet.station.connector import NEVER_S
-from simfleet.station.effects import TransactionClosed, TransactionOpened
-from simfleet.station.messages import (
-    TransactionEnded,
-    TransactionSampled,
-    TransactionStarted,
-)
 from simfleet.station.phase import ENERGIZED, Move, Phase
 from simfleet.station.status import moved
 from simfleet.station.timing import on_step
@@ -68,6 +62,7 @@ def plug_in(
     connector.plugged = True
     connector.ev_paused = False
     connector.held = None
+    accounts = station.dialect.accounts
     if (
         connector.transaction is not None
     ):  # StopTransactionOnEVSideDisconnect false: the same session goes on
@@ -75,6 +70,7 @@ def plug_in(
     elif connector.phase is Phase.AVAILABLE:  # Reserved stays so until the right tag comes
         connector.move(Move.OCCUPIED)
         moved(station, connector, at_s=at_s)
+    accounts.plugged(station, connector, at_s=at_s)
     start_when_ready(station, connector, at_s=at_s)
 
 
@@ -89,11 +85,13 @@ def unplug(station: Station, connector: Connector, *, at_s: float) -> None:
         else:
             connector.unplug()
             flow(station, connector, at_s=at_s)
+        station.dialect.accounts.unplugged(station, connector, at_s=at_s)
         return
     connector.unplug()
     connector.forget_tag()
     if connector.phase in (Phase.PREPARING, Phase.FINISHING):
         release(station, connector, at_s=at_s)
+    station.dialect.accounts.unplugged(station, connector, at_s=at_s)
 
 
 def let_go(station: Station, connector: Connector, *, at_s: float) -> None:
@@ -153,10 +151,7 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
     connector.withheld = False
     connector.limit_wh = None
     connector.sampled_wh = meter.energy_wh
-    station.effects.append(TransactionOpened(transaction.number, connector.id))
-    station.say(TransactionStarted(transaction), due_s=at_s)
-    if station.keeps_samples:
-        transaction.keep(wall_s, "Transaction.Begin", connector.reading())
+    station.dialect.accounts.began(station, connector, at_s=at_s)
     interval_s = station.configuration.seconds("MeterValueSampleInterval")
     connector.sample_due_s = on_step(at_s + interval_s) if interval_s else NEVER_S
     flow(station, connector, at_s=at_s)
@@ -216,6 +211,7 @@ def _let_flow(station: Station, connector: Connector, offered_w: float, *, at_s:
         connector.move(move)
     connector.offer(offered_w, at_s=at_s)
     if before is not wanted:
+        station.dialect.accounts.flow_changed(station, connector, at_s=at_s)
         moved(station, connector, at_s=at_s)
 
 
@@ -280,19 +276,17 @@ def sample(
     measurands: tuple[str, ...] | None = None,
 ) -> None:
     """Queue one reading of the running transaction."""
-    transaction = connector.transaction
-    assert transaction is not None
+    assert connector.transaction is not None
     if due_s > connector.metered_s:
         connector.meter_to(due_s)
     reading = connector.reading(since_wh=connector.sampled_wh)
-    wall_s = station.wall_s(due_s)
     if context == "Sample.Periodic":
         connector.sampled_wh = reading.energy_wh
-        if station.keeps_samples:
-            transaction.keep(wall_s, context, reading)
     if measurands is None:
         measurands = station.configuration.sampling.measurands
-    station.say(TransactionSampled(transaction, reading, context, measurands, wall_s), due_s=due_s)
+    station.dialect.accounts.sampled(
+        station, connector, reading, context=context, measurands=measurands, due_s=due_s
+    )
 
 
 def restart_sampling(station: Station, *, at_s: float) -> None:
@@ -347,15 +341,7 @@ def end(
     connector.offered_w = 0.0
     if cable_out:
         connector.unplug()
-    station.effects.append(
-        TransactionClosed(
-            transaction.number,
-            transaction.stop_wh - transaction.start_wh,
-            meter.integral_wh - transaction.start_integral_wh,
-            reason,
-        )
-    )
-    station.say(TransactionEnded(transaction), due_s=at_s)
+    station.dialect.accounts.ended(station, connector, transaction, at_s=at_s)
     if failed:
         connector.move(Move.FAILED)
     elif connector.inoperative:

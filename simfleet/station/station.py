@@ -515,6 +515,7 @@ class Station:
         for connector in self.connectors:
             if connector.transaction is not None:
                 charging.end(self, connector, reason=reason, at_s=at_s)
+            self.dialect.accounts.gone_dark(self, connector, reason=reason, at_s=at_s)
             connector.forget_tag()
             connector.target_wh = None
         if self.firmware is not None:

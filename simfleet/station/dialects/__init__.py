@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from simfleet.ocpp.catalog import Catalog
     from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
+    from simfleet.station.accounts import Accounts
     from simfleet.station.messages import Message
     from simfleet.station.quirks import Quirks
     from simfleet.station.station import Station
@@ -24,6 +25,10 @@ class Dialect(Protocol):
     @property
     def catalog(self) -> Catalog:
         """The messages of the version."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """How transactions are told of."""
 
     @property
     def error_codes(self) -> frozenset[str]:

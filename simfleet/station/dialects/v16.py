@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.station import authorization, charging, firmware, nameplate, registration
+from simfleet.station.accounts import ACCOUNTS_16
 from simfleet.station.dialects import (
     v16_faults,
     v16_lists,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from simfleet.ocpp.catalog import Catalog
     from simfleet.ocpp.results import Received
     from simfleet.ocpp.wire import Wire
+    from simfleet.station.accounts import Accounts
     from simfleet.station.messages import Message
     from simfleet.station.meter import Reading
     from simfleet.station.station import Station
@@ -63,6 +65,7 @@ class Dialect16:
     """See `dialects.Dialect`."""
 
     catalog: Catalog = V16
+    accounts: Accounts = ACCOUNTS_16
     error_codes: frozenset[str] = frozenset(get_args(v16.ChargePointErrorCode))
 
     def action_of(self, message: Message) -> str:
