@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from simfleet.station.connector import Connector
     from simfleet.station.messages import Message
     from simfleet.station.station import Station
+    from simfleet.station.visit import Visit
 
 YesNo = Literal["Accepted", "Rejected"]
 
@@ -114,6 +115,15 @@ def remote_stop(station: Station, transaction_id: int, *, at_s: float) -> YesNo:
             charging.end(station, connector, reason="Remote", at_s=at_s)
             return "Accepted"
     return "Rejected"
+
+
+def remote_stop_visit(station: Station, visit: Visit, *, at_s: float) -> YesNo:
+    """Stop the session in a transaction of 2.x; the stop points say whether that ends it."""
+    connector = station.connectors[visit.connector_id - 1]
+    if connector.transaction is None:
+        return "Rejected"
+    charging.end(station, connector, reason="Remote", at_s=at_s)
+    return "Accepted"
 
 
 def unlock(

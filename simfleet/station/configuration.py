@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from simfleet.station.configuration_keys import KEYS, NAME_MAX_CHARS, Key, items_of
+from simfleet.station.configuration_keys2 import KEYS_2
 from simfleet.station.meter import REGISTER
 
 if TYPE_CHECKING:
@@ -259,6 +260,7 @@ def for_station(
     *,
     kind: CurrentKind = "AC",
     keys: Sequence[Key] = (),
+    version: str = "ocpp1.6",
 ) -> Configuration:
     """A charger fresh from the factory. Chargers with equal arguments share all of it.
 
@@ -269,7 +271,8 @@ def for_station(
     mistake, names key, value and what would be accepted.
     """
     given = tuple(sorted(initial.items()))
-    return Configuration(_factory(connectors, kind, given, tuple(keys)))
+    more = () if version == "ocpp1.6" else KEYS_2
+    return Configuration(_factory(connectors, kind, given, (*more, *keys)))
 
 
 @lru_cache(maxsize=256)

@@ -49,6 +49,7 @@ class Connector:
         "plug_deadline_s",
         "plugged",
         "remote_start",
+        "remote_start_id",
         "reported",
         "sample_due_s",
         "sampled_wh",
@@ -59,6 +60,7 @@ class Connector:
         "transaction",
         "unreported",
         "vehicle",
+        "visit",
         "withheld",
     )
 
@@ -81,6 +83,10 @@ class Connector:
         self.remote_start = False
         self.start_profile: tuple[str, Profile] | None = None
         """The tag that a RemoteStart was for, and the limits that came with it."""
+        self.remote_start_id: int | None = None
+        """The CSMS's number of the start that it has asked for (2.x)."""
+        self.visit: Visit | None = None
+        """The transaction that the CSMS knows of (2.x; in 1.6 it is `transaction`)."""
         self.transaction: Transaction | None = None
         self.held: Transaction | None = None
         """The one whose cable is still locked in at the station, though its vehicle is gone

@@ -222,6 +222,7 @@ def _lose_power(station: Station, *, at_s: float) -> None:
     4.10).
     """
     station.go_dark("PowerLoss", at_s=at_s)
+    station.boot_reason = "PowerUp"
     station.effects.append(PowerOff())
 
 

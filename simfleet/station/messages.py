@@ -8,11 +8,14 @@ happened.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from simfleet.station.meter import Reading
 from simfleet.station.phase import Phase
 from simfleet.station.transaction import Transaction
+from simfleet.station.visit import Visit
 
 
 class _Message(Struct, frozen=True, gc=False):
@@ -65,6 +68,25 @@ class TransactionEnded(_Message, frozen=True):
     """A transaction is over."""
 
     transaction: Transaction
+
+
+class SessionEvent(_Message, frozen=True, kw_only=True):
+    """One step of a transaction of OCPP 2.x; see `visits.py`. `state` is None where it has not
+    changed, `id_tag` where it was told already, `reading` where nothing is measured.
+    """
+
+    visit: Visit
+    kind: Literal["Started", "Updated", "Ended"]
+    trigger: str
+    seq_no: int
+    wall_s: float
+    offline: bool
+    state: str | None
+    id_tag: str | None
+    reading: Reading | None
+    context: str
+    measurands: tuple[str, ...]
+    reason: str
 
 
 class MeterSampled(_Message, frozen=True):
@@ -133,6 +155,7 @@ Message = (
     | TransactionStarted
     | TransactionSampled
     | TransactionEnded
+    | SessionEvent
     | MeterSampled
     | VendorData
     | FirmwareStatus
@@ -143,7 +166,7 @@ Message = (
     | CertificateWanted
 )
 
-DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded)
+DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded, SessionEvent)
 """Messages that survive a lost link and a reboot, in order (OCPP 1.6 section 3.7,
 transaction-related messages).
 """

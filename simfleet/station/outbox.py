@@ -18,7 +18,9 @@ from simfleet.station.messages import (
     Boot,
     Message,
     SecurityNotice,
+    SessionEvent,
     StatusReport,
+    TransactionSampled,
 )
 
 if TYPE_CHECKING:
@@ -96,11 +98,10 @@ class Outbox:
         """Drop a sample: the new message if it is one, else the oldest waiting (not the one that
         may be in flight).
         """
-        sampled = DURABLE[1]
-        if isinstance(message, sampled):
+        if _spare(message):
             return message
         for index, entry in enumerate(self.durable[1:], start=1):
-            if isinstance(entry.message, sampled):
+            if _spare(entry.message):
                 del self.durable[index]
                 return entry.message
         return None
@@ -188,3 +189,10 @@ class Outbox:
         self.ordinary[:] = lasting
         self.blocked_until_s = 0.0
         return lost
+
+
+def _spare(message: Message) -> bool:
+    """Whether a durable message is a mere sample."""
+    if isinstance(message, SessionEvent):
+        return message.kind == "Updated" and message.trigger.startswith("MeterValue")
+    return isinstance(message, TransactionSampled)

@@ -48,7 +48,7 @@ class StationSpec(Struct, frozen=True):
 
     electrical: ElectricalSpec
     vehicles: tuple[VehicleSpec, ...]
-    version: Literal["ocpp1.6"] = "ocpp1.6"
+    version: Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"] = "ocpp1.6"
     vendor: str = "SimFleet"
     model: str = "SF-22"
     firmware_version: str = "1.0.0"

@@ -79,6 +79,7 @@ class Station:
         "agenda_due_s",
         "aligned_due_s",
         "boot_due_s",
+        "boot_reason",
         "chance",
         "clock_offset_s",
         "configuration",
@@ -147,6 +148,8 @@ class Station:
         ]
         self.registration = Registration.UNKNOWN
         self.online = False
+        self.boot_reason = "PowerUp"
+        """Why it booted last, in the words of 2.x (BootReasonEnumType)."""
         self.dark = False
         """No power or rebooting: nothing moves until `restarted`."""
         self.leaving = False

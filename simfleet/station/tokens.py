@@ -28,6 +28,39 @@ class TokenInfo(NamedTuple):
         return self
 
 
+TOKEN_TYPES: Final = frozenset(
+    {
+        "Central",
+        "DirectPayment",
+        "EVCCID",
+        "ISO14443",
+        "ISO15693",
+        "KeyCode",
+        "Local",
+        "MacAddress",
+        "NEMA",
+        "NoAuthorization",
+        "VIN",
+        "eMAID",
+    }
+)
+"""The types of idToken in 2.0.1 (IdTokenEnumType) and those that 2.1 lists besides."""
+DEFAULT_TYPE: Final = "ISO14443"
+
+
+def typed(id_tag: str) -> tuple[str, str]:
+    """Type and text of a tag. A tag is written as its text where it is of the default type, else
+    with its type and a colon before it: `eMAID:DE*ABC*12345`.
+    """
+    kind, colon, text = id_tag.partition(":")
+    return (kind, text) if colon and kind in TOKEN_TYPES else (DEFAULT_TYPE, id_tag)
+
+
+def tag_of(kind: str, text: str) -> str:
+    """The inverse of `typed`."""
+    return text if kind == DEFAULT_TYPE else f"{kind}:{text}"
+
+
 def folded(id_tag: str) -> str:
     """A tag as tags are compared."""
     return id_tag.lower()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from simfleet.station.dialects.v2x import DIALECT_21, DIALECT_201
 from simfleet.station.dialects.v16 import Dialect16
 from simfleet.station.dialects.v16_quirks import quirky_dialect
 
@@ -25,6 +26,10 @@ class Dialect(Protocol):
     @property
     def catalog(self) -> Catalog:
         """The messages of the version."""
+
+    @property
+    def m(self) -> Any:
+        """The module of its message structs, for what serves several versions."""
 
     @property
     def accounts(self) -> Accounts:
@@ -69,7 +74,11 @@ class Dialect(Protocol):
         """Whether a request tells of an update or an upload that has failed."""
 
 
-DIALECTS: dict[str, Dialect] = {"ocpp1.6": Dialect16()}
+DIALECTS: dict[str, Dialect] = {
+    "ocpp1.6": Dialect16(),
+    "ocpp2.0.1": DIALECT_201,
+    "ocpp2.1": DIALECT_21,
+}
 
 
 def dialect_of(version: str, quirks: Quirks | None = None) -> Dialect:

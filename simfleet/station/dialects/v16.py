@@ -65,6 +65,7 @@ class Dialect16:
     """See `dialects.Dialect`."""
 
     catalog: Catalog = V16
+    m: Any = v16
     accounts: Accounts = ACCOUNTS_16
     error_codes: frozenset[str] = frozenset(get_args(v16.ChargePointErrorCode))
 

@@ -1,0 +1,393 @@
+"""OCPP 2.0.1 and 2.1: the station's messages, and what their answers mean.
+
+The structs of 2.1 are those of 2.0.1 with more fields, so one dialect speaks both: whatever makes a
+message takes the structs from `station.dialect.m`. What only 2.1 has is in the `v21_*` modules.
+CALLs of the CSMS are in `v2x_commands.py` and the modules of their blocks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from simfleet.ocpp.v21 import V21
+from simfleet.ocpp.v21 import messages as v21
+from simfleet.ocpp.v201 import V201
+from simfleet.ocpp.v201 import messages as v201
+from simfleet.station import authorization, charging, firmware, nameplate, registration
+from simfleet.station.connector import NO_ERROR
+from simfleet.station.dialects import (
+    v2x_authorization,
+    v2x_certificates,
+    v2x_display,
+    v2x_maintenance,
+    v2x_monitoring,
+    v2x_provisioning,
+    v2x_smart,
+    v21_energy,
+    v21_streams,
+    v21_tariffs,
+)
+from simfleet.station.dialects.v2x_commands import HANDLERS, handle_command
+from simfleet.station.effects import TransactionDelivered
+from simfleet.station.messages import (
+    Beat,
+    Boot,
+    MeterSampled,
+    SessionEvent,
+    StatusReport,
+    TokenQuestion,
+    VendorData,
+)
+from simfleet.station.meter import samples
+from simfleet.station.phase import Phase
+from simfleet.station.tokens import TokenInfo, typed
+from simfleet.station.visits import ACCOUNTS_2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
+
+    from simfleet.ocpp.catalog import Catalog
+    from simfleet.ocpp.results import Received
+    from simfleet.ocpp.wire import Wire
+    from simfleet.station.accounts import Accounts
+    from simfleet.station.messages import Message
+    from simfleet.station.meter import Reading
+    from simfleet.station.station import Station
+
+_DEFAULT_CONTEXT: Final = "Sample.Periodic"
+FAULTS: Final = frozenset(
+    {
+        "ConnectorLockFailure",
+        "EVCommunicationError",
+        "GroundFailure",
+        "HighTemperature",
+        "InternalError",
+        "OtherError",
+        "OverCurrentFailure",
+        "OverVoltage",
+        "PowerMeterFailure",
+        "PowerSwitchFailure",
+        "ReaderFailure",
+        "UnderVoltage",
+        "WeakSignal",
+    }
+)
+"""What a fault may be called, as in 1.6: 2.x has no list of its own, the status is just Faulted."""
+
+
+def timestamp(wall_s: float) -> datetime:
+    """A moment as OCPP writes it, to the millisecond."""
+    return _millisecond(round(wall_s * 1000))
+
+
+@lru_cache(maxsize=1024)
+def _millisecond(wall_ms: int) -> datetime:
+    """Shared by all that happens in a millisecond: under load that is a dozen messages."""
+    return datetime.fromtimestamp(wall_ms / 1000, UTC)
+
+
+class Dialect201:
+    """See `dialects.Dialect`: OCPP 2.0.1."""
+
+    catalog: Catalog = V201
+    m: ModuleType = v201
+    """The message structs of the version."""
+    accounts: Accounts = ACCOUNTS_2
+    error_codes: frozenset[str] = FAULTS | {NO_ERROR}
+    actions: Mapping[type, str]
+    builders: Mapping[type, Callable[[Station, Any], Wire | None]]
+    readers: Mapping[type, Callable[[Station, Any, Any, float], None]]
+    handlers: Mapping[str, Callable[[Station, Any, float], Wire]]
+
+    def action_of(self, message: Message) -> str:
+        """The OCPP action that carries a message."""
+        return self.actions[type(message)]
+
+    def station_code(self) -> Mapping[str, list[Callable[..., object]]]:
+        """For every action, the functions that make a station's requests or answer the CSMS's."""
+        code: dict[str, list[Callable[..., object]]] = {}
+        for message, builder in self.builders.items():
+            code.setdefault(self.actions[message], []).append(builder)
+        for action, handler in self.handlers.items():
+            code.setdefault(action, []).append(handler)
+        return code
+
+    def request_for(self, station: Station, message: Message) -> Wire | None:
+        """The request to send, or None when it can never be sent."""
+        return self.builders[type(message)](station, message)
+
+    def answered(self, station: Station, message: Message, response: Wire, *, at_s: float) -> None:
+        """The CSMS has answered a message."""
+        reader = self.readers.get(type(message))
+        if reader is not None:
+            reader(station, message, response, at_s)
+
+    def handle(self, station: Station, received: Received, *, at_s: float) -> None:
+        """The CSMS calls: answer, and do what follows."""
+        handle_command(station, received, self.handlers, at_s=at_s)
+
+    def altered(self, request: Wire, **_: object) -> Wire:
+        """The same request: a transaction of 2.x names itself, see `faults`."""
+        return request
+
+    def failure_told(self, request: Wire) -> str:
+        """Whether a request tells of an update or an upload that has failed."""
+        status = str(getattr(request, "status", ""))
+        if isinstance(request, self.m.FirmwareStatusNotificationRequest):
+            return "firmware" if "Fail" in status or status.startswith("Invalid") else ""
+        if isinstance(request, self.m.LogStatusNotificationRequest):
+            return "upload" if status in ("UploadFailure", "PermissionDenied", "BadMessage") else ""
+        return ""
+
+
+class Dialect21(Dialect201):
+    """OCPP 2.1: as 2.0.1, and more."""
+
+    catalog: Catalog = V21
+    m: ModuleType = v21
+
+
+# ── what the station says ─────────────────────────────────────────────────────────────────────────
+
+
+def _boot(station: Station, _: Boot) -> Wire:
+    m, spec = station.dialect.m, station.spec
+    iccid = nameplate.optional(spec.iccid, station.identity, longest=nameplate.SIM_MAX)
+    imsi = nameplate.optional(spec.imsi, station.identity, longest=nameplate.SIM_MAX)
+    request: Wire = m.BootNotificationRequest(
+        charging_station=m.ChargingStation(
+            model=spec.model,
+            vendor_name=spec.vendor,
+            serial_number=nameplate.serial_number(station),
+            firmware_version=firmware.version_of(station),
+            modem=None if iccid is None and imsi is None else m.Modem(iccid=iccid, imsi=imsi),
+        ),
+        reason=station.boot_reason,
+    )
+    return request
+
+
+def _beat(station: Station, _: Beat) -> Wire:
+    request: Wire = station.dialect.m.HeartbeatRequest()
+    return request
+
+
+def connector_status(phase: Phase) -> str:
+    """The five statuses of 2.x for the nine of 1.6."""
+    match phase:
+        case Phase.AVAILABLE | Phase.RESERVED | Phase.UNAVAILABLE | Phase.FAULTED:
+            return phase.value
+    return "Occupied"
+
+
+def _status(station: Station, message: StatusReport) -> Wire | None:
+    if message.connector_id == 0:
+        return None  # the station as a whole has no status in 2.x: NotifyEvent tells of it
+    request: Wire = station.dialect.m.StatusNotificationRequest(
+        timestamp=timestamp(message.wall_s),
+        connector_status=connector_status(message.phase),
+        evse_id=message.connector_id,
+        connector_id=1,
+    )
+    return request
+
+
+def id_token(station: Station, id_tag: str) -> Any:
+    """A tag as OCPP 2.x writes it."""
+    kind, text = typed(id_tag)
+    return station.dialect.m.IdToken(id_token=text, type=kind)
+
+
+def _token(station: Station, message: TokenQuestion) -> Wire:
+    request: Wire = station.dialect.m.AuthorizeRequest(id_token=id_token(station, message.id_tag))
+    return request
+
+
+def _session_event(station: Station, message: SessionEvent) -> Wire:
+    m, visit = station.dialect.m, message.visit
+    first = message.kind == "Started"
+    values = None
+    if message.reading is not None:
+        values = [
+            m.MeterValue(
+                timestamp=timestamp(message.wall_s),
+                sampled_value=sampled_values(
+                    station, message.reading, message.measurands, message.context
+                ),
+            )
+        ]
+    request: Wire = m.TransactionEventRequest(
+        event_type=message.kind,
+        timestamp=timestamp(message.wall_s),
+        trigger_reason=message.trigger,
+        seq_no=message.seq_no,
+        transaction_info=m.Transaction(
+            transaction_id=visit.id,
+            charging_state=message.state,
+            stopped_reason=message.reason or None,
+            remote_start_id=visit.remote_start_id if first or message.id_tag else None,
+        ),
+        meter_value=values,
+        offline=True if message.offline else None,
+        reservation_id=visit.reservation_id if message.id_tag is not None else None,
+        evse=m.EVSE(id=visit.connector_id, connector_id=1) if first else None,
+        id_token=None if message.id_tag is None else id_token(station, message.id_tag),
+    )
+    return request
+
+
+def _metered(station: Station, message: MeterSampled) -> Wire:
+    m = station.dialect.m
+    values = sampled_values(station, message.reading, message.measurands, message.context)
+    request: Wire = m.MeterValuesRequest(
+        evse_id=message.connector_id,
+        meter_value=[m.MeterValue(timestamp=timestamp(message.wall_s), sampled_value=values)],
+    )
+    return request
+
+
+def sampled_values(
+    station: Station, reading: Reading, measurands: tuple[str, ...], context: str
+) -> list[Any]:
+    """A reading in the words of 2.x: numbers, and units apart."""
+    m = station.dialect.m
+    return [
+        m.SampledValue(
+            value=float(s.value),
+            measurand=s.measurand,
+            context=None if context == _DEFAULT_CONTEXT else context,
+            phase=s.phase,
+            location=s.location,
+            unit_of_measure=None if s.unit is None else _unit(m, s.unit),
+        )
+        for s in samples(reading, measurands)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _unit(m: ModuleType, unit: str) -> Any:
+    return m.UnitOfMeasure(unit=unit)
+
+
+def _vendor(station: Station, message: VendorData) -> Wire:
+    request: Wire = station.dialect.m.DataTransferRequest(
+        vendor_id=message.vendor_id, message_id=message.message_id, data=message.text
+    )
+    return request
+
+
+# ── what the CSMS answers ─────────────────────────────────────────────────────────────────────────
+
+
+def _boot_answered(station: Station, _: Boot, response: Any, at_s: float) -> None:
+    registration.boot_answered(
+        station,
+        response.status,
+        interval_s=float(response.interval),
+        csms_wall_s=response.current_time.timestamp(),
+        at_s=at_s,
+    )
+
+
+def _beat_answered(station: Station, _: Beat, response: Any, at_s: float) -> None:
+    registration.sync_clock(station, response.current_time.timestamp(), at_s=at_s)
+
+
+def token_info(said: Any) -> TokenInfo:
+    """IdTokenInfo in domain words; the group takes the place of 1.6's parent."""
+    expires = said.cache_expiry_date_time
+    group = said.group_id_token
+    return TokenInfo(
+        said.status,
+        None if group is None else group.id_token,
+        None if expires is None else expires.timestamp(),
+    )
+
+
+def _token_answered(station: Station, message: TokenQuestion, response: Any, at_s: float) -> None:
+    info = token_info(response.id_token_info)
+    authorization.learn(station, message.id_tag, info)
+    authorization.token_answered(station, message, info, at_s=at_s)
+
+
+def _session_event_answered(
+    station: Station, message: SessionEvent, response: Any, at_s: float
+) -> None:
+    visit = message.visit
+    if message.kind == "Started":
+        station.effects.append(TransactionDelivered(visit.number, "start"))
+    elif message.kind == "Ended":
+        station.effects.append(TransactionDelivered(visit.number, "stop"))
+    said = response.id_token_info
+    if said is None or message.id_tag is None:
+        return
+    info = token_info(said)
+    authorization.learn(station, message.id_tag, info)
+    connector = station.connectors[visit.connector_id - 1]
+    transaction = connector.transaction
+    if connector.visit is visit and transaction is not None:
+        if info.parent_id_tag is not None:
+            transaction.parent_id_tag = info.parent_id_tag
+        charging.started_answered(station, transaction, info.status, at_s=at_s)
+
+
+ACTIONS: Final[dict[type, str]] = {
+    Boot: "BootNotification",
+    Beat: "Heartbeat",
+    StatusReport: "StatusNotification",
+    TokenQuestion: "Authorize",
+    SessionEvent: "TransactionEvent",
+    MeterSampled: "MeterValues",
+    VendorData: "DataTransfer",
+}
+BUILDERS: Final[dict[type, Callable[[Station, Any], Wire | None]]] = {
+    Boot: _boot,
+    Beat: _beat,
+    StatusReport: _status,
+    TokenQuestion: _token,
+    SessionEvent: _session_event,
+    MeterSampled: _metered,
+    VendorData: _vendor,
+}
+READERS: Final[dict[type, Callable[[Station, Any, Any, float], None]]] = {
+    Boot: _boot_answered,
+    Beat: _beat_answered,
+    TokenQuestion: _token_answered,
+    SessionEvent: _session_event_answered,
+}
+
+_PARTS: Final = (
+    v2x_authorization,
+    v2x_certificates,
+    v2x_display,
+    v2x_maintenance,
+    v2x_monitoring,
+    v2x_provisioning,
+    v2x_smart,
+)
+"""The modules of the other blocks."""
+_PARTS_21: Final = (v21_energy, v21_streams, v21_tariffs)
+"""What 2.1 adds."""
+
+
+def _merge(dialect: type[Dialect201], tables: ModuleTables, parts: tuple[ModuleType, ...]) -> None:
+    actions, builders, readers, handlers = (dict(table) for table in tables)
+    for part in parts:
+        actions |= part.ACTIONS
+        builders |= part.BUILDERS
+        readers |= part.READERS
+        handlers |= part.HANDLERS
+    dialect.actions, dialect.builders = actions, builders
+    dialect.readers, dialect.handlers = readers, handlers
+
+
+ModuleTables = tuple["dict[Any, Any]", "dict[Any, Any]", "dict[Any, Any]", "dict[Any, Any]"]
+
+_merge(Dialect201, (ACTIONS, BUILDERS, READERS, HANDLERS), _PARTS)
+_merge(Dialect21, (ACTIONS, BUILDERS, READERS, HANDLERS), (*_PARTS, *_PARTS_21))
+
+DIALECT_201: Final = Dialect201()
+DIALECT_21: Final = Dialect21()
