@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from simfleet.station.meter import Meter, Reading
     from simfleet.station.transaction import Transaction
     from simfleet.station.vehicle import Vehicle
+    from simfleet.station.visit import Visit
 
 NEVER_S: Final = float("inf")
 NO_ERROR: Final = "NoError"

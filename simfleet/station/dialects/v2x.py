@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simfleet.ocpp.v21 import V21
 from simfleet.ocpp.v21 import messages as v21
@@ -133,7 +133,7 @@ class Dialect201:
         """The same request: a transaction of 2.x names itself, see `faults`."""
         return request
 
-    def failure_told(self, request: Wire) -> str:
+    def failure_told(self, request: Wire) -> Literal["", "firmware", "upload"]:
         """Whether a request tells of an update or an upload that has failed."""
         status = str(getattr(request, "status", ""))
         if isinstance(request, self.m.FirmwareStatusNotificationRequest):
