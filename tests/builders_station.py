@@ -255,7 +255,7 @@ class Scene:
         self.station = Station(
             "CP-1",
             spec,
-            for_station(connectors, values, kind=kind),
+            for_station(connectors, values, kind=kind, version=spec.version),
             chance=Chance.of(seed, 1),
             wall_offset_s=epoch_s - began_s + clock_error_s,
             autopilot=autopilot,
