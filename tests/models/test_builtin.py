@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -106,7 +106,8 @@ async def test_a_model_boots_charges_and_stops_with_balanced_books(
 
 def assert_balanced_but_for_registers(fleet: Fleet) -> None:
     """As `assert_balanced`, with a CSMS that takes misleading numbers at their word."""
-    books, ledger = fleet.ledger.snapshot(), fleet.csms.ledger()
+    books: dict[str, Any] = fleet.ledger.snapshot()
+    ledger: dict[str, Any] = fleet.csms.ledger()
     assert books["faults"] == []
     opened = books["transactions_opened"]
     assert books["transactions_closed"] == opened == ledger["starts"] == ledger["stops"] > 0

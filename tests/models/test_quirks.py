@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from builders_station import Sent
 
 REGISTER = "Energy.Active.Import.Register"
-SAMPLED = {
+SAMPLED: dict[str, str | int] = {
     "MeterValueSampleInterval": 60,
     "MeterValuesSampledData": f"{REGISTER},Power.Active.Import",
     "StopTxnSampledData": REGISTER,
@@ -65,7 +65,9 @@ def sampled(messages: Sequence[Sent]) -> list[dict[str, Any]]:
     return [
         value
         for message in messages
-        for meter_value in message.payload.get("meterValue", message.payload.get("transactionData"))
+        for meter_value in message.payload.get(
+            "meterValue", message.payload.get("transactionData", [])
+        )
         for value in meter_value["sampledValue"]
     ]
 
@@ -239,7 +241,8 @@ def test_meter_values_without_transaction() -> None:
     ],
 )
 def test_what_stop_transaction_lacks(quirk: str, field: str) -> None:
-    usual, quirky = a_scene(), a_scene(**{quirk: True})
+    quirks: dict[str, Any] = {quirk: True}
+    usual, quirky = a_scene(), a_scene(**quirks)
     for scene in (usual, quirky):
         charge(scene)
     (stopped,), (lacking,) = usual.sent("StopTransaction"), quirky.sent("StopTransaction")
@@ -275,7 +278,7 @@ def test_tags_of_a_remote_start_are_spelled_so_as_well() -> None:
 def moments(scene: Scene) -> set[str]:
     found = {one.payload["timestamp"] for one in scene.log if "timestamp" in one.payload}
     for one in (*scene.sent("MeterValues"), *scene.sent("StopTransaction")):
-        for value in one.payload.get("meterValue", one.payload.get("transactionData")):
+        for value in one.payload.get("meterValue", one.payload.get("transactionData", [])):
             found.add(value["timestamp"])
     return found
 
@@ -309,8 +312,9 @@ async def test_a_moment_without_a_zone_is_a_violation_that_the_csms_survives(
         await fleet.settle(1, Mode.CONNECT)
         (first, *_) = fleet.wire.of("CP-0000", "StatusNotification")
         assert first.payload["timestamp"][-1].isdigit()
-        assert fleet.csms.ledger()["violations"] > 0
-        assert fleet.csms.ledger()["crashed"] == 0
+        ledger: dict[str, Any] = fleet.csms.ledger()
+        assert ledger["violations"] > 0
+        assert ledger["crashed"] == 0
 
 
 # ── nobody else ──────────────────────────────────────────────────────────────────────────────────

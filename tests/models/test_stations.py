@@ -54,7 +54,7 @@ def test_an_identity_is_cut_to_what_there_is_room_for() -> None:
 
 @pytest.mark.parametrize("pattern", ["{n}", "{digits}", "{digits:21}", "{hex:0}", "}", "X" * 26])
 def test_a_pattern_that_cannot_be_filled_is_refused(pattern: str) -> None:
-    with pytest.raises(ValueError, match="makes|brace|out of range"):
+    with pytest.raises(ValueError, match=r"makes|brace|out of range"):
         check_pattern(pattern, longest=SERIAL_MAX)
 
 
