@@ -351,7 +351,7 @@ def _signature_problem(station: Station, update: Update, content: bytes | None) 
     valid = firmware_signature_valid(
         content, signature=update.signature, certificate_pem=update.certificate
     )
-    return "" if valid else f"the signature is not that of the file at {update.url}"
+    return "" if valid else f"the signature is not that of {_file_name(update.url)}"
 
 
 def _install(station: Station, update: Update, *, at_s: float) -> None:
@@ -409,12 +409,16 @@ def _end(station: Station, update: Update, *, at_s: float) -> None:
 
 def _new_version(url: str, present: str) -> str:
     """See the module."""
-    path = re.split(r"[?#]", url, maxsplit=1)[0]
-    found = _VERSION.search(path.rpartition("/")[2])
+    found = _VERSION.search(_file_name(url))
     if found is not None:
         return found.group()[:VERSION_MAX_CHARS]
     raised = _LAST_NUMBER.sub(lambda number: str(int(number.group()) + 1), present, count=1)
     return (raised if raised != present else f"{present}.1")[:VERSION_MAX_CHARS]
+
+
+def _file_name(url: str) -> str:
+    """The last part of a URL's path: without what may be a password before it."""
+    return re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[2]
 
 
 # ── what else happens to the station ──────────────────────────────────────────────────────────────
