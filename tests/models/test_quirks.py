@@ -61,6 +61,13 @@ def statuses(scene: Scene) -> list[tuple[int, str]]:
     return [(one["connectorId"], one["status"]) for one in scene.sent("StatusNotification")]
 
 
+def readings(message: Sent) -> list[dict[str, Any]]:
+    """The meter values of MeterValues, or the transactionData of StopTransaction."""
+    payload = message.payload
+    found: list[dict[str, Any]] = payload.get("meterValue") or payload.get("transactionData") or []
+    return found
+
+
 def sampled(messages: Sequence[Sent]) -> list[dict[str, Any]]:
     return [
         value
@@ -278,7 +285,7 @@ def test_tags_of_a_remote_start_are_spelled_so_as_well() -> None:
 def moments(scene: Scene) -> set[str]:
     found = {one.payload["timestamp"] for one in scene.log if "timestamp" in one.payload}
     for one in (*scene.sent("MeterValues"), *scene.sent("StopTransaction")):
-        for value in one.payload.get("meterValue", one.payload.get("transactionData", [])):
+        for value in readings(one):
             found.add(value["timestamp"])
     return found
 
