@@ -76,9 +76,8 @@ REPLIES: dict[str, st.SearchStrategy[Payload]] = {
     "StartTransaction": st.fixed_dictionaries({"idTagInfo": ID_TAG_INFOS}),
     "StopTransaction": st.fixed_dictionaries({}, optional={"idTagInfo": ID_TAG_INFOS}),
     "SignCertificate": st.sampled_from([{"status": "Accepted"}, {"status": "Rejected"}]),
-    **{
-        action: NOTHING
-        for action in (
+    **dict.fromkeys(
+        (
             "DiagnosticsStatusNotification",
             "FirmwareStatusNotification",
             "LogStatusNotification",
@@ -86,8 +85,9 @@ REPLIES: dict[str, st.SearchStrategy[Payload]] = {
             "SecurityEventNotification",
             "SignedFirmwareStatusNotification",
             "StatusNotification",
-        )
-    },
+        ),
+        NOTHING,
+    ),
 }
 UNREADABLE = st.sampled_from([{"status": 7}, {"idTagInfo": None, "transactionId": []}, {"x": []}])
 ERRORS = st.builds(
@@ -432,8 +432,11 @@ class StationMachine(RuleBasedStateMachine):
     def _call(self, action: str, payload: Payload) -> None:
         scene = self.scene
         silent = scene.registered == "Rejected" or scene.station.dark
-        if action == "TriggerMessage":
-            scene.triggered.add(payload["requestedMessage"])
+        if action in ("TriggerMessage", "ExtendedTriggerMessage"):
+            asked = payload["requestedMessage"]
+            scene.triggered |= {asked, f"Signed{asked}"}
+            if asked == "SignChargePointCertificate":
+                scene.triggered.add("SignCertificate")
         message_id = scene.call_without_answer(action, **payload)
         assert (message_id in scene.answers) is not silent
         answer = scene.answers.get(message_id)
