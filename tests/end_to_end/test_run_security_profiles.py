@@ -13,6 +13,7 @@ from builders_load import a_run
 from simfleet.csms.embedded import embedded_csms
 from simfleet.csms.pki_folder import PkiFolder
 from simfleet.errors import TargetUnreachable, UsageWrong
+from simfleet.load.adjust import with_target
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.scenario import parse_scenario
 from simfleet.load.security import ensure_credentials
@@ -119,7 +120,6 @@ async def test_a_csms_that_refuses_the_first_charger_is_not_loaded(tmp_path: Pat
         (2, "url: 'wss://127.0.0.1:9'", "'only' have security_profile 2 and no password"),
         (3, "url: 'wss://127.0.0.1:9'", "no certificate: write target.client_cert"),
         (3, "url: 'wss://127.0.0.1:9', client_cert: 'no/{identity}.pem'", "no/SIM-1.pem"),
-        (3, "url: embedded, client_cert: 'no/{identity}.pem'", "issues its chargers'"),
     ],
 )
 def test_what_chargers_lack_is_said_before_anything_is_started(
@@ -127,6 +127,13 @@ def test_what_chargers_lack_is_said_before_anything_is_started(
 ) -> None:
     scenario = a_scenario(slice_of(profile), chargers=3, target=target)
     with pytest.raises(UsageWrong, match=said):
+        ensure_credentials(scenario, plans_of(scenario))
+
+
+def test_files_for_another_csms_are_of_no_use_to_the_embedded_one() -> None:
+    target = "url: 'wss://127.0.0.1:9', client_cert: 'no/{identity}.pem'"
+    scenario = with_target(a_scenario(slice_of(3), chargers=3, target=target), "embedded")
+    with pytest.raises(UsageWrong, match="issues its chargers' certificates itself"):
         ensure_credentials(scenario, plans_of(scenario))
 
 
