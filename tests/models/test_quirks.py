@@ -72,9 +72,7 @@ def sampled(messages: Sequence[Sent]) -> list[dict[str, Any]]:
     return [
         value
         for message in messages
-        for meter_value in message.payload.get(
-            "meterValue", message.payload.get("transactionData", [])
-        )
+        for meter_value in readings(message)
         for value in meter_value["sampledValue"]
     ]
 
