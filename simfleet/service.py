@@ -23,6 +23,7 @@ from simfleet.api.server import Listener, is_loopback, listen, serve_http
 from simfleet.api.services import Services
 from simfleet.api.sse import Streams
 from simfleet.clock import WallClock
+from simfleet.csms.pki_folder import PkiFolder
 from simfleet.csms.server import Csms, serve_csms
 from simfleet.errors import Invalid, Refused, UsageWrong
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
@@ -32,6 +33,7 @@ from simfleet.link.opening import open_link
 from simfleet.load.generator import Generator
 from simfleet.load.mass_service import MassService
 from simfleet.load.run_service import RunService
+from simfleet.load.security import installed
 from simfleet.models.catalogue import Catalogue
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
@@ -41,6 +43,7 @@ from simfleet.store import JournalLimits, LogRow, Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
 __all__ = ["FIRST_USER", "ServeOptions", "Serving", "serve"]
 
@@ -61,6 +64,8 @@ class ServeOptions:
 
     settings: Settings = field(default_factory=Settings)
     with_csms: bool = True
+    pki: Path | None = None
+    """A folder of `simfleet pki` for the embedded CSMS, whose CA the named chargers trust."""
     say: Callable[[str], None] = print
 
 
@@ -71,6 +76,8 @@ class Serving:
     url: str
     csms_url: str
     """Of the embedded CSMS; "" without one."""
+    csms_secure: bool
+    """Whether it speaks TLS as well, on the same port."""
     key: str
     """The API key that this start has made; "" when there were keys already."""
     services: Services
@@ -103,7 +110,9 @@ async def serve(
                     _running(health.run, name="health"),
                     _running(sweep_garbage, name="garbage"),
                     _embedded_csms(options) as csms,
-                    _named_chargers(store, hub, clock, csms, models, stopping) as registry,
+                    _named_chargers(
+                        store, hub, clock, csms, models, stopping, options.pki
+                    ) as registry,
                     _mass_fleet(generator, hub, clock, registry, csms) as mass,
                     _load_runs(store, generator, clock, settings, models) as runs,
                 ):
@@ -124,6 +133,7 @@ async def serve(
                         serving = Serving(
                             url=listener.url,
                             csms_url="" if csms is None else _url_of(csms),
+                            csms_secure=csms is not None and csms.secure,
                             key=key,
                             services=services,
                             stopping=stopping,
@@ -160,7 +170,12 @@ async def _embedded_csms(options: ServeOptions) -> AsyncIterator[Csms | None]:
         yield None
         return
     V16.warm_up()
-    run = partial(serve_csms, host=CSMS_HOST, port=options.settings.csms_port)
+    run = partial(
+        serve_csms,
+        host=CSMS_HOST,
+        port=options.settings.csms_port,
+        pki=None if options.pki is None else PkiFolder(options.pki),
+    )
     async with trio.open_nursery() as nursery:
         try:
             csms: Csms = await nursery.start(run, name="csms")
@@ -180,6 +195,7 @@ async def _named_chargers(
     csms: Csms | None,
     models: Catalogue,
     stopping: trio.Event,
+    pki: Path | None,
 ) -> AsyncIterator[Registry]:
     """The chargers of the store, back in their modes; each frame of theirs goes to the journal.
 
@@ -189,6 +205,9 @@ async def _named_chargers(
     def log(**row: Any) -> None:
         store.journal.append(LogRow(**row))
 
+    options, keyring = DEFAULT_OPTIONS, None
+    if pki is not None:
+        options, keyring = await trio.to_thread.run_sync(installed, PkiFolder(pki))
     registry = Registry(
         store,
         clock=clock,
@@ -196,6 +215,8 @@ async def _named_chargers(
         default_url="" if csms is None else _url_of(csms),
         hub=hub,
         journal=log,
+        options=options,
+        keyring=keyring,
         models=models,
     )
     async with _running(registry.run, name="named chargers"):
@@ -328,6 +349,8 @@ def _announce(serving: Serving, store: Store, say: Callable[[str], None]) -> Non
     say(f"SimFleet {__version__}")
     say(f"API       {serving.url} (reference: {serving.url}/docs)")
     csms = f"{serving.csms_url}/{{identity}} (ocpp1.6)" if serving.csms_url else "none of our own"
+    if serving.csms_secure:
+        csms += ", and the same with wss://"
     say(f"CSMS      {csms}")
     say(f"database  {store.path}")
     if serving.key:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from simfleet.fleet.charger_site import ChargerRecord
     from simfleet.link.link import ServerLink
+    from simfleet.models.catalogue import Catalogue
 
 ANNA: Final = 1
 BERT: Final = 2
@@ -196,6 +197,7 @@ async def a_registry(
     up: bool = True,
     seed: int = 7,
     around: Callable[[Any], Any] = lambda dial: dial,
+    models: Catalogue | None = None,
 ) -> AsyncIterator[World]:
     """A registry that runs, and (`up`) a CSMS that listens; `around` wraps the way to it."""
     sites = sites or Sites(behaviour)
@@ -212,6 +214,7 @@ async def a_registry(
             default_url=URL,
             journal=lambda **row: rows.append(row),
             seed=seed,
+            models=models,
         )
         async with trio.open_nursery() as nursery:
             world = World(sites, registry, nursery)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from builders_http import Following, Reply, Served, a_request, eventually, read_
 from simfleet.api.server import listen
 from simfleet.api.services import Component
 from simfleet.cli.exit_codes import ExitCode
+from simfleet.csms.pki_folder import PkiFolder
 from simfleet.errors import LinkClosed, UsageWrong
 from simfleet.link.accepting import ServerOptions
 from simfleet.link.server import serve as serve_links
@@ -44,11 +46,15 @@ def settings_for(path: Path, **given: Any) -> Settings:
 
 @asynccontextmanager
 async def a_service(
-    settings: Settings, *, with_csms: bool = True, said: list[str] | None = None
+    settings: Settings,
+    *,
+    with_csms: bool = True,
+    said: list[str] | None = None,
+    pki: Path | None = None,
 ) -> AsyncIterator[Client]:
     """The service, until the block ends; then it ends in order."""
     lines: list[str] = [] if said is None else said
-    options = ServeOptions(settings=settings, with_csms=with_csms, say=lines.append)
+    options = ServeOptions(settings=settings, with_csms=with_csms, say=lines.append, pki=pki)
     async with trio.open_nursery() as nursery:
         serving: Serving = await nursery.start(partial(serve, options))
         client = Client(serving, settings.api_key or serving.key)
@@ -95,11 +101,11 @@ class Client:
                 await trio.sleep(0.05)
 
 
-async def refusal_of(settings: Settings) -> str:
+async def refusal_of(settings: Settings, *, pki: Path | None = None) -> str:
     """Why a service does not start."""
     with pytest.RaisesGroup(UsageWrong, flatten_subgroups=True, allow_unwrapped=True) as caught:
         with trio.fail_after(10):
-            await serve(ServeOptions(settings=settings, say=lambda _: None))
+            await serve(ServeOptions(settings=settings, say=lambda _: None, pki=pki))
     error: BaseException = caught.value
     while isinstance(error, BaseExceptionGroup):
         (error,) = error.exceptions
@@ -144,6 +150,25 @@ async def test_a_key_that_cannot_be_one_is_refused_without_showing_it(tmp_path: 
     refusal = await refusal_of(settings_for(tmp_path, api_key="hunter2"))
     assert refusal.startswith("SIMFLEET_API_KEY: this cannot be an API key")
     assert "hunter2" not in refusal
+
+
+async def test_with_a_pki_named_chargers_reach_the_csms_over_tls(tmp_path: Path) -> None:
+    folder = PkiFolder(tmp_path / "pki")
+    folder.init(at_wall_s=time.time())
+    said: list[str] = []
+    async with a_service(settings_for(tmp_path), said=said, pki=folder.path) as client:
+        assert any(line.endswith("and the same with wss://") for line in said)
+        secure_url = client.serving.csms_url.replace("ws://", "wss://")
+        settings = {"ocpp_backend_url": secure_url}
+        assert (await client.ask("/api/settings", settings)).status == 200
+        assert (await client.ask("/api/chargers", NEW)).status == 201
+        assert (await client.ask("/api/chargers/SIM-1/mode", {"mode": "on"})).status == 200
+        await client.charger_when("SIM-1", connected=True)
+
+
+async def test_a_pki_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
+    refusal = await refusal_of(settings_for(tmp_path), pki=tmp_path / "none")
+    assert "simfleet pki init" in refusal
 
 
 async def test_others_may_reach_the_service_only_once_somebody_has_a_key(tmp_path: Path) -> None:

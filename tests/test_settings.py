@@ -19,6 +19,7 @@ def test_each_kind_of_value_is_read() -> None:
             "SIMFLEET_PORT": "8081",
             "SIMFLEET_HOST": "::1",
             "SIMFLEET_DB": "~/x.db",
+            "SIMFLEET_MODELS": "~/models",
             "SIMFLEET_SHUTDOWN_S": "1.5",
             "SIMFLEET_CORS_ORIGINS": "http://localhost:3000, https://example.org,",
             "SIMFLEET_API_KEY": "sf_0123456789abcdef",
@@ -28,6 +29,7 @@ def test_each_kind_of_value_is_read() -> None:
     )
     assert (found.port, found.host, found.shutdown_s) == (8081, "::1", 1.5)
     assert found.db == Path("~/x.db").expanduser()
+    assert found.models == Path("~/models").expanduser()
     assert found.cors_origins == ("http://localhost:3000", "https://example.org")
     assert found.api_key == "sf_0123456789abcdef"
     assert found.csms_port == Settings().csms_port

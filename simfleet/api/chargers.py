@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import trio
+from msgspec import UNSET, UnsetType
 from quart import Blueprint
 
 from simfleet.api.auth import current_user
@@ -62,9 +63,9 @@ class NewChargers(Body, frozen=True, kw_only=True):
     """
 
     chargepoint_id: IdPattern
-    charger_type: ChargerType | None = None
-    max_power_kw: Kilowatts | None = None
-    num_connectors: Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_MAX)] | None = None
+    charger_type: ChargerType | UnsetType = UNSET
+    max_power_kw: Kilowatts | UnsetType = UNSET
+    num_connectors: Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_MAX)] | UnsetType = UNSET
     model: ModelName = ""
     ocpp_version: Text = "1.6"
     auth_mode: AuthMode = "rfid"
@@ -201,7 +202,8 @@ async def create_charger(body: NewChargers) -> ChargerState | tuple[Created, int
 
 
 async def _create(user_id: int, body: NewChargers, chargepoint_id: str) -> NamedCharger:
-    fields: dict[str, Any] = msgspec.structs.asdict(body)
+    given: dict[str, Any] = msgspec.structs.asdict(body)
+    fields = {name: value for name, value in given.items() if value is not UNSET}
     del fields["count"]
     new = NewCharger(**{**fields, "chargepoint_id": chargepoint_id})
     charger: NamedCharger = await services().registry.create(user_id, new)

@@ -264,6 +264,12 @@ def configure_serve(parser: argparse.ArgumentParser) -> None:
     csms.add_argument(
         "--no-csms", action="store_true", help="no embedded CSMS: chargers go where users say"
     )
+    parser.add_argument(
+        "--pki",
+        type=Path,
+        metavar="DIR",
+        help="have the embedded CSMS serve TLS as well, and sign certificates; see simfleet pki",
+    )
     _add_models(parser)
     _add_database(parser)
 

@@ -27,6 +27,7 @@ def main(arguments: argparse.Namespace) -> int:
     options = ServeOptions(
         settings=settings_of(arguments),
         with_csms=not arguments.no_csms,
+        pki=arguments.pki,
         say=partial(print, flush=True),
     )
     trio.run(serve, options)

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 HEAD: Final = """\
 # Supported messages
 
-Every message of the versions that SimFleet speaks, in both directions, from the tables in which the
-program looks them up: this page is the output of `simfleet support`, and a test fails when it is not.
+Every message of the versions that SimFleet speaks, in both directions, from the tables in which
+the program looks them up: this page is the output of `simfleet support`, and a test fails when it
+is not.
 
-- **station** is the virtual charger: it *sends* the message by itself when its state calls for it, or
-  *answers* it as its state demands. **-**: it does neither; a CALL is answered `NotImplemented`.
+- **station** is the virtual charger: it *sends* the message by itself when its state calls for it,
+  or *answers* it as its state demands. **-**: neither; a CALL is answered `NotImplemented`.
 - **embedded CSMS** *answers* what stations send, and *sends* what it is told to (a scenario's
   `commands`, the control channel of `simfleet csms`).
 - **code** names the functions that make the station's request or answer the CSMS's.

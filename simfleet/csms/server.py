@@ -2,7 +2,7 @@
 
 `Csms.handle` is the whole life of a connection and works on any `ServerLink`, so the same CSMS
 serves sockets (`serve_csms`) and the memory network of the tests. Commands come from other tasks:
-they are put into the session, and the connection's task is woken by cancelling what it waits in.
+they are put into the session, and the connection's task (`connection.py`) is woken.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from simfleet.clock import real_wall_s
 from simfleet.csms.access import OPEN, Access, Doorkeeper
 from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.book import Book
+from simfleet.csms.connection import Connection
 from simfleet.csms.session import Session
 from simfleet.errors import LinkClosed, QueueFull, Refused, UsageWrong
 from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall, unauthorized
@@ -57,74 +58,6 @@ _UPGRADE_TO_TLS: Final = {"Upgrade": "TLS/1.2"}
 """What 426 tells, as RFC 2817 section 4.2 has it; here it means to dial again."""
 
 
-class _Connection:
-    """A session, its link, and the handle by which other tasks reach the task that owns both."""
-
-    __slots__ = ("_waiting", "close_wanted", "link", "session", "woken")
-
-    def __init__(self, link: ServerLink, session: Session) -> None:
-        self.link = link
-        self.session = session
-        self.close_wanted: tuple[int, str] | None = None
-        self.woken = False
-        self._waiting: trio.CancelScope | None = None
-
-    def wake(self) -> None:
-        """Have the task look at its session again."""
-        self.woken = True
-        if self._waiting is not None:
-            self._waiting.cancel()
-
-    def close(self, why: tuple[int, str]) -> None:
-        """Have the task close the link."""
-        self.close_wanted = why
-        self.wake()
-
-    async def converse(self, csms: Csms) -> None:
-        """Serve until somebody wants the connection closed; raises `LinkClosed` when it is lost."""
-        link, session, now = self.link, self.session, trio.current_time
-        while True:
-            self.woken = False
-            while csms.frozen_until_s > now():
-                with trio.CancelScope() as self._waiting:
-                    await trio.sleep_until(csms.frozen_until_s)
-            if frames := session.take_frames():
-                await link.send(frames)
-            why = self.close_wanted or session.close_wanted
-            if why is not None:
-                await link.close(*why)
-                return
-            if self.woken:  # while we were sending
-                continue
-            due_s = min(session.wake_at_s, link.wake_at_s)
-            with trio.CancelScope(deadline=due_s) as self._waiting:
-                await self._exchange(due_s)
-            self._waiting = None
-            at_s = now()
-            if at_s >= session.wake_at_s:
-                session.tick(at_s=at_s)
-            if at_s >= link.wake_at_s:
-                await link.tick(at_s=at_s)
-
-    async def _exchange(self, due_s: float) -> None:
-        """Receive and answer until something else than a frame is due.
-
-        Many messages in one cancel scope: opening a scope for each costs as much as handling one.
-        """
-        link, session, now = self.link, self.session, trio.current_time
-        while (
-            due_s == min(session.wake_at_s, link.wake_at_s)
-            and session.close_wanted is None
-            and not self.woken
-        ):
-            frame: bytes | None = await link.receive()
-            while frame is not None:
-                session.receive(frame, at_s=now())
-                frame = link.take_ready()
-            if frames := session.take_frames():
-                await link.send(frames)
-
-
 class Csms:
     """A central system: who is connected, and what can be asked of it.
 
@@ -151,7 +84,7 @@ class Csms:
         self.book = Book() if book is None else book
         self.frozen_until_s = -math.inf
         self._wall_offset_s = (real_wall_s() if wall_s is None else wall_s) - trio.current_time()
-        self._connections: dict[str, _Connection] = {}
+        self._connections: dict[str, Connection] = {}
         self._number = 0
         self._stopping = False
         self._empty = trio.Event()  # only looked at when stopping
@@ -200,7 +133,7 @@ class Csms:
             password=link.password is not None,
             certificate=link.certificate is not None,
         )
-        connection = _Connection(link, session)
+        connection = Connection(link, session)
         older = self._connections.get(link.identity)
         if older is not None:
             older.close(REPLACED)

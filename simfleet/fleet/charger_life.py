@@ -222,6 +222,7 @@ class ChargerLife:
             site.recorder,
             site.clockwork,
             site.errands,
+            site.keyring,
         )
         self._charger = HandledCharger(station, surroundings, mode=mode)
         return self._charger

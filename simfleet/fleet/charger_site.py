@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.charger_rules import UserSettings
     from simfleet.fleet.clockwork import Clockwork
     from simfleet.fleet.errands import Errands
+    from simfleet.fleet.keyring import Keyring
     from simfleet.fleet.named_recorder import NamedRecorder
     from simfleet.fleet.supervisor import Supervisor
     from simfleet.link.link import Dialer, LinkOptions
@@ -100,6 +101,7 @@ class Site:
     clock: WallClock
     dial: Dialer
     options: LinkOptions
+    keyring: Keyring
     handshakes: trio.Semaphore
     clockwork: Clockwork
     errands: Errands

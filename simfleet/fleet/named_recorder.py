@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from simfleet.fleet.recorder import Recorder
 from simfleet.observe.records import view_frame
-from simfleet.station.effects import TransactionClosed, TransactionDelivered, TransactionOpened
+from simfleet.station.effects import (
+    Excused,
+    TransactionClosed,
+    TransactionDelivered,
+    TransactionOpened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +93,7 @@ class NamedRecorder(Recorder):
         self._reports[TransactionOpened] = self._count_opened
         self._reports[TransactionClosed] = self._count_closed
         self._reports[TransactionDelivered] = self._count_delivered
+        self._reports[Excused] = lambda *_: None  # there are no books to be excused in
 
     def sent(self, identity: str, frames: Sequence[bytes], at_s: float) -> None:
         """A charger writes these messages."""

@@ -24,6 +24,7 @@ from simfleet.fleet.charger_rules import NewCharger, SettingsChange, UserSetting
 from simfleet.fleet.charger_saver import KeptSaver
 from simfleet.fleet.charger_site import ChargerStore, Owner, Site
 from simfleet.fleet.charger_state import ChargerState, Definition
+from simfleet.fleet.keyring import Keyring
 from simfleet.fleet.named_charger import NamedCharger
 from simfleet.fleet.named_recorder import FrameSink, NamedRecorder
 from simfleet.fleet.orders import Mode, Surroundings
@@ -97,6 +98,7 @@ class Registry:
         journal: FrameSink | None = None,
         schedule_lag: ScheduleLag | None = None,
         options: LinkOptions = DEFAULT_OPTIONS,
+        keyring: Keyring | None = None,
         handshakes_max: int = HANDSHAKES_MAX,
         seed: int | None = None,
         models: Catalogue | None = None,
@@ -104,6 +106,7 @@ class Registry:
         """`default_url` is where chargers connect whose users have set nothing: the embedded CSMS.
 
         `models` are the charger models that chargers can be of; None: the built-in ones.
+        `options` and `keyring` are what an installer leaves with all of them.
         `seed` makes vehicles and waiting times repeatable, for tests; None: they never repeat.
         """
         self.default_settings = UserSettings(ocpp_backend_url=default_url)
@@ -118,7 +121,10 @@ class Registry:
             witnesses=self._living,
         )
         handshakes = trio.Semaphore(handshakes_max)
-        surroundings = Surroundings(dial, default_url, options, handshakes, self.recorder)
+        keyring = keyring or Keyring()
+        surroundings = Surroundings(
+            dial, default_url, options, handshakes, self.recorder, keyring=keyring
+        )
         supervisor = _Supervisor(
             surroundings,
             clock,
@@ -133,6 +139,7 @@ class Registry:
             clock=clock,
             dial=dial,
             options=options,
+            keyring=keyring,
             handshakes=handshakes,
             clockwork=surroundings.clockwork,
             errands=surroundings.errands,

@@ -73,7 +73,7 @@ def spec_of(part: Slice, habits: Habits) -> StationSpec:
     """What all chargers of a slice share."""
     times = {name: getattr(part, name) for name in ("reboot_s", "install_s")}
     given = {name: time_s for name, time_s in times.items() if time_s is not None}
-    return replace(_spec_of(part, habits), **given)
+    return replace(_spec_of(part, habits), transfers=part.transfers, **given)
 
 
 def _spec_of(part: Slice, habits: Habits) -> StationSpec:

@@ -34,6 +34,7 @@ def check_rules(draft: Draft, report: Report) -> None:
     _check_names(slices, report)
     _check_identities(slices, report)
     _check_user_names(draft, slices, report)
+    _check_client_files(draft, report)
     _check_configuration(slices, report)
     stages = draft.get("stages")
     for stage in () if stages is BAD else stages:
@@ -82,6 +83,18 @@ def _check_identities(slices: list[Draft], report: Report) -> None:
         owner = slices[earlier].path
         message = f"{identity!r} is also in {owner}; identities are unique in a run"
         report(place, f"{slices[later].path}.id", message)
+
+
+def _check_client_files(draft: Draft, report: Report) -> None:
+    target = draft.get("target")
+    if not isinstance(target, Draft):
+        return
+    if target.get("client_key") not in (BAD, None) and target.get("client_cert") is None:
+        message = "a key is of no use without the certificate; write target.client_cert as well"
+        report(target.place_of("client_key"), "target.client_key", message)
+    if target.get("client_cert") not in (BAD, None) and target.get("url") == "embedded":
+        message = "the embedded CSMS issues its chargers' certificates itself; leave it out"
+        report(target.place_of("client_cert"), "target.client_cert", message)
 
 
 def _check_user_names(draft: Draft, slices: list[Draft], report: Report) -> None:

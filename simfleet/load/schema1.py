@@ -205,6 +205,14 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
             "install_time",
         ),
     ] = None
+    transfers: Annotated[
+        Literal["real", "simulated"],
+        Key(
+            Choice("real", "simulated"),
+            "whether firmware, diagnostics and logs really go where the CSMS says; simulated opens"
+            " no connection, and every transfer succeeds",
+        ),
+    ] = "real"
     vendor: Annotated[
         str,
         Key(Text("1 to 20 characters", length_max=20), "chargePointVendor of BootNotification"),
@@ -252,19 +260,16 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     ] = Span(10, 60)
 
 
-class _Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """What every stage may have."""
-
-    faults: Annotated[
-        tuple[StageFault, ...],
-        Key(
-            ListOf(FAULT, "faults", count_min=0, count_max=STAGE_FAULTS_MAX),
-            "what chargers do wrong on purpose while the stage lasts",
-        ),
-    ] = ()
+Faults: TypeAlias = Annotated[
+    tuple[StageFault, ...],
+    Key(
+        ListOf(FAULT, "faults", count_min=0, count_max=STAGE_FAULTS_MAX),
+        "what chargers do wrong on purpose while the stage lasts",
+    ),
+]
 
 
-class Ramp(_Stage, frozen=True, kw_only=True, tag_field="do", tag="ramp"):
+class Ramp(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="ramp"):
     """Bring the fleet to a number of chargers, evenly over a time; the newest leave first."""
 
     to: Annotated[int, Key(Whole(0, CHARGERS_MAX, "chargers"), "chargers at the end of the stage")]
@@ -277,18 +282,21 @@ class Ramp(_Stage, frozen=True, kw_only=True, tag_field="do", tag="ramp"):
             " charging: transactions as well",
         ),
     ] = "charging"
+    faults: Faults = ()
 
 
-class Hold(_Stage, frozen=True, kw_only=True, tag_field="do", tag="hold"):
+class Hold(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="hold"):
     """Let the fleet go on as it is."""
 
     for_s: Annotated[float, Key(Duration(0, 7 * DAY_S), "how long the stage takes", "for")]
+    faults: Faults = ()
 
 
-class Stop(_Stage, frozen=True, kw_only=True, tag_field="do", tag="stop"):
+class Stop(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="stop"):
     """Stop every transaction and close every socket, evenly over a time."""
 
     over_s: Annotated[float, Key(Duration(0, DAY_S), "how long the stage takes", "over")]
+    faults: Faults = ()
 
 
 Stage: TypeAlias = Ramp | Hold | Stop

@@ -7,6 +7,7 @@ when it first connects. Against another CSMS, files and password come from the s
 
 from __future__ import annotations
 
+import ssl
 import tempfile
 from collections import OrderedDict
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from simfleet.errors import ConnectFailed, ConnectReason, TargetUnreachable, Usa
 from simfleet.fleet.keyring import ClientCertificate, Keyring
 from simfleet.fleet.plan import authorization_key
 from simfleet.link.client_tls import ClientContexts
+from simfleet.link.link import LinkOptions
 from simfleet.ocpp.v16 import V16
 from simfleet.station.credentials import current
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from simfleet.fleet.plan import ChargerPlan
-    from simfleet.link.link import LinkOptions
     from simfleet.load.schema1 import Scenario, Target
     from simfleet.pki.authority import Authority
 
@@ -76,6 +77,17 @@ async def reached(
                 keyring = Keyring(certificate_of=IssuedCertificates(made.authority))
                 options = replace(options, ssl_context=context)
                 yield Reached(csms.url, csms, options, keyring, made.authority)
+
+
+def installed(folder: PkiFolder) -> tuple[LinkOptions, Keyring]:
+    """What chargers are given that are to reach a CSMS with this PKI, and others as well: they
+    trust its CA beside the system's, and have a certificate of it. Raises `UsageWrong`.
+    """
+    authority = folder.authority()
+    context = ssl.create_default_context()
+    context.load_verify_locations(cadata=authority.certificate_pem.decode("ascii"))
+    keyring = Keyring(certificate_of=IssuedCertificates(authority))
+    return LinkOptions(ssl_context=context), keyring
 
 
 def profile_of(plan: ChargerPlan) -> int:

@@ -63,7 +63,8 @@ def _check_ac_power(outlet: Draft, power_w: float, phases: int, report: Report) 
     if power_w > most_w:
         most = number_text(most_w / 1000)
         shown = number_text(power_w / 1000)
-        message = f"{shown} kW are more than AC of {phases} phase(s) carries; write at most {most}"
+        wires = "one phase carries" if phases == 1 else "three phases carry"
+        message = f"{shown} kW are more than {wires}; write at most {most}"
         report(outlet.place_of("max_power_w"), f"{outlet.path}.power_kw", message)
 
 

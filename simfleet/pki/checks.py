@@ -24,6 +24,14 @@ HashAlgorithm = Literal["SHA256", "SHA384", "SHA512"]
 CHAIN_MAX: Final = 10
 """Certificates in one chain; a longer one is refused."""
 
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    UserWarning,  # cryptography's for what it will refuse one day, where warnings are errors
+)
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "SHA256": hashes.SHA256(),
     "SHA384": hashes.SHA384(),
@@ -67,7 +75,7 @@ def certificates_in(pem: bytes | str) -> list[x509.Certificate]:
     data = pem.encode() if isinstance(pem, str) else pem
     try:
         found = x509.load_pem_x509_certificates(data)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise CertificateUnreadable(f"no certificate in PEM: {error}") from None
     if len(found) > CHAIN_MAX:
         raise CertificateUnreadable(f"{len(found)} certificates; at most {CHAIN_MAX} are taken")
@@ -86,9 +94,11 @@ def _read_through(certificate: x509.Certificate) -> None:
             certificate.public_key(),
             certificate.signature_hash_algorithm,
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise CertificateUnreadable(f"a certificate is damaged: {error}") from None
     del names, dates, rest
+    if certificate.serial_number <= 0:
+        raise CertificateUnreadable("a certificate's serial number is not positive (RFC 5280)")
 
 
 def facts_of(pem: bytes | str) -> CertificateFacts:

@@ -86,7 +86,7 @@ def signer_problem(
         if root is not None:
             return _root_problem(root, at_wall_s)
         issuer = issuer_among(at, [one for one in chain if one != at])
-        if issuer is None:
+        if issuer is None or not facts_of(issuer).authority:
             break
         at = issuer
     return f"no installed ManufacturerRootCertificate vouches for {facts.issuer}"

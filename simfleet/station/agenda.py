@@ -25,7 +25,6 @@ class Job(StrEnum):
     LOG = "log"  # the next step of an upload
     CERTIFICATE = "certificate"  # a CSR is asked for again, a certificate ends
     SECURITY_EVENT = "security event"  # one that was refused is sent again
-    FALLBACK = "fallback"  # back to the security profile before
     RESET = "reset"  # one that did not come off is tried again
     FAULT = "fault"  # a fault on purpose ends, a held answer leaves
 

@@ -15,6 +15,7 @@ from simfleet.station import (
     credentials,
     diagnostics,
     firmware,
+    firmware_state,
     metering,
     registration,
     status,
@@ -260,7 +261,7 @@ def _trigger_maintenance(
         case "DiagnosticsStatusNotification":
             report: Message = DiagnosticsStatus(diagnostics.diagnostics_status(station))
         case "FirmwareStatusNotification":
-            report = FirmwareStatus(firmware.status_of(station, signed=False)[0])
+            report = FirmwareStatus(firmware_state.status_of(station, signed=False)[0])
         case _:
             return "NotImplemented"
     station.say(report, due_s=at_s, triggered=True)
@@ -280,7 +281,7 @@ def extended_trigger(
             log = LogStatus(*diagnostics.log_status(station))
             station.say(log, due_s=at_s, triggered=True)
         case "FirmwareStatusNotification":
-            signed = SignedFirmwareStatus(*firmware.status_of(station, signed=True))
+            signed = SignedFirmwareStatus(*firmware_state.status_of(station, signed=True))
             station.say(signed, due_s=at_s, triggered=True)
         case "SignChargePointCertificate":
             return certificates.ask(station, at_s=at_s)

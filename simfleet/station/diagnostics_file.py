@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from simfleet.station import firmware, nameplate
+from simfleet.station import nameplate
 from simfleet.station.connector import NO_ERROR
+from simfleet.station.firmware_state import version_of
 from simfleet.station.messages import TransactionEnded, TransactionSampled, TransactionStarted
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _state(station: Station, *, at_s: float) -> list[str]:
         f"vendor = {spec.vendor}",
         f"model = {spec.model}",
         f"serialNumber = {nameplate.serial_number(station)}",
-        f"firmwareVersion = {firmware.version_of(station)}",
+        f"firmwareVersion = {version_of(station)}",
         f"protocol = {spec.version}",
         f"registration = {station.registration.value}",
         f"online = {_word(station.online)}",

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from simfleet.errors import Refused
-from simfleet.station import happenings, registration, status
+from simfleet.station import diagnostics, firmware, happenings, registration, status
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import Excused
-from simfleet.station.events import FirmwareWillFail, UploadWillFail
 from simfleet.station.fault_kinds import (
     ClockSkew,
     ErrorCodeFault,
@@ -78,9 +77,9 @@ def begin(station: Station, fault: Fault, *, at_s: float) -> None:
         case ClockSkew(seconds=seconds):
             _shift_clock(station, seconds, at_s=at_s)
         case FirmwareFailure(stage=stage):
-            happenings.happen(station, FirmwareWillFail(stage), at_s=at_s)
+            firmware.will_fail(station, stage)
         case UploadFailure():
-            happenings.happen(station, UploadWillFail(), at_s=at_s)
+            diagnostics.will_fail(station)
 
 
 def end(station: Station, fault: Fault, *, others: Sequence[Fault], at_s: float) -> None:
@@ -97,7 +96,10 @@ def end(station: Station, fault: Fault, *, others: Sequence[Fault], at_s: float)
         case ClockSkew(seconds=seconds):
             _shift_clock(station, -seconds, at_s=at_s)
         case FirmwareFailure():
-            happenings.happen(station, FirmwareWillFail(""), at_s=at_s)
+            firmware.will_fail(station, "")
+        case UploadFailure():
+            if station.logs is not None:
+                station.logs.fail_next = False
 
 
 def skews(by_kind: Mapping[type, object]) -> bool:

@@ -15,112 +15,36 @@ replaces an update that is under way, whatever it is at.
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
-
-import msgspec
-from msgspec import Struct
 
 from simfleet.station import agenda, security, status
 from simfleet.station.agenda import Job
 from simfleet.station.effects import CancelErrand, Download
-from simfleet.station.events import FirmwareFailure
-from simfleet.station.files import RETRY_MIN_S, RETRY_S, is_supported
+from simfleet.station.files import RETRY_MIN_S, is_supported
+from simfleet.station.firmware_state import (
+    Firmware,
+    Stage,
+    Update,
+    copy_of,
+    file_name,
+    new_version,
+    version_of,
+)
 from simfleet.station.messages import FirmwareStatus, SignedFirmwareStatus
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import NEVER_S
 from simfleet.station.security import SecurityEvent
 
 if TYPE_CHECKING:
-    from simfleet.station.events import ErrandDone
+    from simfleet.station.events import ErrandDone, FirmwareFailure
     from simfleet.station.messages import Message
     from simfleet.station.station import Station
 
-VERSION_MAX_CHARS: Final = 50
-"""firmwareVersion is a CiString50Type."""
-_VERSION: Final = re.compile(r"\d+(?:\.\d+){1,3}")
-_LAST_NUMBER: Final = re.compile(r"(\d+)(?=\D*$)")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
-IDLE: Final = "Idle"
 
 SignedAnswer = Literal[
     "Accepted", "Rejected", "AcceptedCanceled", "InvalidCertificate", "RevokedCertificate"
 ]
-
-_UNSIGNED: Final = {
-    "DownloadScheduled": IDLE,
-    "DownloadPaused": "Downloading",
-    "SignatureVerified": "Downloaded",
-    "InstallScheduled": "Downloaded",
-    "InstallRebooting": "Installing",
-}
-"""What FirmwareStatusNotification calls a status that only a signed update has."""
-
-
-class Stage(StrEnum):
-    """Where an update is."""
-
-    SCHEDULED = "scheduled"  # waits for the retrieve date
-    DOWNLOADING = "downloading"
-    PAUSING = "pausing"  # between two attempts
-    WAITING = "waiting"  # for the install date
-    EMPTYING = "emptying"  # waits for transactions to end
-    INSTALLING = "installing"
-    REBOOTING = "rebooting"
-
-
-class Update(Struct, kw_only=True, omit_defaults=True, gc=False):
-    """One update. It is kept across a power loss as it is; times are Unix seconds."""
-
-    url: str
-    retrieve_wall_s: float
-    retries: int = 0
-    """Attempts that are left after the one under way."""
-    retry_s: float = RETRY_S
-    request_id: int | None = None
-    """Of SignedUpdateFirmware; None: the update is not signed."""
-    install_wall_s: float | None = None
-    certificate: str = ""
-    signature: str = ""
-    stage: Stage = Stage.SCHEDULED
-    status: str = IDLE
-    """What the CSMS was told last."""
-    errand: int = 0
-    """The download under way, 0: none."""
-    version: str = ""
-    """What will be installed."""
-    withdrawn: list[int] = []
-    """Connectors that are out of service for this update only."""
-
-
-class Firmware(Struct, omit_defaults=True):
-    """What a station knows of its firmware once it was ever updated."""
-
-    version: str = ""
-    """Installed; empty: what its spec says."""
-    update: Update | None = None
-    fail_next: FirmwareFailure = ""
-
-    @property
-    def waits_for_connectors(self) -> bool:
-        """Whether the next step depends on the connectors."""
-        return self.update is not None and self.update.stage is Stage.EMPTYING
-
-
-def version_of(station: Station) -> str:
-    """The firmware that runs."""
-    firmware = station.firmware
-    return (firmware is not None and firmware.version) or station.spec.firmware_version
-
-
-def status_of(station: Station, *, signed: bool) -> tuple[str, int | None]:
-    """What a triggered status says: Idle without a request where nothing runs, or has ended."""
-    update = None if station.firmware is None else station.firmware.update
-    if update is None:
-        return IDLE, None
-    if signed:
-        return (update.status, update.request_id) if update.status != IDLE else (IDLE, None)
-    return _UNSIGNED.get(update.status, update.status), None
 
 
 # ── what the CSMS commands ────────────────────────────────────────────────────────────────────────
@@ -319,7 +243,7 @@ def errand_done(station: Station, done: ErrandDone, *, at_s: float) -> None:
 def _downloaded(station: Station, update: Update, content: bytes | None, *, at_s: float) -> None:
     """The file is here; None: a pretend one, of which nothing is checked."""
     _tell(station, update, "Downloaded", at_s=at_s)
-    update.version = _new_version(update.url, version_of(station))
+    update.version = new_version(update.url, version_of(station))
     if update.request_id is not None:
         problem = _signature_problem(station, update, content)
         if problem:
@@ -351,7 +275,7 @@ def _signature_problem(station: Station, update: Update, content: bytes | None) 
     valid = firmware_signature_valid(
         content, signature=update.signature, certificate_pem=update.certificate
     )
-    return "" if valid else f"the signature is not that of the file at {update.url}"
+    return "" if valid else f"the signature is not that of {file_name(update.url)}"
 
 
 def _install(station: Station, update: Update, *, at_s: float) -> None:
@@ -405,16 +329,6 @@ def _end(station: Station, update: Update, *, at_s: float) -> None:
         if connector.phase is Phase.UNAVAILABLE:
             connector.move(Move.OCCUPIED if connector.plugged else Move.OFFERED)
             status.moved(station, connector, at_s=at_s)
-
-
-def _new_version(url: str, present: str) -> str:
-    """See the module."""
-    path = re.split(r"[?#]", url, maxsplit=1)[0]
-    found = _VERSION.search(path.rpartition("/")[2])
-    if found is not None:
-        return found.group()[:VERSION_MAX_CHARS]
-    raised = _LAST_NUMBER.sub(lambda number: str(int(number.group()) + 1), present, count=1)
-    return (raised if raised != present else f"{present}.1")[:VERSION_MAX_CHARS]
 
 
 # ── what else happens to the station ──────────────────────────────────────────────────────────────
@@ -471,18 +385,10 @@ def rebooted(station: Station, *, at_s: float) -> None:
 def kept(station: Station) -> Firmware | None:
     """What survives a power loss, as it is now."""
     firmware = station.firmware
-    return None if firmware is None or firmware == Firmware() else _copy(firmware)
-
-
-def _copy(firmware: Firmware) -> Firmware:
-    update = firmware.update
-    if update is not None:
-        withdrawn = list(update.withdrawn)
-        update = msgspec.structs.replace(update, errand=0, withdrawn=withdrawn)
-    return msgspec.structs.replace(firmware, update=update)
+    return None if firmware is None or firmware == Firmware() else copy_of(firmware)
 
 
 def recall(station: Station, known: Firmware, *, at_s: float) -> None:
     """Put it into a station that is made anew: to it, this was a power loss."""
-    station.firmware = _copy(known)
+    station.firmware = copy_of(known)
     rebooted(station, at_s=at_s)

@@ -131,6 +131,8 @@ def described(event: Event) -> str:
     match event:
         case ErrandDone(errand, ok, detail):
             return f"errand {errand} {'done' if ok else f'failed: {detail}'}"
+        case FaultInjected(fault):
+            return f"fault {fault.kind}"
         case Failed(connector_id, error_code):
             return f"{error_code} on connector {connector_id}"
         case _:

@@ -23,7 +23,7 @@ from simfleet.station import firmware, local_list, reservations, security_memory
 from simfleet.station.charging_profiles import Profile
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import TransactionClosed
-from simfleet.station.firmware import Firmware
+from simfleet.station.firmware_state import Firmware
 from simfleet.station.local_list import KeptEntry
 from simfleet.station.messages import TransactionEnded, TransactionSampled, TransactionStarted
 from simfleet.station.meter import Meter, Reading

@@ -236,14 +236,17 @@ def _anywhere(station: Station, held: Iterable[Reservation]) -> int:
     """How many connectors have to stay free: one for each reservation of any, unless its holder has
     a connector in hand and only the cable is missing.
     """
+    own = {one.connector_id for one in held}
+    in_hand = [
+        (connector.authorized_tag, connector.parent_id_tag)
+        for connector in station.connectors
+        if connector.phase is Phase.PREPARING
+        and connector.authorized_tag is not None
+        and connector.id not in own
+    ]
     return sum(
         one.connector_id == ANY_CONNECTOR
-        and not any(
-            connector.phase is Phase.PREPARING
-            and connector.authorized_tag is not None
-            and one.is_for(connector.authorized_tag, connector.parent_id_tag)
-            for connector in station.connectors
-        )
+        and not any(one.is_for(id_tag, parent_id_tag) for id_tag, parent_id_tag in in_hand)
         for one in held
     )
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from simfleet.station.effects import Effect
     from simfleet.station.events import Event
     from simfleet.station.faults import Faults
-    from simfleet.station.firmware import Firmware
+    from simfleet.station.firmware_state import Firmware
     from simfleet.station.local_list import LocalList
     from simfleet.station.messages import Message
     from simfleet.station.reservations import Reservations

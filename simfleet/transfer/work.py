@@ -1,8 +1,8 @@
 """A blocking transfer in a worker thread, over a connection that Trio opened, ended by cancelling.
 
 Cancelling shuts the sockets down, which wakes the thread wherever it reads or writes, and waits for
-it: no thread outlives the call. Names are resolved and TCP is opened by Trio itself, so that the
-thread only ever works on open sockets.
+it: no transfer's thread outlives the call. Names are resolved and TCP is opened by Trio itself, so
+that the thread only ever works on open sockets.
 """
 
 from __future__ import annotations
@@ -100,6 +100,9 @@ class Sockets:
 async def open_tcp(location: Location, *, timeout_s: float) -> socket.socket:
     """Connect to the server of `location`; a blocking socket with that timeout. Raises
     `TransferFailed`.
+
+    A cancelled look-up of a name ends at once here; the resolver's own thread, which nothing can
+    interrupt, ends when the resolver gives up.
     """
     try:
         stream = await trio.open_tcp_stream(location.host, location.port)

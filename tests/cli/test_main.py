@@ -130,6 +130,7 @@ def test_run_takes_from_the_scenario_what_is_not_given() -> None:
         "out": None,
         "quiet": False,
         "json": False,
+        "models": None,
     }
 
 

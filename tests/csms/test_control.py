@@ -72,6 +72,19 @@ async def test_every_request_is_answered_under_its_id() -> None:
         assert parent.csms.frozen_until_s > trio.current_time()
 
 
+async def test_a_station_is_described_once_it_has_come() -> None:
+    async with a_parent() as parent:
+        answer = await parent.ask(id=1, ask="station", identity="CP-1")
+        assert answer == {"id": 1, "error": "no station 'CP-1' has come yet"}
+        dialled = parent.network.dial("ws://x", identity="CP-1", subprotocol="ocpp1.6")
+        async with dialled as link:
+            await link.send([call("1", "BootNotification", BOOT)])
+            await link.receive()
+            found = (await parent.ask(id=2, ask="station", identity="CP-1"))["station"]
+        assert (found["identity"], found["connected"], found["boots"]) == ("CP-1", True, 1)
+        assert (found["vendor"], found["firmware"], found["transactions"]) == ("Acme", None, [])
+
+
 @pytest.mark.parametrize(
     ("line", "answered_id"),
     [

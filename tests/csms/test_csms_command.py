@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -21,10 +23,12 @@ from simfleet.cli.csms import behaviour_from
 from simfleet.cli.main import build_parser
 from simfleet.csms.behaviour import Behaviour
 from simfleet.csms.misbehaviour import KINDS
+from simfleet.csms.pki_folder import PkiFolder
 from simfleet.link.link import CLOSE_TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HANDSHAKE = b"\r\n".join(
     (
@@ -54,7 +58,9 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             assert process.stdout is not None
             said = process.stdout.readline()
             found = re.fullmatch(
-                r"listening on (ws://127\.0\.0\.1:\d+)/\{identity\} \(ocpp1\.6\)\n", said
+                r"listening on (ws://127\.0\.0\.1:\d+)/\{identity\}"
+                r"(?: and wss://127\.0\.0\.1:\d+/\{identity\})? \(ocpp1\.6\)\n",
+                said,
             )
             assert found, said
             yield process, found[1]
@@ -138,3 +144,54 @@ def test_a_whole_behaviour_is_taken_as_it_is_and_refined_by_the_other_options() 
     assert behaviour_from(build_parser().parse_args(options)) == given
     refined = behaviour_from(build_parser().parse_args([*options, "--boot", "accepted"]))
     assert refined == msgspec.structs.replace(given, boot="accepted")
+
+
+# ── security profiles ────────────────────────────────────────────────────────────────────────────
+
+
+def test_tls_is_served_beside_plain_and_the_books_tell_who_was_refused(tmp_path: Path) -> None:
+    folder = PkiFolder(tmp_path / "pki")
+    folder.init(at_wall_s=time.time())
+    passwords = tmp_path / "passwords.txt"
+    passwords.write_text("# all\nCP-1:s3cret\n")
+    trusted = ssl.create_default_context(cafile=folder.ca_pem)
+    options = ("--pki", str(folder.path), "--passwords", str(passwords))
+    with running(*options, "--security-profile", "1") as (process, url):
+        for scheme, context in (("ws://CP-1:s3cret@", None), ("wss://CP-1:s3cret@", trusted)):
+            with connect(
+                url.replace("ws://", scheme) + "/CP-1",
+                subprotocols=[Subprotocol("ocpp1.6")],
+                ssl=context,
+            ) as client:
+                client.send(call("1", "BootNotification", BOOT).decode())
+                assert '"Accepted"' in str(client.recv(timeout=10))
+                event = {"type": "StartupOfTheDevice", "timestamp": "2026-01-01T00:00:00Z"}
+                client.send(call("2", "SecurityEventNotification", event).decode())
+                client.recv(timeout=10)
+        with pytest.raises(InvalidStatus):
+            connect(f"{url}/CP-1", subprotocols=[Subprotocol("ocpp1.6")])
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=10)
+    assert "security events: StartupOfTheDevice 2\n" in out
+    assert out.endswith("refused connections: no_password 1\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--security-profile", "2", "--password", "x"), "simfleet pki init DIR"),
+        (("--security-profile", "1"), "needs --password or --passwords"),
+        (("--security-profile", "4"), "from 0 to 3"),
+        (("--passwords", "/no/such/file"), "--passwords: cannot read /no/such/file"),
+        (("--pki", "/no/such/folder"), "simfleet pki init /no/such/folder"),
+    ],
+)
+def test_security_that_cannot_be_served_is_a_usage_error(
+    options: tuple[str, ...], said: str
+) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "--port", "0", *options], capture_output=True, text=True, timeout=20
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr

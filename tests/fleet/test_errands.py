@@ -11,6 +11,7 @@ import trustme
 
 from builders_fleet import a_fleet
 from builders_maintenance import FIRMWARE, Signer
+from builders_named import a_registry
 from builders_transfer import ftp_server, hang, http_server, refuse
 from simfleet.fleet.errands import BUSY, NO_SERVICE, Errands
 from simfleet.fleet.orders import Mode
@@ -330,3 +331,18 @@ def _long_ago() -> datetime:
     from builders_maintenance import NOW
 
     return NOW.replace(year=NOW.year - 1)
+
+
+async def test_a_named_charger_runs_errands_too() -> None:
+    with http_server() as server:
+        server.files["/fw-2.0.1.bin"] = FIRMWARE
+        async with a_registry() as world:
+            charger = await world.create("CP-1")
+            await charger.set_mode("on")
+            await world.csms.command("CP-1", v16.GetDiagnosticsRequest(f"{server.url}/in/"))
+            await settled(lambda: len(server.files) == 2)
+            update = v16.UpdateFirmwareRequest(f"{server.url}/fw-2.0.1.bin", _long_ago())
+            await world.csms.command("CP-1", update)
+            await settled(lambda: len(world.sent("CP-1", "FirmwareStatusNotification")) == 3)
+        (name,) = server.files.keys() - {"/fw-2.0.1.bin"}
+        assert b"identity = CP-1" in server.files[name]

@@ -68,6 +68,12 @@ def test_the_same_seed_gives_the_same_fleet_and_another_one_does_not() -> None:
     assert tags(9) != tags(10)
 
 
+def test_transfers_are_real_unless_a_slice_says_otherwise() -> None:
+    text = MIXED.replace(b"vendor: Acme", b"transfers: simulated, vendor: Acme")
+    found = {plan.slice_name: plan.spec.transfers for plan in plans_of(parse_scenario(text))}
+    assert found == {"ac": "simulated", "dc": "real"}
+
+
 def test_habits_are_those_of_the_scenario() -> None:
     habits = habits_of(a_scenario().behaviour)
     assert (habits.think_time_s, habits.pause_s, habits.energy_wh) == (

@@ -36,7 +36,8 @@ def test_the_scenario_that_the_mistakes_are_put_into_is_right() -> None:
 
 
 SLICE_KEYS = (
-    "name, count, id, version, type, max_power_kw, connectors, configuration, vendor, model"
+    "name, count, id, version, type, max_power_kw, connectors, configuration, security_profile,"
+    " reboot_time, install_time, transfers, vendor, model"
 )
 OVER_HIGH = "write a duration such as 10s or 1m30s, 0s to 24h"
 
@@ -294,7 +295,7 @@ ONE_LINE = [
     (
         6,
         "  - {do: ramp, to: 10, over: 1s, for: 1s}",
-        "s.yaml:6:34: stages[0].for: unknown key; accepted here: do, to, over, mode",
+        "s.yaml:6:34: stages[0].for: unknown key; accepted here: do, to, over, mode, faults",
     ),
     (
         6,
@@ -531,7 +532,8 @@ def test_every_mistake_of_a_file_is_reported_at_once_and_in_order() -> None:
         "s.yaml:3:7: seed: 'lots' is not a whole number",
         "s.yaml:4:15: target.url: 'http://csms' is not a WebSocket address; write ws://csms",
         "s.yaml:4:28: target.transprot: unknown key; did you mean 'transport'?"
-        " accepted here: url, transport, password, connect_timeout, ca_file",
+        " accepted here: url, transport, password, connect_timeout, ca_file, client_cert,"
+        " client_key",
         "s.yaml:6:51: fleet[0].connectors: 9 is out of range;"
         " write a whole number of connectors, 1 to 5",
         "s.yaml:7:12: fleet[1].name: 'ac' is the name of fleet[0] already",

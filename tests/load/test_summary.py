@@ -106,6 +106,11 @@ def rough(tmp_path_factory: pytest.TempPathFactory) -> Run:
             target=MEMORY,
             thresholds='call.count: "> 1"',
             configuration="MeterValueSampleInterval: 1, TransactionMessageRetryInterval: 1",
+            stages=(
+                "{do: ramp, to: 4, over: 500ms}",
+                "{do: hold, for: 5s, faults: [{kind: clock_skew, seconds: 60}]}",
+                "{do: stop, over: 500ms}",
+            ),
         ),
         tmp_path_factory.mktemp("rough") / "run",
         around=around,

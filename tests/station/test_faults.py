@@ -583,3 +583,41 @@ def test_every_status_that_can_be_forced_makes_an_answer_that_the_schema_allows(
             assert action.response is not None
             raw = msgspec.json.encode(action.response(status=status))
             assert action.check_response(raw) is None, (name, status)
+
+
+# ── firmware and uploads ────────────────────────────────────────────────────────────────────────
+
+
+def test_the_next_firmware_update_fails_and_the_one_after_does_not() -> None:
+    scene = a_booted_scene()
+    scene.inject(kinds.FirmwareFailure(stage="DownloadFailed"))
+    where = "http://127.0.0.1:9/firmware.bin"
+    scene.call("UpdateFirmware", location=where, retrieveDate=scene.clock)
+    scene.run(for_s=300)
+    told = [one["status"] for one in scene.sent("FirmwareStatusNotification")]
+    assert told[-1] == "DownloadFailed"
+    (acted,) = scene.injected("firmware_failure")
+    assert acted.action == "FirmwareStatusNotification"
+    assert b"DownloadFailed" in acted.frame
+    assert scene.acted() == {}
+
+
+def test_the_next_upload_fails() -> None:
+    scene = a_booted_scene()
+    scene.inject(kinds.UploadFailure())
+    scene.call("GetDiagnostics", location="http://127.0.0.1:9/up")
+    scene.run(for_s=300)
+    told = [one["status"] for one in scene.sent("DiagnosticsStatusNotification")]
+    assert told[-1] == "UploadFailed"
+    assert len(scene.injected("upload_failure")) == 1
+    assert scene.acted() == {}
+
+
+@pytest.mark.parametrize("fault", [kinds.FirmwareFailure(), kinds.UploadFailure()])
+def test_a_failure_that_was_to_come_is_taken_back(fault: Fault) -> None:
+    scene = a_booted_scene()
+    scene.inject(fault)
+    scene.cure()
+    station = scene.station
+    assert station.firmware is None or not station.firmware.fail_next
+    assert station.logs is None or not station.logs.fail_next

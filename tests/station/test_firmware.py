@@ -203,6 +203,28 @@ def test_a_tag_that_waits_for_its_cable_is_waited_for() -> None:
     assert scene.firmware_statuses() == WALK
 
 
+def test_drivers_who_come_by_themselves_come_again_after_the_update() -> None:
+    scene = a_scene(autopilot=True)
+    scene.run(for_s=60)
+    assert scene.statuses()[-1] == "Charging"
+    scene.update()
+    scene.got()
+    scene.run(for_s=6 * 3600)
+    assert scene.firmware_statuses() == [*WALK, "Installed"]
+    scene.mark()
+    scene.run(for_s=12 * 3600)
+    assert scene.sent("StartTransaction")
+
+
+def test_a_password_in_the_url_is_in_no_security_event(signer: Signer) -> None:
+    scene = a_scene()
+    scene.update_signed(signer, url="ftp://me:secret@h/fw-2.bin", content=b"another file")
+    scene.got()
+    (event,) = scene.sent("SecurityEventNotification")
+    assert "fw-2.bin" in event["techInfo"]
+    assert "secret" not in event["techInfo"]
+
+
 def test_a_fault_during_the_installation_stays_a_fault() -> None:
     from simfleet.station.events import Failed
 

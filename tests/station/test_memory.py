@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders_station import EPOCH_S, TAG, VAN, Error, Scene, Sent, samples_of
+from builders_station import EPOCH_S, SILENCE, TAG, VAN, Error, Scene, Sent, samples_of
 from simfleet.csms.behaviour import GOOD
 from simfleet.csms.book import Book
 from simfleet.csms.session import Session
@@ -412,3 +412,61 @@ def test_the_scene_is_reborn_with_a_life_of_its_own() -> None:
     stops = [sent for sent in after if sent.action == "StopTransaction"]
     assert [len(starts), len(stops)] == [1, 2]
     assert starts[0]["meterStart"] == stops[0]["meterStop"]
+
+
+def test_reservations_and_the_local_list_are_kept_over_a_restart_of_simfleet() -> None:
+    scene = Scene(connectors=2, configuration={"LocalPreAuthorize": "true"})
+    scene.boot()
+    entry = {"idTag": "LISTED", "idTagInfo": {"status": "Accepted", "parentIdTag": "FAMILY"}}
+    scene.call("SendLocalList", listVersion=4, updateType="Full", localAuthorizationList=[entry])
+    held = {"idTag": "LISTED", "expiryDate": "2026-03-01T12:10:00Z"}
+    scene.call("ReserveNow", reservationId=6, connectorId=2, **held)
+    scene.call("ReserveNow", reservationId=7, connectorId=0, **held)
+    reborn(scene)
+    scene.mark()
+    scene.boot()
+    assert [scene.statuses(n) for n in (1, 2)] == [["Reserved"], ["Reserved"]]
+    scene.charge(2, tag="LISTED")
+    assert scene.sent("Authorize") == []
+    assert scene.sent("StartTransaction")[0]["reservationId"] == 6
+    assert scene.call("GetLocalListVersion").payload == {"listVersion": 4}
+    scene.run(for_s=700)
+    assert scene.statuses(1) == ["Reserved", "Available"]
+
+
+def test_reservations_that_expired_meanwhile_or_whose_connector_is_gone_are_not_kept() -> None:
+    scene = Scene(connectors=3)
+    scene.boot()
+    held = {"idTag": TAG, "expiryDate": "2026-03-01T12:10:00Z"}
+    scene.call("ReserveNow", reservationId=1, connectorId=1, **held)
+    scene.call(
+        "ReserveNow",
+        reservationId=2,
+        connectorId=3,
+        **held | {"expiryDate": "2027-01-01T00:00:00Z"},
+    )
+    scene.now_s += 1000
+    station = reborn(scene, connectors=2)
+    assert station.reservations is None
+    scene.mark()
+    scene.boot()
+    assert [scene.statuses(n) for n in (1, 2)] == [["Available"], ["Available"]]
+
+
+def test_the_reservation_of_a_start_that_waits_is_kept() -> None:
+    scene = Scene()
+    scene.boot()
+    scene.call(
+        "ReserveNow",
+        reservationId=9,
+        connectorId=1,
+        idTag=TAG,
+        expiryDate="2026-03-02T00:00:00Z",
+    )
+    scene.on("StartTransaction", SILENCE)
+    scene.charge()
+    reborn(scene)
+    scene.mark()
+    scene.on("StartTransaction")
+    scene.boot()
+    assert scene.sent("StartTransaction")[0]["reservationId"] == 9

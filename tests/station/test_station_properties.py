@@ -39,7 +39,7 @@ from simfleet.station import events
 from simfleet.station.chance import Span
 from simfleet.station.effects import TransactionClosed, TransactionDelivered, TransactionOpened
 from simfleet.station.outbox import DURABLE_MAX, ORDINARY_MAX
-from simfleet.station.phase import ENERGIZED
+from simfleet.station.phase import ENERGIZED, Phase
 from simfleet.station.spec import Habits
 from simfleet.station.tokens import CACHE_MAX
 
@@ -62,6 +62,7 @@ ID_TAG_INFOS = st.fixed_dictionaries(
     optional={"parentIdTag": st.sampled_from(["A", "B"]), "expiryDate": TIMES},
 )
 INTERVALS = st.sampled_from([0, 5, 60, 300, -7])
+NOTHING = st.just({})
 REPLIES: dict[str, st.SearchStrategy[Payload]] = {
     "BootNotification": st.fixed_dictionaries(
         {
@@ -74,8 +75,19 @@ REPLIES: dict[str, st.SearchStrategy[Payload]] = {
     "Authorize": st.fixed_dictionaries({"idTagInfo": ID_TAG_INFOS}),
     "StartTransaction": st.fixed_dictionaries({"idTagInfo": ID_TAG_INFOS}),
     "StopTransaction": st.fixed_dictionaries({}, optional={"idTagInfo": ID_TAG_INFOS}),
-    "StatusNotification": st.just({}),
-    "MeterValues": st.just({}),
+    "SignCertificate": st.sampled_from([{"status": "Accepted"}, {"status": "Rejected"}]),
+    **dict.fromkeys(
+        (
+            "DiagnosticsStatusNotification",
+            "FirmwareStatusNotification",
+            "LogStatusNotification",
+            "MeterValues",
+            "SecurityEventNotification",
+            "SignedFirmwareStatusNotification",
+            "StatusNotification",
+        ),
+        NOTHING,
+    ),
 }
 UNREADABLE = st.sampled_from([{"status": 7}, {"idTagInfo": None, "transactionId": []}, {"x": []}])
 ERRORS = st.builds(
@@ -107,6 +119,7 @@ KEYS_AND_VALUES = {
             "LocalPreAuthorize",
             "StopTransactionOnEVSideDisconnect",
             "StopTransactionOnInvalidId",
+            "UnlockConnectorOnEVSideDisconnect",
         )
     },
     "MinimumStatusDuration": ["0", "1", "30"],
@@ -131,6 +144,35 @@ COMMANDS = st.one_of(
         ),
     ),
     st.tuples(st.just("ChangeConfiguration"), CHANGES),
+    st.tuples(
+        st.just("ReserveNow"),
+        st.fixed_dictionaries(
+            {
+                "reservationId": st.integers(1, 3),
+                "connectorId": CONNECTORS,
+                "idTag": TAGS,
+                "expiryDate": st.sampled_from(["2026-03-01T12:01:00Z", "2031-01-01T00:00:00Z"]),
+            },
+            optional={"parentIdTag": st.sampled_from(["A", "B"])},
+        ),
+    ),
+    st.tuples(
+        st.just("CancelReservation"),
+        st.fixed_dictionaries({"reservationId": st.integers(1, 3)}),
+    ),
+    st.tuples(
+        st.just("SendLocalList"),
+        st.fixed_dictionaries(
+            {
+                "listVersion": st.integers(0, 5),
+                "updateType": st.sampled_from(["Full", "Differential"]),
+                "localAuthorizationList": st.lists(
+                    st.fixed_dictionaries({"idTag": TAGS}, optional={"idTagInfo": ID_TAG_INFOS}),
+                    max_size=3,
+                ),
+            }
+        ),
+    ),
     st.tuples(
         st.just("TriggerMessage"),
         st.fixed_dictionaries(
@@ -177,6 +219,7 @@ EVENTS = st.one_of(
     st.builds(events.EvResumed, NUMBERS),
     st.builds(events.LockFailed, NUMBERS, st.booleans()),
     st.builds(events.TakeSample, NUMBERS),
+    st.builds(events.ResetWillFail, NUMBERS),
 )
 FAULT_EVENTS = st.builds(events.Failed, NUMBERS, FAULTS, st.text(max_size=60)) | st.builds(
     events.FaultCleared, NUMBERS
@@ -345,7 +388,7 @@ class StationMachine(RuleBasedStateMachine):
     def reply_badly(self, reply: Reply) -> None:
         sent = self.scene.open_call
         assert sent is not None
-        if sent.action in ("StatusNotification", "MeterValues", "StopTransaction"):
+        if sent.action == "StopTransaction" or REPLIES[sent.action] is NOTHING:
             return  # `{"x": []}` is readable there: a field too many is ignored
         self.scene.reply(sent, reply)
 
@@ -389,8 +432,11 @@ class StationMachine(RuleBasedStateMachine):
     def _call(self, action: str, payload: Payload) -> None:
         scene = self.scene
         silent = scene.registered == "Rejected" or scene.station.dark
-        if action == "TriggerMessage":
-            scene.triggered.add(payload["requestedMessage"])
+        if action in ("TriggerMessage", "ExtendedTriggerMessage"):
+            asked = payload["requestedMessage"]
+            scene.triggered |= {asked, f"Signed{asked}"}
+            if asked == "SignChargePointCertificate":
+                scene.triggered.add("SignCertificate")
         message_id = scene.call_without_answer(action, **payload)
         assert (message_id in scene.answers) is not silent
         answer = scene.answers.get(message_id)
@@ -495,6 +541,20 @@ class StationMachine(RuleBasedStateMachine):
                     assert what == "start" or (number, "start") in self.delivered
                     self.delivered.add((number, what))
         assert all(count == 1 for count in self.scene.stops_answered.values())
+
+    @invariant()
+    def connectors_are_reserved_for_somebody_and_otherwise_not(self) -> None:
+        station = self.scene.station
+        held = station.reservations.held if station.reservations is not None else ()
+        connectors = station.connectors
+        reserved = [one.id for one in connectors if one.phase is Phase.RESERVED]
+        own = {one.connector_id for one in held}
+        assert len(held) <= len(connectors)
+        assert held or not reserved
+        assert 0 in own or own.issuperset(reserved)
+        if self.alive:
+            assert not own & {one.id for one in connectors if one.phase is Phase.AVAILABLE}
+            assert all(one.expires_wall_s >= station.wall_s(self.scene.now_s) for one in held)
 
     @invariant()
     def queues_stay_bounded(self) -> None:

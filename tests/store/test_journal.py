@@ -285,3 +285,13 @@ async def test_without_a_writer_nothing_waits(tmp_path: Path) -> None:
         store.journal.append(a_row())
         with trio.fail_after(5):
             assert not await store.journal.flush(within_s=60)
+
+
+async def test_the_fault_that_sent_a_frame_is_kept_with_it(tmp_path: Path) -> None:
+    async with a_store_at_work(tmp_path / "s.db") as store:
+        store.journal.append(a_row())
+        faulty = a_row()
+        faulty.injected = "frozen_meter"
+        store.journal.append(faulty)
+        assert await store.journal.flush(within_s=5)
+        assert [row.injected for row in await store.logs(1)] == ["frozen_meter", ""]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
-from simfleet.station import authorization, charging, firmware, nameplate, registration
+from simfleet.station import authorization, charging, firmware_state, nameplate, registration
 from simfleet.station.accounts import ACCOUNTS_16
 from simfleet.station.dialects import (
     v16_faults,
@@ -109,7 +109,7 @@ def _boot(station: Station, _: Boot) -> v16.BootNotificationRequest:
         charge_point_vendor=spec.vendor,
         charge_point_model=spec.model,
         charge_point_serial_number=nameplate.serial_number(station),
-        firmware_version=firmware.version_of(station),
+        firmware_version=firmware_state.version_of(station),
         iccid=nameplate.optional(spec.iccid, station.identity, longest=nameplate.SIM_MAX),
         imsi=nameplate.optional(spec.imsi, station.identity, longest=nameplate.SIM_MAX),
         meter_type=spec.meter_type or None,

@@ -15,7 +15,7 @@ from simfleet.ocpp.v21 import V21
 from simfleet.ocpp.v21 import messages as v21
 from simfleet.ocpp.v201 import V201
 from simfleet.ocpp.v201 import messages as v201
-from simfleet.station import authorization, charging, firmware, nameplate, registration
+from simfleet.station import authorization, charging, firmware_state, nameplate, registration
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.dialects import (
     v2x_authorization,
@@ -162,7 +162,7 @@ def _boot(station: Station, _: Boot) -> Wire:
             model=spec.model,
             vendor_name=spec.vendor,
             serial_number=nameplate.serial_number(station),
-            firmware_version=firmware.version_of(station),
+            firmware_version=firmware_state.version_of(station),
             modem=None if iccid is None and imsi is None else m.Modem(iccid=iccid, imsi=imsi),
         ),
         reason=station.boot_reason,

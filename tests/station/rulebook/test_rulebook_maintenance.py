@@ -429,6 +429,15 @@ def test_an_extended_trigger_of_a_status_names_the_request_that_runs(signer: Sig
     ]
 
 
+def test_the_signed_status_knows_nothing_of_an_unsigned_update() -> None:
+    scene = a_scene()
+    scene.update()
+    scene.mark()
+    scene.trigger("FirmwareStatusNotification", extended=True)
+    (status,) = scene.sent()
+    assert status.payload == {"status": "Idle"}
+
+
 def test_an_extended_trigger_brings_everything_that_a_trigger_brings() -> None:
     scene = a_scene(connectors=2)
     for message in ("BootNotification", "Heartbeat"):

@@ -1,3 +1,0 @@
-"""Moved to simfleet.documents."""
-
-from simfleet.documents.kinds import *  # noqa: F403

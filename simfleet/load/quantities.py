@@ -1,3 +1,0 @@
-"""Moved to simfleet.documents."""
-
-from simfleet.documents.quantities import *  # noqa: F403
