@@ -50,6 +50,16 @@ next.
 
 def set_profile(station: Station, profile: Profile, *, at_s: float) -> Refusal | None:
     """Install a profile and put it into effect at once; or say why not, and change nothing."""
+    refusal = _install(station, profile, at_s=at_s)
+    if refusal is None:
+        charging.apply_limits(station, at_s=at_s)
+    elif station.logs is not None:
+        line = f"charging profile {profile.id} was refused: {refusal.detail}"
+        station.logs.note(station.wall_s(at_s), line)
+    return refusal
+
+
+def _install(station: Station, profile: Profile, *, at_s: float) -> Refusal | None:
     rules = _rules(station)
     refusal = why_not(profile, rules)
     if refusal is not None:
@@ -73,11 +83,9 @@ def set_profile(station: Station, profile: Profile, *, at_s: float) -> Refusal |
         transaction=number,
         waiting=_promised(station),
     )
-    if refusal is not None:
-        return refusal
-    station.profiles = profiles
-    charging.apply_limits(station, at_s=at_s)
-    return None
+    if refusal is None:
+        station.profiles = profiles
+    return refusal
 
 
 def may_promise(station: Station, profile: Profile, connector_id: int | None) -> Refusal | None:
@@ -190,7 +198,7 @@ def _place(
 # ── time passes ───────────────────────────────────────────────────────────────────────────────────
 
 
-def limits_due(station: Station, key: int, *, at_s: float) -> None:
+def limits_due(station: Station, key: int = 0, *, at_s: float) -> None:
     """A schedule has moved on: each change takes effect when it was due, also when this comes late,
     and what happened before it is done before it.
     """

@@ -27,6 +27,7 @@ from simfleet.station import (
     registration,
     resets,
     security,
+    smart_charging,
     status,
 )
 from simfleet.station.behaviour import Autopilot
@@ -303,6 +304,8 @@ class Station:
         """One text message from the CSMS."""
         if self.dark:
             return  # came before the socket was closed, to a station that is down
+        if self.profiles is not None and self.profiles.due_s <= at_s:
+            smart_charging.limits_due(self, at_s=at_s)
         conversation = self.conversation
         result = conversation.receive(frame, at_s=at_s)
         if type(result) is Outcome:
@@ -317,6 +320,8 @@ class Station:
 
     def tell(self, event: Event, *, at_s: float) -> None:
         """Something happened to the charger. Raises `Refused` (nothing changed) when it cannot."""
+        if self.profiles is not None and self.profiles.due_s <= at_s and not self.dark:
+            smart_charging.limits_due(self, at_s=at_s)
         happenings.happen(self, event, at_s=at_s)
         if self.logs is not None:
             self.logs.note(self.wall_s(at_s), happenings.described(event))

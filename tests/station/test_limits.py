@@ -9,12 +9,14 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from builders_charging import BIG_VAN, a_profile, profiles
 from builders_station import EPOCH_S, Scene
 from oracle_charging import Installed, Session, World, limit_at
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.station.allotment import Want, fill, one_phase, share_out
+from simfleet.station.charging_profiles import Profiles, Purpose
 from simfleet.station.dialects.v16_smart import profile_of
 from simfleet.station.limits import (
     NEVER_S,
@@ -22,6 +24,8 @@ from simfleet.station.limits import (
     Said,
     grid_of,
     next_change,
+    of_connector,
+    of_station,
     period_at,
     said_at,
 )
@@ -162,6 +166,20 @@ def test_a_profile_of_the_transaction_takes_the_place_of_the_default() -> None:
     own = a_profile((0, 20.0), purpose="TxProfile", duration=60)
     assert said((default, 1), (own, 1)) == [20.0]
     assert said((default, 1), (own, 1), after_s=60) == [10.0]
+
+
+def test_external_constraints_hold_beside_all_others() -> None:
+    held = Profiles()
+    default, outside = domain(a_profile((0, 20.0))), domain(a_profile((0, 16.0), profile_id=2), 1)
+    for profile in (default, replace(outside, purpose=Purpose.EXTERNAL)):
+        held.put(profile)
+    own = of_connector(held, 1, transaction=None)
+    found = said_at(own, EPOCH_S, session_wall_s=None)
+    assert sorted(one.limit for one in found) == [16.0, 20.0]
+    assert of_station(held) == []
+    whole = replace(outside, purpose=Purpose.EXTERNAL, connector_id=0)
+    held.put(whole)
+    assert of_station(held) == [whole]
 
 
 # ── units ─────────────────────────────────────────────────────────────────────────────────────────

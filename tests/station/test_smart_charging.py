@@ -321,6 +321,23 @@ def test_the_energy_of_a_session_is_what_the_oracle_adds_up_second_by_second(
         assert connector.meter.integral_wh == pytest.approx(connector.meter.energy_wh, abs=1e-3)
 
 
+def test_a_call_that_comes_before_a_late_tick_finds_the_limits_of_its_moment() -> None:
+    scene = a_charging_scene()
+    set_profile(scene, a_profile((0, 16.0), (100, 8.0)))
+    scene.now_s += 110  # nobody ticked
+    scene.present_tag()
+    stopped = scene.sent("StopTransaction")[0]
+    assert stopped["meterStop"] == int((100 * 11_000.0 + 10 * 5_520.0) / 3600)
+
+
+def test_a_refusal_is_noted_with_its_reason_where_notes_are_kept() -> None:
+    scene = a_booted_scene()
+    scene.call("GetDiagnostics", location="ftp://localhost/")
+    assert set_profile(scene, a_profile((3, 16.0))) == "Rejected"
+    assert scene.station.logs is not None
+    assert "the first period starts at 0 s, not at 3" in scene.station.logs.lines[-1][1]
+
+
 def test_less_than_six_amperes_is_nothing_on_ac() -> None:
     scene = a_charging_scene()
     set_profile(scene, a_profile((0, 5.9)))
