@@ -234,7 +234,7 @@ def trigger(
         return "Rejected"
     match message:
         case "BootNotification":
-            registration.boot(station, due_s=at_s)
+            registration.boot(station, due_s=at_s, triggered=True)
         case "Heartbeat":
             station.say(Beat(), due_s=at_s, triggered=True)
         case "StatusNotification":

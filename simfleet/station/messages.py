@@ -23,7 +23,9 @@ class _Message(Struct, frozen=True, gc=False):
 
 
 class Boot(_Message, frozen=True):
-    """I have started."""
+    """I have started, or (`triggered`) the CSMS has asked to hear it again."""
+
+    triggered: bool = False
 
 
 class Beat(_Message, frozen=True):

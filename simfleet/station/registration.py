@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
 from simfleet.station import charging, security, status
+from simfleet.station.configuration_keys2 import OFFLINE_THRESHOLD
 from simfleet.station.effects import Registered
 from simfleet.station.messages import Beat, Boot, Message
 from simfleet.station.timing import on_step
@@ -46,18 +47,30 @@ def connected(station: Station, *, at_s: float) -> None:
     if station.registration is Registration.ACCEPTED:
         quirks = station.spec.quirks
         boots_again = quirks is not None and quirks.boots_on_reconnect
-        report_everything(station, at_s=at_s, after=[Boot()] if boots_again else [])
+        report_everything(
+            station,
+            at_s=at_s,
+            after=[Boot()] if boots_again else [],
+            changed_only=_was_away_shortly(station, at_s=at_s),
+        )
         if station.heartbeat_due_s < at_s:
             station.heartbeat_due_s = at_s  # one overdue while offline
     elif station.boot_due_s == NEVER_S or station.boot_due_s <= at_s:
         boot(station, due_s=at_s)  # else the CSMS has asked for a pause, new connection or not
 
 
-def boot(station: Station, *, due_s: float) -> None:
-    """Queue a BootNotification, once."""
+def _was_away_shortly(station: Station, *, at_s: float) -> bool:
+    """Whether only what has changed while offline needs to be told (2.0.1 B04)."""
+    if station.dialect.tells_all_on_reconnect:
+        return False
+    return at_s - station.offline_since_s <= station.configuration.seconds(OFFLINE_THRESHOLD)
+
+
+def boot(station: Station, *, due_s: float, triggered: bool = False) -> None:
+    """Queue a BootNotification, once; `triggered` by the CSMS."""
     station.boot_due_s = NEVER_S
     if not any(isinstance(entry.message, Boot) for entry in station.outbox.ordinary):
-        station.say(Boot(), due_s=due_s, triggered=True)
+        station.say(Boot(triggered), due_s=due_s, triggered=True)
 
 
 def boot_answered(
@@ -105,14 +118,24 @@ def boot_failed(station: Station, *, at_s: float) -> None:
         station.boot_due_s = at_s + station.spec.boot_retry_s
 
 
-def report_everything(station: Station, *, at_s: float, after: Sequence[Message] = ()) -> None:
+def report_everything(
+    station: Station,
+    *,
+    at_s: float,
+    after: Sequence[Message] = (),
+    changed_only: bool = False,
+) -> None:
     """StatusNotification for the station (connector 0) and every connector, ahead of all that
     waits, but `after` these.
     """
     reports: list[Message] = [*after, status.status_of_station(station, at_s=at_s)]
     for connector in station.connectors:
-        connector.reported = (connector.phase, connector.error_code)
+        shown = station.dialect.shown(connector.phase, connector.error_code)
         connector.status_due_s = NEVER_S
+        connector.unreported = None
+        if changed_only and connector.reported == shown:
+            continue
+        connector.reported = shown
         reports.append(status.status_of(station, connector, at_s=at_s))
     station.outbox.put_first(reports, due_s=at_s)
     if station.security is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from simfleet.station import agenda, status
 from simfleet.station.connector import NO_ERROR
+from simfleet.station.firmware_state import Stage
 
 if TYPE_CHECKING:
     from simfleet.station.station import Station
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 RETRY_S: Final = 10.0
 """Pause before the next attempt."""
 FAILURE: Final = "ResetFailure"
+_BOOT_REASONS: Final = {
+    "SoftReset": "RemoteReset",
+    "HardReset": "RemoteReset",
+    "ScheduledReset": "ScheduledReset",
+    "Watchdog": "Watchdog",
+}
+"""Why a station went down, in 1.6's words and ours, and what 2.x calls it."""
 
 
 class Stuck:
@@ -58,6 +66,14 @@ def sticks(station: Station, reason: str, *, at_s: float) -> bool:
         stuck.tries = 0
         _report(station, at_s=at_s)
     return True
+
+
+def boot_reason(station: Station, reason: str) -> str:
+    """What a boot after a reset for that reason will be put down to (BootReasonEnumType)."""
+    update = None if station.firmware is None else station.firmware.update
+    if update is not None and update.stage is Stage.REBOOTING:
+        return "FirmwareUpdate"
+    return _BOOT_REASONS.get(reason, "LocalReset")
 
 
 def _report(station: Station, *, at_s: float) -> None:

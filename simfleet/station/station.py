@@ -40,6 +40,7 @@ from simfleet.station.messages import (
     Boot,
     MeterSampled,
     SecurityNotice,
+    StatusReport,
     TokenQuestion,
     TransactionStarted,
 )
@@ -101,6 +102,7 @@ class Station:
         "leaving",
         "local_list",
         "logs",
+        "offline_since_s",
         "online",
         "outbox",
         "profiles",
@@ -149,6 +151,7 @@ class Station:
         ]
         self.registration = Registration.UNKNOWN
         self.online = False
+        self.offline_since_s = 0.0
         self.boot_reason = "PowerUp"
         """Why it booted last, in the words of 2.x (BootReasonEnumType)."""
         self.dark = False
@@ -266,7 +269,10 @@ class Station:
 
     def link_closed(self, *, at_s: float) -> None:
         """The connection is gone. Transaction messages stay; the rest is forgotten."""
+        if self.online:
+            self.offline_since_s = at_s
         self.online = False
+        status.unsaid(self)
         if self.logs is not None:
             self.logs.note(self.wall_s(at_s), "disconnected")
         if self.security is not None:
@@ -476,6 +482,8 @@ class Station:
             self.effects.append(Dropped("MeterValues", "link_lost"))
         elif isinstance(message, LASTING) and outcome.failure == LINK_LOST:
             self.outbox.unsent(entry)
+        elif isinstance(message, StatusReport) and message.connector_id:
+            self.connectors[message.connector_id - 1].reported = None
 
     def _try_again(self, entry: Entry, at_s: float) -> None:
         interval_s = self.configuration.seconds("TransactionMessageRetryInterval")
@@ -510,6 +518,7 @@ class Station:
         self.reset_deadline_s = NEVER_S
         if self.stuck is not None and resets.sticks(self, reason, at_s=at_s):
             return False
+        self.boot_reason = resets.boot_reason(self, reason)
         security.rebooting(self, reason, at_s=at_s)
         self.go_dark(reason, at_s=at_s)
         self.wake_at_s = NEVER_S

@@ -21,10 +21,13 @@ def moved(station: Station, connector: Connector, *, at_s: float) -> None:
     """Report a status after a change of phase or fault, unless it must first last
     (MinimumStatusDuration).
     """
-    if connector.reported == (connector.phase, connector.error_code):
+    shown = station.dialect.shown
+    if connector.reported == shown(connector.phase, connector.error_code):
         connector.status_due_s = NEVER_S
         connector.unreported = None
-    else:
+    elif connector.unreported is None or shown(connector.unreported, NO_ERROR) != shown(
+        connector.phase, connector.error_code
+    ):  # else it looks the same as what waits to be reported
         wait_s = station.configuration.seconds("MinimumStatusDuration")
         if wait_s and connector.error_code == NO_ERROR:
             _defer(station, connector, wait_s, at_s=at_s)
@@ -47,7 +50,7 @@ def _defer(station: Station, connector: Connector, wait_s: float, *, at_s: float
     short, told = connector.unreported, connector.reported
     impossible = told is not None and (told[0], connector.phase) in IMPOSSIBLE
     if short is not None and impossible and station.may_report:
-        connector.reported = (short, NO_ERROR)
+        connector.reported = station.dialect.shown(short, NO_ERROR)
         wall_s = station.wall_s(at_s)
         station.say(StatusReport(connector.id, short, NO_ERROR, "", wall_s), due_s=at_s)
     connector.unreported = connector.phase
@@ -78,8 +81,16 @@ def report_status(station: Station, connector: Connector, *, at_s: float) -> Non
     connector.unreported = None
     if not station.may_report:
         return
-    connector.reported = (connector.phase, connector.error_code)
+    connector.reported = station.dialect.shown(connector.phase, connector.error_code)
     station.say(status_of(station, connector, at_s=at_s), due_s=at_s)
+
+
+def unsaid(station: Station) -> None:
+    """The link is lost: what waited to be reported has not been."""
+    for entry in station.outbox.ordinary:
+        message = entry.message
+        if isinstance(message, StatusReport) and message.connector_id:
+            station.connectors[message.connector_id - 1].reported = None
 
 
 def status_of(station: Station, connector: Connector, *, at_s: float) -> StatusReport:

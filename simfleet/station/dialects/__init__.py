@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simfleet.ocpp.wire import Wire
     from simfleet.station.accounts import Accounts
     from simfleet.station.messages import Message
+    from simfleet.station.phase import Phase
     from simfleet.station.quirks import Quirks
     from simfleet.station.station import Station
 
@@ -32,12 +33,19 @@ class Dialect(Protocol):
         """The module of its message structs, for what serves several versions."""
 
     @property
+    def tells_all_on_reconnect(self) -> bool:
+        """Whether every status is told after every new connection, not only after a boot."""
+
+    @property
     def accounts(self) -> Accounts:
         """How transactions are told of."""
 
     @property
     def error_codes(self) -> frozenset[str]:
         """What a fault may be called."""
+
+    def shown(self, phase: Phase, error_code: str) -> tuple[Phase, str]:
+        """A connector's state as its status shows it: states that look alike are equal."""
 
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from simfleet.station.accounts import Accounts
     from simfleet.station.messages import Message
     from simfleet.station.meter import Reading
+    from simfleet.station.phase import Phase
     from simfleet.station.station import Station
     from simfleet.station.tokens import TokenInfo
 
@@ -67,7 +68,12 @@ class Dialect16:
     catalog: Catalog = V16
     m: Any = v16
     accounts: Accounts = ACCOUNTS_16
+    tells_all_on_reconnect: bool = True
     error_codes: frozenset[str] = frozenset(get_args(v16.ChargePointErrorCode))
+
+    def shown(self, phase: Phase, error_code: str) -> tuple[Phase, str]:
+        """All of it: every phase is a status, and errors are told with it."""
+        return phase, error_code
 
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""

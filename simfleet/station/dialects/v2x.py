@@ -96,11 +96,16 @@ class Dialect201:
     m: ModuleType = v201
     """The message structs of the version."""
     accounts: Accounts = ACCOUNTS_2
+    tells_all_on_reconnect: bool = False
     error_codes: frozenset[str] = FAULTS | {NO_ERROR}
     actions: Mapping[type, str]
     builders: Mapping[type, Callable[[Station, Any], Wire | None]]
     readers: Mapping[type, Callable[[Station, Any, Any, float], None]]
     handlers: Mapping[str, Callable[[Station, Any, float], Wire]]
+
+    def shown(self, phase: Phase, error_code: str) -> tuple[Phase, str]:
+        """Five statuses, of which Occupied stands for many phases; errors are not told with it."""
+        return _SHOWN[phase]
 
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""
@@ -153,7 +158,7 @@ class Dialect21(Dialect201):
 # ── what the station says ─────────────────────────────────────────────────────────────────────────
 
 
-def _boot(station: Station, _: Boot) -> Wire:
+def _boot(station: Station, message: Boot) -> Wire:
     m, spec = station.dialect.m, station.spec
     iccid = nameplate.optional(spec.iccid, station.identity, longest=nameplate.SIM_MAX)
     imsi = nameplate.optional(spec.imsi, station.identity, longest=nameplate.SIM_MAX)
@@ -165,7 +170,7 @@ def _boot(station: Station, _: Boot) -> Wire:
             firmware_version=firmware_state.version_of(station),
             modem=None if iccid is None and imsi is None else m.Modem(iccid=iccid, imsi=imsi),
         ),
-        reason=station.boot_reason,
+        reason="Triggered" if message.triggered else station.boot_reason,
     )
     return request
 
@@ -175,12 +180,15 @@ def _beat(station: Station, _: Beat) -> Wire:
     return request
 
 
+_PLAIN: Final = (Phase.AVAILABLE, Phase.RESERVED, Phase.UNAVAILABLE, Phase.FAULTED)
+_SHOWN: Final = {
+    phase: (phase if phase in _PLAIN else Phase.PREPARING, NO_ERROR) for phase in Phase
+}
+
+
 def connector_status(phase: Phase) -> str:
     """The five statuses of 2.x for the nine of 1.6."""
-    match phase:
-        case Phase.AVAILABLE | Phase.RESERVED | Phase.UNAVAILABLE | Phase.FAULTED:
-            return phase.value
-    return "Occupied"
+    return phase.value if phase in _PLAIN else "Occupied"
 
 
 def _status(station: Station, message: StatusReport) -> Wire | None:
