@@ -117,6 +117,11 @@ class Configuration:
                 return self.get(known_as)
         return value
 
+    def stored(self, name: str) -> str | None:
+        """The value that will be in effect after the next boot; None as above."""
+        value = self._pending.values.get(name)
+        return self.get(name) if value is None else value
+
     def whole(self, name: str) -> int:
         """The value of an integer key. KeyError when this charger does not have it."""
         return int(self._have(name))
