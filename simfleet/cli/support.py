@@ -78,7 +78,7 @@ BLOCKS: Final = (
 
 
 def _row(action: Action, functions: Sequence[Callable[..., object]]) -> Row:
-    from simfleet.csms.session import ANSWERS
+    from simfleet.csms.answers import ANSWERS
 
     station, csms = [], []
     known = bool(functions)

@@ -14,7 +14,6 @@ from msgspec import Meta, Struct
 from simfleet.csms import misbehaviour
 from simfleet.csms.misbehaviour import EVERY_ACTION, parse_action, parse_duration_s
 from simfleet.errors import UsageWrong
-from simfleet.ocpp.v16.messages import AuthorizationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +24,19 @@ HEARTBEAT_INTERVAL_S: Final = 300
 DELAY_MAX_S: Final = 3600.0
 
 Boot = Literal["accepted", "pending", "rejected"]
+TagStatus = Literal[
+    "Accepted",
+    "Blocked",
+    "ConcurrentTx",
+    "Expired",
+    "Invalid",
+    "NoCredit",
+    "NotAllowedTypeEVSE",
+    "NotAtThisLocation",
+    "NotAtThisTime",
+    "Unknown",
+]
+"""The first five are those of 1.6, where NoCredit becomes Blocked and the rest Invalid."""
 Sign = Literal["properly", "rejected", "never", "foreign-ca", "wrong-key", "expired", "garbage"]
 Seconds = Annotated[float, Meta(ge=0, le=DELAY_MAX_S)]
 Interval = Annotated[int, Meta(ge=0, le=2**31 - 1)]  # whole seconds, as OCPP counts them
@@ -53,13 +65,15 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     boot_interval_s: Interval = BOOT_INTERVAL_S
     heartbeat_interval_s: Interval = HEARTBEAT_INTERVAL_S
 
-    authorize_status: AuthorizationStatus = "Accepted"
+    authorize_status: TagStatus = "Accepted"
     """For every tag that `tag_statuses` does not name."""
-    tag_statuses: dict[str, AuthorizationStatus] = {}
+    tag_statuses: dict[str, TagStatus] = {}
     parent_tags: dict[str, str] = {}
     """The parentIdTag of a tag: tags with the same one may stop each other's transactions."""
     refuse_concurrent_tx: bool = False
     """Answer ConcurrentTx to a tag that already has an open transaction."""
+    price_per_kwh: Annotated[float, Meta(ge=0)] | None = None
+    """What energy costs: 2.x is told the running total cost. None is nothing told."""
     known_vendors: frozenset[str] = frozenset({"SimFleet"})
     """DataTransfer of other vendors is answered UnknownVendorId."""
 
@@ -102,6 +116,10 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             or self.call_first
             or self.drop
         )
+
+    def tag_status(self, id_tag: str) -> TagStatus:
+        """What is answered about a tag. One of 2.x that is no ISO14443 is written `TYPE:text`."""
+        return self.tag_statuses.get(id_tag, self.authorize_status)
 
     def delay_of(self, action: str) -> Delay | None:
         """How late answers to `action` are; None is not at all."""
@@ -203,12 +221,12 @@ def _delay(text: str) -> tuple[str, Delay]:
     return (parse_action(action) if equals else EVERY_ACTION), delay
 
 
-def _tag(text: str) -> tuple[str, AuthorizationStatus]:
+def _tag(text: str) -> tuple[str, TagStatus]:
     tag, equals, status = text.partition("=")
     if not tag:
         raise ValueError(f"{text!r} names no tag; write TAG or TAG=Blocked")
     wanted = status if equals else "Invalid"
-    return tag, msgspec.convert(wanted, AuthorizationStatus)
+    return tag, msgspec.convert(wanted, TagStatus)
 
 
 def _parent(text: str) -> tuple[str, str]:

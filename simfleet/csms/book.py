@@ -7,9 +7,10 @@ Pure. Every bound is a constant here or in `records.py`, and what falls out of i
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.csms.records import StationRecord, Transaction
+from simfleet.csms.records2 import EventCounts
 from simfleet.csms.upkeep import Upkeep
 from simfleet.errors import QueueFull
 
@@ -17,15 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from simfleet.csms.records import AnyTransaction, Key
     from simfleet.ocpp.results import Violation
     from simfleet.ocpp.v16.messages import (
         BootNotificationRequest,
-        MeterValue,
         MeterValuesRequest,
         StartTransactionRequest,
         StatusNotificationRequest,
         StopTransactionRequest,
-        TransactionData,
     )
 
 STATIONS_MAX: Final = 50_000
@@ -58,13 +58,14 @@ class Book:
         self._clear()
 
     def _clear(self) -> None:
-        self.open: dict[int, Transaction] = {}
+        self.open: dict[Key, AnyTransaction] = {}
         self._tags_open: Counter[str] = Counter()
-        self._closed: dict[int, Transaction] = {}
-        self._closed_order: deque[int] = deque()
+        self._closed: dict[Key, AnyTransaction] = {}
+        self._closed_order: deque[Key] = deque()
+        self.events = EventCounts()
         self.connections = self.connected = self.connected_peak = 0
         self.duplicate_identities = self.replaced = 0
-        self.boots = self.calls_before_boot = 0
+        self.boots = self.calls_before_boot = self.refused_before_boot = 0
         self.starts = self.duplicate_starts = 0
         self.stops = self.stopped_twice = self.stop_retries = self.stop_unknown = 0
         self.energy_wh = self.negative_energies = 0
@@ -126,13 +127,31 @@ class Book:
         self.connected -= 1
 
     def note_boot(self, record: StationRecord, boot: BootNotificationRequest) -> None:
-        """Keep what a station says it is; equal texts of many stations are kept once."""
+        """BootNotification of 1.6."""
+        self.note_nameplate(
+            record,
+            vendor=boot.charge_point_vendor,
+            model=boot.charge_point_model,
+            serial_number=boot.charge_point_serial_number or boot.charge_box_serial_number,
+            firmware_version=boot.firmware_version,
+        )
+
+    def note_nameplate(
+        self,
+        record: StationRecord,
+        *,
+        vendor: str,
+        model: str,
+        serial_number: str | None,
+        firmware_version: str | None,
+    ) -> None:
+        """Keep what a station says it is when it boots; equal texts of many are kept once."""
         record.boots += 1
         self.boots += 1
-        record.vendor = self._same(boot.charge_point_vendor)
-        record.model = self._same(boot.charge_point_model)
-        record.serial_number = boot.charge_point_serial_number or boot.charge_box_serial_number
-        record.firmware_version = boot.firmware_version and self._same(boot.firmware_version)
+        record.vendor = self._same(vendor)
+        record.model = self._same(model)
+        record.serial_number = serial_number
+        record.firmware_version = firmware_version and self._same(firmware_version)
 
     def _same(self, text: str) -> str:
         """The text that was kept before, if there is an equal one."""
@@ -192,52 +211,68 @@ class Book:
             return connector.last_start.id
         transaction = Transaction(self.next_transaction_id, record.identity, start)
         self.next_transaction_id += 1
+        self.begin(record, transaction)
+        if connector is not None:
+            connector.last_start = transaction
+            self.note_register(record, start.connector_id, start.timestamp, start.meter_start)
+        return transaction.id
+
+    def begin(self, record: StationRecord, transaction: AnyTransaction) -> None:
+        """Take a new transaction among the open ones."""
         self.starts += 1
         if len(self.open) >= OPEN_MAX:
             self._end(next(iter(self.open.values())))
             self.forgotten["open"] += 1
-        self.open[transaction.id] = transaction
-        self._tags_open[start.id_tag] += 1
+        self.open[transaction.key] = transaction
         record.open += 1
-        if connector is not None:
-            connector.last_start = transaction
-            self._note_register(record, start.connector_id, start.timestamp, start.meter_start)
-        return transaction.id
+        if transaction.id_tag is not None:
+            self._tags_open[transaction.id_tag] += 1
+
+    def note_tag(self, transaction: AnyTransaction, id_tag: str) -> None:
+        """An open transaction that began without a tag has one."""
+        transaction.id_tag = id_tag
+        self._tags_open[id_tag] += 1
 
     def stop(self, record: StationRecord, stop: StopTransactionRequest) -> None:
         """Close a transaction. A second stop, or one of an unknown transaction, is only counted."""
         transaction = self.open.get(stop.transaction_id)
-        if transaction is None or transaction.identity != record.identity:
+        if not isinstance(transaction, Transaction) or transaction.identity != record.identity:
             self._count_stray_stop(record, stop)
             return
-        self._end(transaction)
         transaction.meter_stop_wh = stop.meter_stop
         transaction.stopped = stop.timestamp
         transaction.reason = stop.reason
+        self.end(transaction)
+        self.note_register(record, transaction.connector_id, stop.timestamp, stop.meter_stop)
+        if stop.transaction_data:
+            self.count_values(stop.transaction_data)
+
+    def end(self, transaction: AnyTransaction) -> None:
+        """Take an open transaction among the closed ones; its stop and reason are noted in it."""
+        self._end(transaction)
         self.stops += 1
-        reason = stop.reason or "Local"  # what leaving it out means in OCPP 1.6
+        reason = transaction.reason or "Local"  # what leaving it out means in every version
         self.stop_reasons[reason] = self.stop_reasons.get(reason, 0) + 1
-        energy_wh = stop.meter_stop - transaction.meter_start_wh
+        energy_wh = (transaction.meter_stop_wh or 0) - (transaction.meter_start_wh or 0)
         self.energy_wh += energy_wh
         self.negative_energies += energy_wh < 0
-        self._note_register(record, transaction.connector_id, stop.timestamp, stop.meter_stop)
-        if stop.transaction_data:
-            self._count_values(stop.transaction_data)
         if len(self._closed_order) >= CLOSED_MAX:
             del self._closed[self._closed_order.popleft()]
             self.forgotten["closed"] += 1
-        self._closed[transaction.id] = transaction
-        self._closed_order.append(transaction.id)
+        self._closed[transaction.key] = transaction
+        self._closed_order.append(transaction.key)
 
-    def closed(self, transaction_id: int) -> Transaction | None:
+    def closed(self, key: Key) -> AnyTransaction | None:
         """A closed transaction, if it is still remembered."""
-        return self._closed.get(transaction_id)
+        return self._closed.get(key)
 
-    def _end(self, transaction: Transaction) -> None:
-        del self.open[transaction.id]
-        self._tags_open[transaction.id_tag] -= 1
-        if not self._tags_open[transaction.id_tag]:
-            del self._tags_open[transaction.id_tag]
+    def _end(self, transaction: AnyTransaction) -> None:
+        del self.open[transaction.key]
+        id_tag = transaction.id_tag
+        if id_tag is not None:
+            self._tags_open[id_tag] -= 1
+            if not self._tags_open[id_tag]:
+                del self._tags_open[id_tag]
         record = self.stations.get(transaction.identity)
         if record is not None:
             record.open -= 1
@@ -245,7 +280,7 @@ class Book:
     def _count_stray_stop(self, record: StationRecord, stop: StopTransactionRequest) -> None:
         transaction_id = stop.transaction_id
         earlier = self._closed.get(transaction_id)
-        if earlier is not None and earlier.identity == record.identity:
+        if isinstance(earlier, Transaction) and earlier.identity == record.identity:
             self.stopped_twice += 1
             self.stop_retries += earlier.is_stop(stop)
         elif (
@@ -261,7 +296,7 @@ class Book:
 
     def note_meter_values(self, record: StationRecord, request: MeterValuesRequest) -> None:
         """Count meter values, keep the last per transaction, and watch the energy register."""
-        self._count_values(request.meter_value)
+        self.count_values(request.meter_value)
         if request.transaction_id is not None:
             transaction = self.open.get(request.transaction_id)
             if transaction is None or transaction.identity != record.identity:
@@ -282,16 +317,17 @@ class Book:
                         continue
                     if sampled.unit == "kWh":
                         register_wh *= 1000
-                    self._note_register(
+                    self.note_register(
                         record, request.connector_id, meter_value.timestamp, register_wh
                     )
 
-    def _count_values(self, meter_values: Sequence[MeterValue | TransactionData]) -> None:
+    def count_values(self, meter_values: Sequence[Any]) -> None:
+        """Count meter values, of any version, and the samples in them."""
         self.meter_values += len(meter_values)
         for meter_value in meter_values:
             self.sampled_values += len(meter_value.sampled_value)
 
-    def _note_register(
+    def note_register(
         self, record: StationRecord, connector_id: int, timestamp: datetime, register_wh: float
     ) -> None:
         """Compare a connector's register with the newest seen; older values prove nothing."""
@@ -353,6 +389,7 @@ class Book:
             "replaced": self.replaced,
             "boots": self.boots,
             "calls_before_boot": self.calls_before_boot,
+            "refused_before_boot": self.refused_before_boot,
             "starts": self.starts,
             "duplicate_starts": self.duplicate_starts,
             "stops": self.stops,
@@ -385,6 +422,7 @@ class Book:
             "forgotten": dict(self.forgotten),
             "refused": dict(sorted(self.refused.items())),
             "security_profiles": {str(n): count for n, count in enumerate(self.profiles)},
+            "transaction_events": self.events.ledger(),
             **self.upkeep.ledger(),
         }
 

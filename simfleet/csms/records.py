@@ -4,8 +4,9 @@ there are 10,000 of each.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from simfleet.csms.records2 import Transaction2
 from simfleet.csms.upkeep import StationUpkeep
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Transaction:
         "id",
         "id_tag",
         "identity",
+        "key",
         "last_meter_value",
         "meter_start_wh",
         "meter_stop_wh",
@@ -39,10 +41,10 @@ class Transaction:
     )
 
     def __init__(self, transaction_id: int, identity: str, start: StartTransactionRequest) -> None:
-        self.id = transaction_id
+        self.id = self.key = transaction_id
         self.identity = identity
         self.connector_id = start.connector_id
-        self.id_tag = start.id_tag
+        self.id_tag: str | None = start.id_tag
         self.meter_start_wh = start.meter_start
         self.started = start.timestamp
         self.meter_stop_wh: int | None = None
@@ -69,17 +71,36 @@ class Transaction:
         )
 
 
-class ConnectorRecord:
-    """The last that is known of one connector; 0 is the station as a whole."""
+AnyTransaction: TypeAlias = Transaction | Transaction2
+Key: TypeAlias = int | tuple[str, str]
+"""What tells a transaction from all others: its id in 1.6, the identity and the id in 2.x."""
 
-    __slots__ = ("error_code", "last_start", "register_at", "register_wh", "status")
+
+class ConnectorRecord:
+    """The last that is known of one connector; 0 is the station as a whole. In 2.x, of one EVSE.
+
+    `others` has the statuses of the second and further connectors of an EVSE, None without any.
+    """
+
+    __slots__ = ("error_code", "last_start", "others", "register_at", "register_wh", "status")
 
     def __init__(self) -> None:
         self.status: str | None = None
         self.error_code: str | None = None
         self.register_wh: float | None = None
         self.register_at: datetime | None = None
-        self.last_start: Transaction | None = None
+        self.last_start: AnyTransaction | None = None
+        self.others: dict[int, str] | None = None
+
+    def note_status(self, connector_id: int, status: str) -> None:
+        """Keep the status of a connector of an EVSE (2.x)."""
+        if connector_id <= 1:
+            self.status = status
+            return
+        if self.others is None:
+            self.others = {}
+        if connector_id in self.others or len(self.others) < CONNECTORS_MAX:
+            self.others[connector_id] = status
 
 
 class StationRecord:

@@ -24,6 +24,7 @@ from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.book import Book
 from simfleet.csms.connection import Connection
 from simfleet.csms.session import Session
+from simfleet.csms.versions import FIRST, VERSIONS
 from simfleet.errors import LinkClosed, QueueFull, Refused, UsageWrong
 from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall, unauthorized
 from simfleet.link.server import serve
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from simfleet.ocpp.wire import Wire
     from simfleet.pki.authority import Authority
 
-SUBPROTOCOL: Final = "ocpp1.6"
 IDENTITY_MAX: Final = 255
 """Characters; OCPP 1.6 sets no limit, 2.0.1 sets 48."""
 FREEZE_MAX_S: Final = 3600.0
@@ -122,6 +122,7 @@ class Csms:
             number=self._number,
             wall_offset_s=self._wall_offset_s,
             sign=None if self._signing is None else partial(self._signing.ask, link.identity),
+            version=link.subprotocol or FIRST,
         )
         try:
             session.opened(at_s=at_s)
@@ -241,7 +242,7 @@ class Csms:
         address cannot be used.
         """
         options = ServerOptions(
-            subprotocols=() if self.behaviour.no_subprotocol else (SUBPROTOCOL,),
+            subprotocols=() if self.behaviour.no_subprotocol else tuple(reversed(VERSIONS)),
             ssl_context=tls,
             plain_too=True,
             on_request=self._judge,

@@ -8,7 +8,7 @@ import pytest
 
 from simfleet.cli.main import main
 from simfleet.cli.support import rows_of, support
-from simfleet.csms.session import ANSWERS
+from simfleet.csms.answers import ANSWERS
 from simfleet.ocpp.v16 import V16
 from simfleet.station.dialects import DIALECTS
 

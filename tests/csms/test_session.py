@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from builders_csms import EXAMPLES, Talk, call, start_payload, stop_payload, values_payload
+from simfleet.csms.answers import ANSWERS
 from simfleet.csms.behaviour import Behaviour
 from simfleet.csms.book import Book
 from simfleet.csms.misbehaviour import STATION_ACTIONS
-from simfleet.csms.session import ANSWERS, COMMAND_TIMEOUT_S, Ticket
+from simfleet.csms.session import COMMAND_TIMEOUT_S, Ticket
 from simfleet.errors import QueueFull
 from simfleet.ocpp.rpc import QUEUE_MAX
 from simfleet.ocpp.v16 import V16
@@ -22,7 +23,7 @@ FROM_STATIONS = {a for a in V16.actions.values() if "station" in a.sent_by}
 
 
 def test_the_table_answers_every_request_a_station_can_send() -> None:
-    assert {action.request for action in FROM_STATIONS} == set(ANSWERS)
+    assert {action.request for action in FROM_STATIONS} <= set(ANSWERS)
     assert {action.name for action in FROM_STATIONS} == STATION_ACTIONS == set(EXAMPLES)
 
 
