@@ -23,9 +23,13 @@ class Job(StrEnum):
     RESERVATION = "reservation"  # one expires; key: reservationId
     FIRMWARE = "firmware"  # the next step of an update
     LOG = "log"  # the next step of an upload
+    PUBLISH = "publish"  # the next step of firmware for others
+    OCSP = "ocsp"  # certificates of the V2G chain are asked about again
     CERTIFICATE = "certificate"  # a CSR is asked for again, a certificate ends
     SECURITY_EVENT = "security event"  # one that was refused is sent again
     RESET = "reset"  # one that did not come off is tried again
+    AVAILABILITY = "availability"  # a session is over that a change of it, or a reset, waits for
+    EVSE_RESET = "EVSE reset"  # one is over; key: the EVSE
     FAULT = "fault"  # a fault on purpose ends, a held answer leaves
 
 

@@ -138,6 +138,7 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
     )
     transaction.parent_id_tag = connector.parent_id_tag
     transaction.remote_start = connector.remote_start
+    transaction.remote_start_id = connector.remote_start_id
     if station.reservations is not None:
         transaction.reservation_id = station.reservations.use(
             station, connector, tag, connector.parent_id_tag
@@ -344,7 +345,7 @@ def end(
     station.dialect.accounts.ended(station, connector, transaction, at_s=at_s)
     if failed:
         connector.move(Move.FAILED)
-    elif connector.inoperative:
+    elif connector.inoperative and connector.visit is None:
         connector.move(Move.WITHDRAWN)  # Unavailable without an Available in between
     else:
         if cable_out and _holds_cable(station, connector):

@@ -33,6 +33,19 @@ ENDED_INTERVAL: Final = "SampledDataCtrlr.TxEndedInterval"
 ALIGNED_ENDED_INTERVAL: Final = "AlignedDataCtrlr.TxEndedInterval"
 ALIGNED_ENDED_MEASURANDS: Final = "AlignedDataCtrlr.TxEndedMeasurands"
 DURING_IDLE: Final = "AlignedDataCtrlr.SendDuringIdle"
+NEW_SESSIONS_DURING_UPDATE: Final = "ChargingStation.AllowNewSessionsPendingFirmwareUpdate"
+DISPLAY_ENABLED: Final = "DisplayMessageCtrlr.Enabled"
+DISPLAY_MAX: Final = "DisplayMessageCtrlr.DisplayMessagesMax"
+DISPLAY_FORMATS: Final = "DisplayMessageCtrlr.SupportedFormats"
+DISPLAY_PRIORITIES: Final = "DisplayMessageCtrlr.SupportedPriorities"
+PNC_ENABLED: Final = "ISO15118Ctrlr.PnCEnabled"
+CENTRAL_VALIDATION: Final = "ISO15118Ctrlr.CentralContractValidationAllowed"
+OFFLINE_VALIDATION: Final = "ISO15118Ctrlr.ContractValidationOffline"
+CONTRACT_INSTALLATION: Final = "ISO15118Ctrlr.ContractCertificateInstallationEnabled"
+V2G_INSTALLATION: Final = "ISO15118Ctrlr.V2GCertificateInstallationEnabled"
+BASIC_AUTH_PASSWORD: Final = "SecurityCtrlr.BasicAuthPassword"
+_FORMATS: Final = frozenset({"ASCII", "HTML", "URI", "UTF8", "QRCODE"})
+_PRIORITIES: Final = frozenset({"AlwaysFront", "InFront", "NormalCycle"})
 _DAY_S: Final = 86_400
 
 
@@ -54,12 +67,52 @@ KEYS_2: Final[tuple[Key, ...]] = (
     Key(name=BEFORE_ACCEPTED, type="bool", default="false"),
     # How long a transaction that a loss of power has cut off may still go on (2.1); 0: it ends.
     _seconds(RESUMPTION, 0),
+    # One EVSE can be reset without the others.
+    Key(name="EVSE.AllowReset", type="bool", default="true", readonly=True),
+    Key(name="ReservationCtrlr.Enabled", type="bool", default="true"),
+    # False: tags charge without anybody being asked about them.
+    Key(name="AuthCtrlr.Enabled", type="bool", default="true"),
+    # How long a tag stays in the cache of which the CSMS has not said so; 0: for ever.
+    _seconds("AuthCacheCtrlr.LifeTime", 0),
+    Key(name="AuthCacheCtrlr.DisablePostAuthorize", type="bool", default="false"),
+    Key(name="LocalAuthListCtrlr.DisablePostAuthorize", type="bool", default="false"),
     Key(
         name=MASTER_GROUP,
         type="str",
         default="",
         pattern=r".{0,36}",
         accepts="a groupIdToken of at most 36 characters; empty: none",
+    ),
+    Key(name=NEW_SESSIONS_DURING_UPDATE, type="bool", default="false"),
+    Key(name=DISPLAY_ENABLED, type="bool", default="true"),
+    Key(name=DISPLAY_MAX, type="int", default="20", low=1, readonly=True),
+    Key(
+        name=DISPLAY_FORMATS,
+        type="csv",
+        default="ASCII,UTF8,URI",
+        members=_FORMATS,
+        readonly=True,
+    ),
+    Key(
+        name=DISPLAY_PRIORITIES,
+        type="csv",
+        default="AlwaysFront,InFront,NormalCycle",
+        members=_PRIORITIES,
+        readonly=True,
+    ),
+    Key(name=PNC_ENABLED, type="bool", default="true"),
+    Key(name=CENTRAL_VALIDATION, type="bool", default="true"),
+    Key(name=OFFLINE_VALIDATION, type="bool", default="true"),
+    Key(name=CONTRACT_INSTALLATION, type="bool", default="true"),
+    Key(name=V2G_INSTALLATION, type="bool", default="true"),
+    # What 1.6 calls AuthorizationKey, as the text that it is and not in hexadecimal digits.
+    Key(
+        name=BASIC_AUTH_PASSWORD,
+        type="str",
+        default="",
+        pattern=r"[\w*\-=:+|@.]{16,64}",
+        accepts="16 to 64 letters, digits and *-_=:+|@.",
+        writeonly=True,
     ),
 )
 """Added to the keys of a station that speaks 2.x."""

@@ -194,5 +194,6 @@ class Connector:
         """No tag waits here any more, nor is any needed to unlock a cable."""
         self.authorized_tag = self.parent_id_tag = self.tag_pending = self.held = None
         self.remote_start = False
+        self.remote_start_id = None
         self.start_profile = None
         self.plug_deadline_s = NEVER_S

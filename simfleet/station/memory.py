@@ -19,9 +19,18 @@ import msgspec
 from msgspec import Struct
 
 from simfleet.errors import UsageWrong
-from simfleet.station import firmware, local_list, reservations, security_memory, smart_charging
+from simfleet.station import (
+    availability,
+    firmware,
+    local_list,
+    reservations,
+    security_memory,
+    smart_charging,
+)
 from simfleet.station.charging_profiles import Profile
 from simfleet.station.connector import NO_ERROR
+from simfleet.station.contract import Contract
+from simfleet.station.display_message import DisplayMessage
 from simfleet.station.effects import TransactionClosed
 from simfleet.station.firmware_state import Firmware
 from simfleet.station.local_list import KeptEntry
@@ -110,6 +119,8 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = VERSION
     configuration: dict[str, str]
     inoperative: bool = False
+    evses_inoperative: list[int] = []
+    connectors_inoperative: list[int] = []
     error_code: str = NO_ERROR
     connectors: list[KeptConnector]
     transaction_count: int = 0
@@ -123,6 +134,8 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reservations: list[Reservation] = []
     profiles: list[Profile] = []
     firmware: Firmware | None = None
+    display: list[DisplayMessage] = []
+    contracts: list[Contract] = []
     message_id_prefix: str
     message_id_count: int
 
@@ -176,9 +189,12 @@ def remember(station: Station) -> Kept:
         if connector.transaction is not None:
             transactions[connector.transaction.number] = connector.transaction
     prefix, count = station.conversation.message_ids
+    evses, connectors = availability.kept(station)
     return Kept(
         configuration=dict(station.configuration.changes()),
         inoperative=station.inoperative,
+        evses_inoperative=evses,
+        connectors_inoperative=connectors,
         error_code=station.error_code,
         connectors=[_kept_connector(station, connector) for connector in station.connectors],
         transaction_count=station.transactions,
@@ -191,6 +207,8 @@ def remember(station: Station) -> Kept:
         reservations=reservations.remembered(station),
         profiles=smart_charging.remembered(station),
         firmware=firmware.kept(station),
+        display=display.remembered(station),
+        contracts=plug_and_charge.remembered(station),
         message_id_prefix=prefix,
         message_id_count=count,
     )
@@ -203,7 +221,7 @@ def _kept_connector(station: Station, connector: Connector) -> KeptConnector:
         delivered_wh=meter.delivered_wh,
         integral_wh=meter.integral_wh,
         metered_wall_s=station.wall_s(connector.metered_s),
-        inoperative=connector.inoperative,
+        inoperative=availability.kept_inoperative(station, connector),
         error_code=connector.error_code,
         error_info=connector.error_info,
         running=None if transaction is None else transaction.number,
@@ -248,6 +266,7 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
         except (KeyError, ValueError):
             continue  # another number of connectors, or another version: it has no such setting
     station.inoperative = kept.inoperative
+    availability.restore(station, kept.evses_inoperative, kept.connectors_inoperative)
     station.error_code = kept.error_code
     station.transactions = kept.transaction_count
     for tag, status, parent, expires_wall_s in kept.tokens:
@@ -266,6 +285,8 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
     local_list.restore(station, kept.local_list_version, kept.local_list)
     reservations.restore(station, kept.reservations, at_s=at_s)
     smart_charging.restore(station, kept.profiles)
+    display.restore(station, kept.display)
+    plug_and_charge.restore(station, kept.contracts)
     if kept.firmware is not None:
         firmware.recall(station, kept.firmware, at_s=at_s)
 

@@ -1,4 +1,5 @@
-"""Resets that do not come off (ResetRetries, OCPP 1.6 section 9.1).
+"""Resets that do not come off (ResetRetries, OCPP 1.6 section 9.1), and those of OCPP 2.x, which can
+wait, and can be for one EVSE.
 
 Hardware that hangs does not go down when it is told to. It tries again ResetRetries times; after
 that it says ResetFailure (connector 0) and stays up; the sessions that the reset has ended stay
@@ -7,18 +8,23 @@ ended.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from simfleet.station import agenda, status
-from simfleet.station.connector import NO_ERROR
+from simfleet.station import agenda, availability, charging, status
+from simfleet.station.connector import NEVER_S, NO_ERROR
+from simfleet.station.spec import SOFT_RESET_MAX_S
 from simfleet.station.firmware_state import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simfleet.station.connector import Connector
     from simfleet.station.station import Station
 
 RETRY_S: Final = 10.0
 """Pause before the next attempt."""
 FAILURE: Final = "ResetFailure"
+ALLOW_RESET: Final = "EVSE.AllowReset"
 _BOOT_REASONS: Final = {
     "SoftReset": "RemoteReset",
     "HardReset": "RemoteReset",
@@ -88,3 +94,88 @@ def again(station: Station, _: int, /, *, at_s: float) -> None:
     """The next attempt is due: the job of the agenda."""
     if station.stuck is not None:
         station.reboot(station.stuck.reason, at_s=at_s)
+
+
+
+# ── OCPP 2.x ──────────────────────────────────────────────────────────────────────────────────────
+
+When = Literal["Immediate", "OnIdle"]
+
+
+def request(
+    station: Station, when: When, evse_id: int | None = None, *, at_s: float
+) -> Literal["Accepted", "Rejected", "Scheduled"]:
+    """Answer Reset (2.0.1 B11, B12): Immediate ends what goes on, OnIdle waits for it, and until
+    then no other session begins. With an EVSE, which exists, that one alone starts anew, if it can
+    (AllowReset).
+    """
+    if evse_id is not None and not station.configuration.flag(ALLOW_RESET):
+        return "Rejected"
+    if station.reset_deadline_s != NEVER_S:
+        return "Accepted"  # on its way down already
+    levels = availability.of(station)
+    chosen = station.connectors if evse_id is None else [station.connectors[evse_id - 1]]
+    if when == "OnIdle" and any(availability.in_use(connector) for connector in chosen):
+        if evse_id is None:
+            levels.resets_station = True
+        else:
+            levels.resets_evses.add(evse_id)
+        _keep_free(station, chosen, at_s=at_s)
+        return "Scheduled"
+    end_sessions(station, chosen, at_s=at_s)
+    if evse_id is None:
+        _go_down(station, "RemoteReset", at_s=at_s)
+    else:
+        _restart_evse(station, evse_id, at_s=at_s)
+    return "Accepted"
+
+
+def end_sessions(station: Station, chosen: Iterable[Connector], *, at_s: float) -> None:
+    """End what goes on there: sessions, and transactions that have none (any more)."""
+    for connector in chosen:
+        if connector.transaction is not None:
+            charging.end(station, connector, reason="SoftReset", at_s=at_s)
+        station.dialect.accounts.gone_dark(station, connector, reason="SoftReset", at_s=at_s)
+
+
+def settle(station: Station, _: int, /, *, at_s: float) -> None:
+    """A session may have ended that a change of availability or a reset has waited for: a job of
+    the agenda.
+    """
+    availability.settle(station, at_s=at_s)
+    levels = availability.of(station)
+    for evse_id in sorted(levels.resets_evses):
+        if not availability.in_use(station.connectors[evse_id - 1]):
+            levels.resets_evses.discard(evse_id)
+            _restart_evse(station, evse_id, at_s=at_s)
+    idle = not any(availability.in_use(connector) for connector in station.connectors)
+    if levels.resets_station and idle:
+        levels.resets_station = False
+        _go_down(station, "ScheduledReset", at_s=at_s)
+
+
+def _go_down(station: Station, boot_reason: str, *, at_s: float) -> None:
+    """Reboot as soon as the CSMS knows of all transactions."""
+    station.boot_reason = boot_reason
+    station.reset_deadline_s = at_s + SOFT_RESET_MAX_S
+
+
+def _restart_evse(station: Station, evse_id: int, *, at_s: float) -> None:
+    """One EVSE is down for as long as the station would be; the station itself stays up."""
+    _keep_free(station, [station.connectors[evse_id - 1]], at_s=at_s)
+    agenda.at(station, agenda.Job.EVSE_RESET, at_s + station.spec.reboot_s, key=evse_id)
+
+
+def evse_restarted(station: Station, evse_id: int, /, *, at_s: float) -> None:
+    """An EVSE is up again: a job of the agenda."""
+    levels = availability.of(station)
+    if not levels.resets_station:
+        levels.resetting.discard(evse_id)
+    availability.follow(station, station.connectors[evse_id - 1], at_s=at_s)
+
+
+def _keep_free(station: Station, chosen: Iterable[Connector], *, at_s: float) -> None:
+    """No session begins there before the reset is over."""
+    for connector in chosen:
+        availability.of(station).resetting.add(connector.id)
+        availability.follow(station, connector, at_s=at_s)

@@ -17,6 +17,7 @@ from simfleet.ocpp.rpc import Conversation
 from simfleet.station import (
     agenda,
     authorization,
+    availability,
     charging,
     credentials,
     diagnostics,
@@ -52,16 +53,19 @@ from simfleet.station.spec import LEAVING_RETRY_S, SOFT_RESET_MAX_S
 from simfleet.station.tokens import TokenCache
 
 if TYPE_CHECKING:
+    from simfleet.station.availability import Availability
     from simfleet.station.chance import Chance
     from simfleet.station.configuration import Configuration
     from simfleet.station.diagnostics import Logs
     from simfleet.station.dialects import Dialect
+    from simfleet.station.display import Display
     from simfleet.station.effects import Effect
     from simfleet.station.events import Event
     from simfleet.station.faults import Faults
     from simfleet.station.firmware_state import Firmware
     from simfleet.station.local_list import LocalList
     from simfleet.station.messages import Message
+    from simfleet.station.plug_and_charge import PlugAndCharge
     from simfleet.station.reservations import Reservations
     from simfleet.station.security import Security
     from simfleet.station.spec import StationSpec
@@ -80,6 +84,7 @@ class Station:
         "agenda",
         "agenda_due_s",
         "aligned_due_s",
+        "availability",
         "boot_due_s",
         "boot_reason",
         "chance",
@@ -89,6 +94,7 @@ class Station:
         "conversation",
         "dark",
         "dialect",
+        "display",
         "effects",
         "errands",
         "error_code",
@@ -105,6 +111,7 @@ class Station:
         "offline_since_s",
         "online",
         "outbox",
+        "plug_and_charge",
         "profiles",
         "registration",
         "reported_withdrawn",
@@ -172,11 +179,14 @@ class Station:
         self.agenda_due_s = NEVER_S
         # What most stations never need is None until it is needed; each has a module of its own.
         self.profiles = Profiles() if spec.station_max_power_w is not None else None
+        self.availability: Availability | None = None
         self.reservations: Reservations | None = None
         self.local_list: LocalList | None = None
         self.firmware: Firmware | None = None
         self.logs: Logs | None = None
         self.security: Security | None = None
+        self.display: Display | None = None
+        self.plug_and_charge: PlugAndCharge | None = None
         self.given = credentials.NOTHING_GIVEN
         """What the installer left for connecting; the shell knows."""
         self.stuck: resets.Stuck | None = None
@@ -303,6 +313,7 @@ class Station:
             self.effects.append(Dropped(self.dialect.action_of(message), "reboot"))
         if self.firmware is not None:
             firmware.rebooted(self, at_s=at_s)
+        availability.rebooted(self)
         happenings.wake_connectors(self, at_s=at_s)
         self._settle(at_s)
 

@@ -39,6 +39,8 @@ def moved(station: Station, connector: Connector, *, at_s: float) -> None:
         connector.autopilot.moved(station, connector, at_s=at_s)
     if station.reservations is not None:
         station.reservations.settle(station, at_s=at_s)
+    if station.availability is not None and station.availability.waits:
+        agenda.at(station, agenda.Job.AVAILABILITY, at_s)
     if station.firmware is not None and station.firmware.waits_for_connectors:
         agenda.at(station, agenda.Job.FIRMWARE, at_s)
 

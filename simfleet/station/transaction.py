@@ -25,6 +25,7 @@ class Transaction:
         "parent_id_tag",
         "reason",
         "remote_start",
+        "remote_start_id",
         "reservation_id",
         "samples",
         "start_at_s",
@@ -60,6 +61,8 @@ class Transaction:
         self.deauthorized = False
         self.remote_start = False
         """The CSMS has asked for it."""
+        self.remote_start_id: int | None = None
+        """Its number for that (2.x)."""
         self.reservation_id: int | None = None
         """The reservation that it has used up."""
         self.stop_wh = start_wh
