@@ -169,14 +169,6 @@ class ServerOptions:
     compression: bool = False
 
 
-def _preferred(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """The first of the peer's that we speak: OCPP-J has stations offer them in their order of
-    preference (section 3.1.2).
-    """
-    spoken = protocol.available_subprotocols or ()
-    return next((name for name in offered if name in spoken), None)
-
-
 class Accepting(Prelude):
     """A TCP connection on its way to become a WebSocket."""
 
@@ -188,7 +180,6 @@ class Accepting(Prelude):
         self._options = options
         self._protocol = ServerProtocol(
             subprotocols=[Subprotocol(name) for name in options.subprotocols],
-            select_subprotocol=_preferred,
             extensions=[ServerPerMessageDeflateFactory()] if options.compression else None,
             max_size=options.limits.max_size_bytes,
             logger=PROTOCOL_LOG,

@@ -117,15 +117,14 @@ async def test_another_subprotocol_is_refused() -> None:
         assert 400 <= refused.value.response.status_code < 500
 
 
-async def test_a_station_gets_the_first_of_its_subprotocols() -> None:
-    """OCPP-J 3.1.2: a station offers the versions in its order of preference."""
-    offers = (["ocpp2.0.1", "ocpp1.6"], ["ocpp1.6", "ocpp2.1"], ["ocpp0.9", "ocpp2.1"])
+async def test_a_station_that_offers_several_versions_gets_the_newest() -> None:
+    offers = (["ocpp2.0.1", "ocpp1.6"], ["ocpp1.6", "ocpp2.1"], ["ocpp0.9", "ocpp1.6"])
     async with serving() as (_, url):
         got = []
         for offered in offers:
             async with plain(f"{url}/CP-1", subprotocols=offered) as peer:
                 got.append(peer.subprotocol)
-        assert got == ["ocpp2.0.1", "ocpp1.6", "ocpp2.1"]
+        assert got == ["ocpp2.0.1", "ocpp2.1", "ocpp1.6"]
 
 
 async def test_a_password_is_asked_for() -> None:
