@@ -80,7 +80,7 @@ def unplug(station: Station, connector: Connector, *, at_s: float) -> None:
         raise Refused(f"connector {connector.id} has no cable in")
     connector.meter_to(at_s)
     if connector.transaction is not None:
-        if station.configuration.flag("StopTransactionOnEVSideDisconnect"):
+        if station.dialect.accounts.ends_unplugged(station):
             end(station, connector, reason="EVDisconnected", at_s=at_s, cable_out=True)
         else:
             connector.unplug()
@@ -139,6 +139,7 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
     transaction.parent_id_tag = connector.parent_id_tag
     transaction.remote_start = connector.remote_start
     transaction.remote_start_id = connector.remote_start_id
+    transaction.remote_start_id = connector.remote_start_id
     if station.reservations is not None:
         transaction.reservation_id = station.reservations.use(
             station, connector, tag, connector.parent_id_tag
@@ -153,8 +154,9 @@ def start_when_ready(station: Station, connector: Connector, *, at_s: float) -> 
     connector.limit_wh = None
     connector.sampled_wh = meter.energy_wh
     station.dialect.accounts.began(station, connector, at_s=at_s)
-    interval_s = station.configuration.seconds("MeterValueSampleInterval")
-    connector.sample_due_s = on_step(at_s + interval_s) if interval_s else NEVER_S
+    if connector.visit is None:  # else it is sampled from its beginning
+        interval_s = station.configuration.seconds("MeterValueSampleInterval")
+        connector.sample_due_s = on_step(at_s + interval_s) if interval_s else NEVER_S
     flow(station, connector, at_s=at_s)
     if transaction.reservation_id is not None:
         reservations.settle(station, at_s=at_s)  # what was kept free for it is anybody's now
@@ -200,7 +202,9 @@ def apply_limits(station: Station, *, at_s: float) -> None:
 def _let_flow(station: Station, connector: Connector, offered_w: float, *, at_s: float) -> None:
     """Offer this much from now on; the meter is there already."""
     move = connector.wanted_move()
-    if move is Move.ENERGY_ON and offered_w <= 0.0:
+    if offered_w < 0.0:
+        move = connector.move_to_give()
+    elif move is Move.ENERGY_ON and offered_w <= 0.0:
         move = Move.EVSE_WITHHELD
     before = connector.phase
     wanted = {
@@ -256,7 +260,7 @@ def take_samples(station: Station, connector: Connector, *, at_s: float) -> None
     section 3.16).
     """
     interval_s = station.configuration.sampling.interval_s
-    if not interval_s or connector.transaction is None:
+    if not interval_s or (connector.transaction is None and connector.visit is None):
         connector.sample_due_s = NEVER_S
         return
     for _ in range(CATCH_UP_MAX):
@@ -276,8 +280,7 @@ def sample(
     context: str,
     measurands: tuple[str, ...] | None = None,
 ) -> None:
-    """Queue one reading of the running transaction."""
-    assert connector.transaction is not None
+    """Queue one reading of the running transaction (in 2.x it may run without a session)."""
     if due_s > connector.metered_s:
         connector.meter_to(due_s)
     reading = connector.reading(since_wh=connector.sampled_wh)
@@ -294,18 +297,23 @@ def restart_sampling(station: Station, *, at_s: float) -> None:
     """MeterValueSampleInterval was changed: it counts anew from now."""
     interval_s = station.configuration.seconds("MeterValueSampleInterval")
     for connector in station.connectors:
-        if connector.transaction is not None:
+        if connector.transaction is not None or connector.visit is not None:
             connector.sample_due_s = on_step(at_s + interval_s) if interval_s else NEVER_S
 
 
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def stop_by_driver(station: Station, connector: Connector, *, at_s: float, leave: bool) -> None:
-    """The driver ends the session with the tag that began it, and may unplug at once."""
+def stop_by_driver(
+    station: Station, connector: Connector, *, at_s: float, leave: bool, reason: str = "Local"
+) -> None:
+    """The driver ends the session with the tag that began it (or something else does: `reason`),
+    and may unplug at once.
+    """
     if connector.transaction is None:
         raise Refused(f"no transaction runs on connector {connector.id}")
-    end(station, connector, reason="Local", at_s=at_s, id_tag=connector.transaction.id_tag)
+    id_tag = connector.transaction.id_tag if reason == "Local" else None
+    end(station, connector, reason=reason, at_s=at_s, id_tag=id_tag)
     if leave and connector.plugged:
         unplug(station, connector, at_s=at_s)
 
@@ -337,7 +345,9 @@ def end(
     connector.transaction = None
     connector.target_wh = connector.limit_wh = connector.sampled_wh = None
     connector.withheld = False
-    connector.sample_due_s = connector.change_due_s = NEVER_S
+    connector.change_due_s = NEVER_S
+    if connector.visit is None:
+        connector.sample_due_s = NEVER_S
     connector.tag_pending = None
     connector.offered_w = 0.0
     if cable_out:
@@ -384,12 +394,28 @@ def started_answered(
     if station.configuration.flag("StopTransactionOnInvalidId"):
         end(station, connector, reason="DeAuthorized", at_s=at_s)
         return
+    connector.meter_to(at_s)
+    withhold(station, connector)
+    flow(station, connector, at_s=at_s)
+
+
+def withhold(station: Station, connector: Connector) -> None:
+    """Give no more than MaxEnergyOnInvalidId in the session that runs; `flow` afterwards."""
     allowance_wh = float(station.configuration.whole("MaxEnergyOnInvalidId"))
+    transaction = connector.transaction
+    assert transaction is not None
     if allowance_wh > 0:
-        connector.meter_to(at_s)
         connector.limit_wh = transaction.start_wh + allowance_wh
         if connector.meter.energy_wh >= connector.limit_wh:
             connector.withheld = True
     else:
         connector.withheld = True
-    flow(station, connector, at_s=at_s)
+
+
+def time_up(station: Station, connector_id: int, /, *, at_s: float) -> None:
+    """A transaction has lasted as long as it may (2.1 E16): the job of the agenda."""
+    connector = station.connectors[connector_id - 1]
+    if connector.transaction is not None:
+        connector.meter_to(at_s)
+        connector.withheld = True
+        flow(station, connector, at_s=at_s)

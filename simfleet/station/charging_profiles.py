@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from simfleet.station.configuration import Configuration
 
 RateUnit = Literal["A", "W"]
+UNLIMITED: Final = 1e12
+"""The limit of a period that has none (2.1), in A and in W."""
 PHASES_MAX: Final = 3
 """Also what a limit is about that names no number of phases (OCPP 1.6 section 7.14)."""
 
@@ -32,6 +34,8 @@ class Purpose(StrEnum):
     TX_DEFAULT = "transaction default"  # each transaction without a limit of its own
     TX = "transaction"  # one transaction
     EXTERNAL = "external constraints"  # set by something other than the CSMS (2.x)
+    PRIORITY = "priority charging"  # a transaction that goes before others (2.1)
+    GENERATION = "local generation"  # more for all, from the roof or a battery (2.1)
 
 
 class Kind(StrEnum):
@@ -40,6 +44,7 @@ class Kind(StrEnum):
     ABSOLUTE = "absolute"
     RECURRING = "recurring"
     RELATIVE = "relative"
+    DYNAMIC = "dynamic"  # from its arrival; its one period is updated again and again (2.1)
 
 
 class Recurrency(StrEnum):
@@ -54,12 +59,40 @@ class Recurrency(StrEnum):
         return 86_400 if self is Recurrency.DAILY else 604_800
 
 
+Mode = Literal[
+    "Idle",
+    "ChargingOnly",
+    "CentralSetpoint",
+    "ExternalSetpoint",
+    "ExternalLimits",
+    "CentralFrequency",
+    "LocalFrequency",
+    "LocalLoadBalancing",
+]
+"""What decides over the power of a bidirectional transaction (OCPP 2.1, block Q)."""
+MODES: Final[frozenset[str]] = frozenset(get_args(Mode))
+
+
+class Flow(Struct, frozen=True, gc=False):
+    """What OCPP 2.1 says in a period beyond a limit of charging: energy in both directions. All in
+    the schedule's unit and the sum of all phases; less than 0 is out of the vehicle.
+    """
+
+    mode: Mode = "ChargingOnly"
+    setpoint: float | None = None  # to be followed
+    discharge_limit: float | None = None  # 0 or less
+    baseline_w: float | None = None  # what the curves are added to
+    frequency_curve: tuple[tuple[float, float], ...] = ()  # Hz, W
+    signal_curve: tuple[tuple[float, float], ...] = ()  # signal of AFRRSignal, W
+
+
 class Period(Struct, frozen=True, gc=False):
     """One step of a schedule, until the next one begins."""
 
     start_s: int  # since the start of the schedule
     limit: float  # A in each phase, or W in all, as the schedule's unit says
     phases: int | None = None  # that may be used; None: PHASES_MAX
+    flow: Flow | None = None
 
 
 class Schedule(Struct, frozen=True, gc=False):
@@ -85,6 +118,13 @@ class Profile(Struct, frozen=True, kw_only=True, gc=False):
     valid_from_wall_s: float | None = None
     valid_to_wall_s: float | None = None
     transaction_id: int | str | None = None  # the CSMS's name of it, if it gave one
+    # What only 2.x has:
+    others: tuple[Schedule, ...] = ()  # more schedules, that a vehicle could choose instead
+    source: str = ""  # who sets the limit, other than the CSMS (EXTERNAL)
+    update_s: int | None = None  # DYNAMIC: ask for an update this often
+    offline_max_s: int | None = None  # it says nothing when the CSMS was away for longer
+    offline_kills: bool = False  # and never again
+    told: bytes | None = None  # as the CSMS wrote it (JSON): there is more in it than limits
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -93,7 +133,17 @@ class Refusal(Struct, frozen=True, gc=False):
     """
 
     reason: Literal[
-        "UnknownConnector", "InvalidProfile", "InvalidSchedule", "TxNotFound", "NoStorage"
+        "UnknownConnector",
+        "InvalidProfile",
+        "InvalidProfileId",
+        "InvalidStackLevel",
+        "InvalidSchedule",
+        "DuplicateProfile",
+        "MissingParam",
+        "UnsupportedParam",
+        "UnsupportedRateUnit",
+        "TxNotFound",
+        "NoStorage",
     ]
     detail: str
 
@@ -142,6 +192,8 @@ def _why_not_profile(profile: Profile, rules: Rules) -> Refusal | None:
         detail = f"the limit of the whole station goes to connector 0, not {profile.connector_id}"
     elif purpose is Purpose.STATION_MAX and kind is Kind.RELATIVE:
         detail = "the whole station has no transaction that a relative schedule could start with"
+    elif purpose is Purpose.STATION_MAX and kind is Kind.DYNAMIC:
+        detail = "the limit of the whole station is not dynamic"
     elif purpose is Purpose.TX and profile.connector_id == 0:
         detail = "a transaction runs on a connector from 1, not on 0"
     elif not 0 <= profile.stack_level <= rules.stack_level_max:
@@ -193,7 +245,7 @@ class Profiles:
     At most `Rules.installed_max` of them. What may be installed when is up to `smart_charging.py`.
     """
 
-    __slots__ = ("_bound", "_installed", "applying", "due_s", "stale")
+    __slots__ = ("_bound", "_installed", "applying", "due_s", "silent", "stale")
 
     def __init__(self) -> None:
         self._installed: tuple[Profile, ...] = ()
@@ -205,6 +257,8 @@ class Profiles:
         """Limits are being put into effect right now..."""
         self.stale = False
         """... and something happened meanwhile, so that they must be found once more."""
+        self.silent: frozenset[int] = frozenset()
+        """Profiles that say nothing as long as the CSMS is away (2.1), by id."""
 
     def __iter__(self) -> Iterator[Profile]:
         return iter(self._installed)
@@ -223,16 +277,19 @@ class Profiles:
         rules: Rules | None = None,
         transaction: int | None = None,
         waiting: int = 0,
+        supersedes: bool = True,
     ) -> Refusal | None:
         """Install a profile that has passed `why_not`. Without `rules` it has been promised a
         place; `waiting` is how many others have. `transaction` is the number of the one that it is
         for (TX only).
 
-        It replaces the profile with its id, and the one with its purpose, stack level and connector
-        (OCPP 1.6 section 5.16.2).
+        It replaces the profile with its id, and if it `supersedes`, the one with its purpose, stack
+        level and connector (OCPP 1.6 section 5.16.2; in 2.x such a profile is refused before).
         """
         kept = tuple(
-            one for one in self._installed if one.id != profile.id and not _alike(one, profile)
+            one
+            for one in self._installed
+            if one.id != profile.id and not (supersedes and _alike(one, profile))
         )
         if rules is not None and len(kept) + waiting >= rules.installed_max:
             return Refusal(
@@ -270,14 +327,34 @@ class Profiles:
         self._keep(tuple(profile for profile in self._installed if not meant(profile)))
         return before - len(self._installed)
 
+    def exchange(self, profile: Profile) -> None:
+        """Another version of an installed profile, for the same transaction."""
+        self._installed = tuple(
+            profile if one.id == profile.id else one for one in self._installed
+        )
+
+    def remove(self, ids: frozenset[int]) -> None:
+        """Remove the profiles with these ids."""
+        self._keep(tuple(one for one in self._installed if one.id not in ids))
+
+    def of_id(self, profile_id: int) -> Profile | None:
+        """The profile with that id."""
+        return next((one for one in self._installed if one.id == profile_id), None)
+
     def transaction_over(self, number: int) -> None:
         """TX profiles end with their transaction."""
         if number in self._bound.values():
             self._keep(tuple(one for one in self._installed if self._bound.get(one.id) != number))
 
     def lasting(self) -> list[Profile]:
-        """What survives a reboot and a loss of power: all but TX profiles."""
-        return [profile for profile in self._installed if profile.purpose is not Purpose.TX]
+        """What survives a reboot and a loss of power: all but TX profiles, and but what others than
+        the CSMS have set, who will do so again.
+        """
+        return [
+            profile
+            for profile in self._installed
+            if profile.purpose not in (Purpose.TX, Purpose.EXTERNAL)
+        ]
 
     def restore(self, profiles: list[Profile]) -> None:
         """Put back what `lasting` gave."""
@@ -302,6 +379,8 @@ def anchored(profile: Profile, *, wall_s: float) -> Profile:
     """The profile with the start of its schedule fixed where only its arrival can be meant: a limit
     of the whole station without a start has no transaction to begin with.
     """
-    if profile.purpose is Purpose.STATION_MAX and profile.schedule.start_wall_s is None:
+    of_all = profile.purpose in (Purpose.STATION_MAX, Purpose.GENERATION)
+    arrives = of_all or profile.kind is Kind.DYNAMIC
+    if arrives and profile.schedule.start_wall_s is None:
         return replace(profile, schedule=replace(profile.schedule, start_wall_s=wall_s))
     return profile

@@ -150,6 +150,10 @@ class Connector:
         vehicle, meter = self.vehicle, self.meter
         if vehicle is None or self.phase is not Phase.CHARGING:
             return
+        if power_w < 0.0:
+            spent_s = vehicle.seconds_until_spent(-meter.spec.usable_w(power_w, vehicle))
+            self.change_due_s = at_s + max(spent_s, STEP_MIN_S)
+            return
         due_s = meter.seconds_until_full(vehicle=vehicle, offered_w=power_w)
         for register_wh in (self.target_wh, self.limit_wh):
             if register_wh is not None:
@@ -166,6 +170,15 @@ class Connector:
         if self.withheld:
             return Move.EVSE_WITHHELD
         if self.ev_paused or not self.plugged or self.vehicle is None or self.vehicle.full:
+            return Move.EV_PAUSED
+        return Move.ENERGY_ON
+
+    def move_to_give(self) -> Move:
+        """How energy flows out of the vehicle, if the station wants it to (2.1)."""
+        if self.withheld:
+            return Move.EVSE_WITHHELD
+        vehicle = self.vehicle
+        if self.ev_paused or vehicle is None or vehicle.spare_wh <= 1e-6:
             return Move.EV_PAUSED
         return Move.ENERGY_ON
 

@@ -16,9 +16,11 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from simfleet.station.charging_profiles import (
     PHASES_MAX,
+    Flow,
     Kind,
     Period,
     Profile,
@@ -131,6 +133,7 @@ class Said(Struct, frozen=True, gc=False):
     unit: RateUnit
     phases: int | None
     min_rate: float | None
+    flow: Flow | None = None
 
 
 # ── one profile ───────────────────────────────────────────────────────────────────────────────────
@@ -195,19 +198,32 @@ def next_change(profile: Profile, wall_s: float, *, session_wall_s: float | None
 
 
 def of_connector(
-    profiles: Profiles, connector_id: int, *, transaction: int | None
+    profiles: Profiles,
+    connector_id: int,
+    *,
+    transaction: int | None,
+    visit: int | None = None,
+    priority: bool = False,
 ) -> list[Profile]:
-    """The profiles that concern a connector alone, with the transaction (its number) there."""
+    """The profiles that concern a connector alone, with the transaction (its number) there; `visit`
+    is its number in the books of 2.x. `priority`: it goes before others.
+    """
     return [
         profile
         for profile in profiles
         if (
             profile.purpose is Purpose.TX
-            and transaction is not None
-            and profiles.transaction_of(profile) == transaction
+            and profiles.transaction_of(profile) in (transaction, visit)
+            and profiles.transaction_of(profile) is not None
         )
         or (profile.purpose is Purpose.TX_DEFAULT and profile.connector_id in (0, connector_id))
         or (profile.purpose is Purpose.EXTERNAL and profile.connector_id == connector_id)
+        or (
+            priority
+            and profile.purpose is Purpose.PRIORITY
+            and profile.connector_id in (0, connector_id)
+        )
+        if profile.id not in profiles.silent
     ]
 
 
@@ -216,7 +232,18 @@ def of_station(profiles: Profiles) -> list[Profile]:
     return [
         profile
         for profile in profiles
-        if profile.connector_id == 0 and profile.purpose in (Purpose.STATION_MAX, Purpose.EXTERNAL)
+        if profile.connector_id == 0
+        and profile.purpose in (Purpose.STATION_MAX, Purpose.EXTERNAL)
+        and profile.id not in profiles.silent
+    ]
+
+
+def of_generation(profiles: Profiles) -> list[Profile]:
+    """The profiles that tell what all connectors have beyond the limits of the station (2.1)."""
+    return [
+        profile
+        for profile in profiles
+        if profile.purpose is Purpose.GENERATION and profile.id not in profiles.silent
     ]
 
 
@@ -236,9 +263,12 @@ def said_at(
             schedule = profile.schedule
             best[profile.purpose] = (
                 rank,
-                Said(period.limit, schedule.unit, period.phases, schedule.min_rate),
+                Said(period.limit, schedule.unit, period.phases, schedule.min_rate, period.flow),
             )
-    if Purpose.TX in best:
+    if Purpose.PRIORITY in best:
+        best.pop(Purpose.TX, None)
+        best.pop(Purpose.TX_DEFAULT, None)
+    elif Purpose.TX in best:
         best.pop(Purpose.TX_DEFAULT, None)
     return [said for _, said in best.values()]
 
@@ -285,6 +315,8 @@ class Question(Struct, frozen=True):
     grid: Outlet
     station_max_w: float | None
     unit: RateUnit
+    generation: Sequence[Profile] = ()
+    """What all have beyond the limits of the station."""
 
 
 def composite(question: Question, *, start_wall_s: float, duration_s: int) -> Composite:
@@ -300,12 +332,14 @@ def composite(question: Question, *, start_wall_s: float, duration_s: int) -> Co
     for _ in range(COMPOSITE_STEPS_MAX):
         wall_s = start_wall_s + second + GRACE_S
         limit, phases = _together(question, wall_s)
-        if not periods or (limit, phases) != (periods[-1].limit, periods[-1].phases):
+        period = Period(second, limit, phases, _flow(question, wall_s))
+        if not periods or replace(period, start_s=periods[-1].start_s) != periods[-1]:
             if len(periods) == COMPOSITE_PERIODS_MAX:
                 break
-            periods.append(Period(second, limit, phases))
+            periods.append(period)
         change_wall_s = min(
             changes_after(question.station, wall_s, session_wall_s=None),
+            changes_after(question.generation, wall_s, session_wall_s=None),
             *(
                 changes_after(place.profiles, wall_s, session_wall_s=place.session_wall_s)
                 for place in question.places
@@ -339,9 +373,34 @@ def _together(question: Question, wall_s: float) -> tuple[float, int | None]:
     shared = question.places[0].outlet if one_place and not grid.dc else grid
     if shared.dc != grid.dc:
         shared = grid
-    limit = min([limit, *(shared.in_unit(unit, one) for one in of_all)])
+    of_station_all = [shared.in_unit(unit, one) for one in of_all]
     if question.station_max_w is not None:
-        limit = min(limit, shared.in_unit(unit, Said(question.station_max_w, "W", None, None)))
+        whole = Said(question.station_max_w, "W", None, None)
+        of_station_all.append(shared.in_unit(unit, whole))
+    if of_station_all:
+        made = said_at(question.generation, wall_s, session_wall_s=None)
+        more = sum(shared.in_unit(unit, one) for one in made)
+        limit = min(limit, min(of_station_all) + more)
     outlet_phases = question.places[0].outlet.phases
     told = phases if one_place and phases < outlet_phases else None
     return math.floor(limit * 10 + 1e-6) / 10, told
+
+
+def _flow(question: Question, wall_s: float) -> Flow | None:
+    """What is expected of energy in both directions at one connector, in the unit asked for."""
+    if len(question.places) > 1:
+        return None
+    place = question.places[0]
+    for said in said_at(place.profiles, wall_s, session_wall_s=place.session_wall_s):
+        if said.flow is None:
+            continue
+        flow, outlet = said.flow, place.outlet
+        if said.unit == question.unit:
+            return flow
+        rate = outlet.volts if said.unit == "A" else 1 / outlet.volts
+        return replace(
+            flow,
+            setpoint=None if flow.setpoint is None else flow.setpoint * rate,
+            discharge_limit=None if flow.discharge_limit is None else flow.discharge_limit * rate,
+        )
+    return None

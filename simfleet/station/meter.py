@@ -68,7 +68,7 @@ class ElectricalSpec(msgspec.Struct, frozen=True, gc=False):
 
     def usable_w(self, offered_w: float, vehicle: Vehicle) -> float:
         """What `vehicle` can take of `offered_w`: the share of the phases it uses."""
-        offered_w = min(offered_w, self.max_power_w)
+        offered_w = max(-self.max_power_w, min(offered_w, self.max_power_w))
         return offered_w * self.phases_used(vehicle) / self.phases
 
 
@@ -88,6 +88,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     offered_a: float  # per phase
     temperature_c: float
     frequency_hz: float | None  # None: DC
+    exported_wh: float = 0.0  # the register of what vehicles have given back
+    exported_w: float = 0.0  # what the vehicle gives back now; power_w is 0 then
 
 
 class Meter:
@@ -97,7 +99,7 @@ class Meter:
     store goes on from the register it had.
     """
 
-    __slots__ = ("delivered_wh", "integral_wh", "spec", "start_wh")
+    __slots__ = ("delivered_wh", "exported_wh", "integral_wh", "spec", "start_wh")
 
     def __init__(self, spec: ElectricalSpec, *, start_wh: float = 0.0) -> None:
         if start_wh < 0:
@@ -106,6 +108,8 @@ class Meter:
         self.start_wh = start_wh
         self.delivered_wh = 0.0
         self.integral_wh = 0.0
+        self.exported_wh = 0.0
+        """What vehicles have given back; never decreases either."""
 
     @property
     def energy_wh(self) -> float:
@@ -118,9 +122,13 @@ class Meter:
         return whole_wh(self.start_wh + self.delivered_wh)
 
     def advance(self, dt_s: float, *, vehicle: Vehicle, offered_w: float) -> float:
-        """Let the vehicle charge for `dt_s` seconds with up to `offered_w`; returns the Wh."""
+        """Let the vehicle charge for `dt_s` seconds with up to `offered_w`; returns the Wh. Less
+        than 0 on offer takes energy out of the vehicle: then it is the export register that counts.
+        """
         limit_w = self.spec.usable_w(offered_w, vehicle)
         if dt_s <= 0.0 or limit_w <= 0.0:
+            if limit_w < 0.0 < dt_s:
+                self.exported_wh += vehicle.give(dt_s, -limit_w)
             return 0.0
         soc = vehicle.soc
         before_w = vehicle.power_w(limit_w)
@@ -163,7 +171,8 @@ class Meter:
         """
         spec = self.spec
         energy_wh = self.start_wh + self.delivered_wh
-        offered_w = min(offered_w, spec.max_power_w)
+        taken_w = -offered_w
+        offered_w = max(0.0, min(offered_w, spec.max_power_w))
         phases = spec.phases_used(vehicle)
         power_w = 0.0
         if vehicle is not None:
@@ -186,6 +195,9 @@ class Meter:
             voltage_v = vehicle.spec.pack_v * (0.9 + 0.2 * vehicle.soc)
             offered_a = offered_w / voltage_v
             soc_percent = 100.0 * vehicle.soc
+        exported_w = 0.0
+        if taken_w > 0.0 and vehicle is not None:
+            exported_w = vehicle.gives_w(min(taken_w, spec.max_power_w) * phases / spec.phases)
         return Reading(
             spec.kind,
             spec.phases,
@@ -200,6 +212,8 @@ class Meter:
             offered_a,
             _AMBIENT_C + _WARMING_C * load,
             frequency_hz,
+            self.exported_wh,
+            exported_w,
         )
 
 
@@ -307,6 +321,20 @@ def _frequency(reading: Reading) -> Sample | None:
     return Sample("Frequency", f"{reading.frequency_hz:.1f}", None)
 
 
+def _exported(reading: Reading) -> Sample:
+    return Sample("Energy.Active.Export.Register", str(whole_wh(reading.exported_wh)), "Wh")
+
+
+def _power_exported(reading: Reading) -> Sample:
+    return Sample("Power.Active.Export", f"{reading.exported_w:.0f}", "W")
+
+
+def _current_exported(reading: Reading) -> Sample:
+    volts = reading.voltage_v * reading.phases
+    current_a = reading.exported_w / volts if reading.exported_w else 0.0
+    return Sample("Current.Export", f"{current_a:.1f}", "A")
+
+
 def _of_phase(measurand: str, phase: str) -> _Sampler:
     """A sampler for one phase of an AC outlet; it gives None where there is no such phase."""
     number = int(phase[1])
@@ -345,6 +373,13 @@ for _phase in ("L1", "L2", "L3"):
     for _name in ("Voltage", "Current.Import", "Current.Offered", "Power.Active.Import"):
         _SAMPLERS[f"{_name}.{_phase}"] = _of_phase(_name, _phase)
 
+_OF_EXPORT: dict[str, _Sampler] = {
+    "Energy.Active.Export.Register": _exported,
+    "Power.Active.Export": _power_exported,
+    "Current.Export": _current_exported,
+}
+EXPORTED: frozenset[str] = frozenset(_OF_EXPORT)
+"""What can be asked as well of the meter of a station of 2.x, where vehicles give energy back."""
 MEASURANDS: frozenset[str] = frozenset(_SAMPLERS)
 """What can be asked of this meter, spelled as in MeterValuesSampledData: with the phase behind a
 dot where it has one ("Voltage.L1", OCPP 1.6 section 9.1). Without a phase, Current.Import and
@@ -353,7 +388,9 @@ Voltage are those of each phase in use."""
 
 @lru_cache(maxsize=1024)
 def _samplers(measurands: tuple[str, ...]) -> tuple[_Sampler, ...]:
-    return tuple(_SAMPLERS[measurand] for measurand in measurands)
+    return tuple(
+        _SAMPLERS.get(measurand) or _OF_EXPORT[measurand] for measurand in measurands
+    )
 
 
 def samples(reading: Reading, measurands: tuple[str, ...]) -> list[Sample]:
@@ -361,7 +398,7 @@ def samples(reading: Reading, measurands: tuple[str, ...]) -> list[Sample]:
 
     Leaves out what this outlet does not have (SoC on AC, L3 on one phase). A meter value needs at
     least one sampled value, so when nothing is left, it is the energy register. KeyError for a name
-    that is not in `MEASURANDS`.
+    that is not in `MEASURANDS` or `EXPORTED`.
     """
     taken = [
         sample for sampler in _samplers(measurands) if (sample := sampler(reading)) is not None

@@ -81,4 +81,6 @@ def of_station(station: Station, *, at_s: float) -> Reading:
         offered_a=sum(reading.offered_a for reading in readings),
         temperature_c=max(reading.temperature_c for reading in readings),
         frequency_hz=idle.frequency_hz,
+        exported_wh=sum(reading.exported_wh for reading in readings),
+        exported_w=sum(reading.exported_w for reading in readings),
     )

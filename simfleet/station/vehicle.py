@@ -41,6 +41,9 @@ class VehicleSpec(msgspec.Struct, frozen=True, gc=False):
     max_ac_w: float
     max_dc_w: float = 0.0  # 0: no DC inlet
     phases: Literal[1, 3] = 3  # of the on-board charger
+    max_discharge_w: float = 0.0  # what it gives back at most; 0: it never does
+    least_soc: float = 0.2  # below which it gives nothing back
+    iso15118: bool = False  # tells the station its needs, and chooses a schedule
     pack_v: float = 400.0  # nominal pack voltage, seen at a DC outlet
     ac_curve: Curve = AC_CURVE
     dc_curve: Curve = DC_CURVE
@@ -48,6 +51,8 @@ class VehicleSpec(msgspec.Struct, frozen=True, gc=False):
     def __post_init__(self) -> None:
         if self.battery_wh <= 0 or self.max_ac_w <= 0 or self.max_dc_w < 0 or self.pack_v <= 0:
             raise ValueError(f"{self.name}: battery, AC power and pack voltage must be above 0")
+        if self.max_discharge_w < 0 or not 0 <= self.least_soc <= 1:
+            raise ValueError(f"{self.name}: what it gives back is not below 0, nor from beyond it")
         for curve in (self.ac_curve, self.dc_curve):
             problem = _curve_problem(curve)
             if problem:
@@ -87,7 +92,7 @@ def _segments(spec: VehicleSpec, kind: CurrentKind) -> tuple[_Segment, ...]:
 
 
 class Vehicle:
-    """One vehicle at one outlet. `soc` is the state of charge, 0 to 1; it only rises."""
+    """One vehicle at one outlet. `soc` is the state of charge, 0 to 1; only `give` lets it fall."""
 
     __slots__ = ("_segments", "peak_w", "soc", "spec")
 
@@ -154,6 +159,41 @@ class Vehicle:
             gained += step
             break
         return gained * self.spec.battery_wh
+
+    def gives_w(self, limit_w: float) -> float:
+        """The power given back now when the station takes up to `limit_w`."""
+        if limit_w <= 0.0 or self.soc <= self.spec.least_soc:
+            return 0.0
+        return min(limit_w, self.spec.max_discharge_w)
+
+    def give(self, dt_s: float, limit_w: float) -> float:
+        """Discharge for `dt_s` seconds; returns the energy given back, in Wh."""
+        power_w = self.gives_w(limit_w)
+        if power_w <= 0.0:
+            return 0.0
+        if dt_s >= self.seconds_until_spent(limit_w):
+            energy_wh = self.spare_wh
+            self.soc = self.spec.least_soc
+            return energy_wh
+        energy_wh = power_w * dt_s / _WATT_SECONDS_PER_WH
+        self.soc -= energy_wh / self.spec.battery_wh
+        return energy_wh
+
+    @property
+    def spare_wh(self) -> float:
+        """The energy that it would give back."""
+        if self.spec.max_discharge_w <= 0.0:
+            return 0.0
+        return max(0.0, self.soc - self.spec.least_soc) * self.spec.battery_wh
+
+    def seconds_until_spent(self, limit_w: float) -> float:
+        """How long `give` takes until the vehicle gives no more; 0 when it does not now, inf when
+        nothing is wanted of it.
+        """
+        if limit_w <= 0.0:
+            return inf
+        power_w = self.gives_w(limit_w)
+        return self.spare_wh * _WATT_SECONDS_PER_WH / power_w if power_w > 0.0 else 0.0
 
     def seconds_until(self, energy_wh: float, limit_w: float) -> float:
         """How long `advance` takes to deliver `energy_wh` with this limit.
