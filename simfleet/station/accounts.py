@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class Accounts(Protocol):
     """What is called when something has happened. Without state: one object serves all stations."""
 
+    def accepted(self, station: Station, *, at_s: float) -> None:
+        """The CSMS has accepted the station after a boot."""
+
     def plugged(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """A cable has come in; no session has begun yet."""
 
@@ -63,10 +66,24 @@ class Accounts(Protocol):
     ) -> None:
         """A session has ended, and the cable may be out; the phase has not moved yet."""
 
+    def ends_unplugged(self, station: Station) -> bool:
+        """Whether a session ends when its cable comes out."""
+
+    def failed(self, station: Station, connector: Connector, *, at_s: float) -> None:
+        """A fault has come up while no session runs; the phase has not moved yet."""
+
+    def outlasts(
+        self, station: Station, connector: Connector, *, reason: str, at_s: float
+    ) -> bool:
+        """The station goes down: whether the session that runs shall go on afterwards."""
+
     def gone_dark(
         self, station: Station, connector: Connector, *, reason: str, at_s: float
     ) -> None:
         """The station goes down: nothing can go on at its connectors."""
+
+    def woken(self, station: Station, connector: Connector, *, at_s: float) -> None:
+        """The station has booted, and is not connected yet."""
 
 
 def closed(transaction: Transaction, integral_wh: float) -> TransactionClosed:
@@ -85,7 +102,20 @@ class Accounts16:
     def plugged(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """Nothing to tell: the status says it."""
 
-    unplugged = authorized = timed_out = flow_changed = plugged
+    unplugged = authorized = timed_out = flow_changed = failed = woken = plugged
+
+    def accepted(self, station: Station, *, at_s: float) -> None:
+        """Nothing to tell: statuses are told anyway."""
+
+    def ends_unplugged(self, station: Station) -> bool:
+        """StopTransactionOnEVSideDisconnect."""
+        return station.configuration.flag("StopTransactionOnEVSideDisconnect")
+
+    def outlasts(
+        self, station: Station, connector: Connector, *, reason: str, at_s: float
+    ) -> bool:
+        """No: it is stopped."""
+        return False
 
     def gone_dark(
         self, station: Station, connector: Connector, *, reason: str, at_s: float

@@ -30,6 +30,10 @@ class Job(StrEnum):
     RESET = "reset"  # one that did not come off is tried again
     AVAILABILITY = "availability"  # a session is over that a change of it, or a reset, waits for
     EVSE_RESET = "EVSE reset"  # one is over; key: the EVSE
+    TRANSACTION_LIMIT = "transaction limit"  # maxTime of a transaction (2.1); key: connector
+    ENDED_SAMPLE = "ended sample"  # a reading that the Ended event will bring; key: connector
+    ALIGNED_ENDED_SAMPLE = "aligned ended sample"  # the same by the clock; key: connector
+    MONITOR = "monitor"  # one fires, or looks again; key: its id
     FAULT = "fault"  # a fault on purpose ends, a held answer leaves
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from simfleet.station.contract import Contract
 from simfleet.station.fault_kinds import Fault
 from simfleet.station.vehicle import VehicleSpec
 
@@ -47,11 +48,27 @@ class StartRequested(_Event, frozen=True):
     energy_wh: float | None = None
 
 
+StopCause = Literal[
+    "Local",
+    "EmergencyStop",
+    "EnergyLimitReached",
+    "LocalOutOfCredit",
+    "PowerQuality",
+    "SOCLimitReached",
+    "StoppedByEV",
+    "TimeLimitReached",
+]
+"""What ends a session at the station; what 1.6 has no word for is Other there."""
+
+
 class StopRequested(_Event, frozen=True):
-    """The driver ends the session with the tag that began it, and unplugs when `unplug`."""
+    """The driver ends the session with the tag that began it, and unplugs when `unplug`; or it ends
+    for another cause.
+    """
 
     connector_id: int = 1
     unplug: bool = True
+    cause: StopCause = "Local"
 
 
 class EvPaused(_Event, frozen=True):
@@ -144,6 +161,40 @@ class ErrandDone(_Event, frozen=True):
     kind: str = ""
 
 
+class ContractGiven(_Event, frozen=True):
+    """A vehicle has this contract (ISO 15118 Plug & Charge); from now on its tag
+    (``eMAID:`` and the eMAID) is asked about with its certificates.
+    """
+
+    contract: Contract
+
+
+class EvCertificateWanted(_Event, frozen=True):
+    """The vehicle at a connector wants a contract certificate: its request in EXI, base64.
+
+    `contracts_max` and `emaids` are for ISO 15118-20 (2.1): how many contracts it takes, and of
+    which eMAIDs first.
+    """
+
+    exi_request: str
+    connector_id: int = 1
+    action: Literal["Install", "Update"] = "Install"
+    schema_version: str = "urn:iso:15118:2:2013:MsgDef"
+    contracts_max: int | None = None
+    emaids: tuple[str, ...] = ()
+
+
+class VehicleCertificateShown(_Event, frozen=True):
+    """The vehicle at a connector has shown its own certificate (ISO 15118-20): the station has the
+    CSMS say whether it is revoked (2.1). `chain_pem` is it with the intermediate ones behind it;
+    empty: a pretend one for `name`.
+    """
+
+    connector_id: int = 1
+    chain_pem: bytes = b""
+    name: str = "vehicle"
+
+
 class FaultInjected(_Event, frozen=True):
     """From now on the charger does something wrong on purpose."""
 
@@ -183,6 +234,9 @@ Event = (
     | FirmwareWillFail
     | UploadWillFail
     | ErrandDone
+    | ContractGiven
+    | EvCertificateWanted
+    | VehicleCertificateShown
     | FaultInjected
     | FaultRemoved
     | Retired

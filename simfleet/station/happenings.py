@@ -12,13 +12,17 @@ from simfleet.station import (
     diagnostics,
     faults,
     firmware,
+    plug_and_charge,
+    publishing,
     resets,
     status,
 )
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import PowerOff, PowerOn
 from simfleet.station.events import (
+    ContractGiven,
     ErrandDone,
+    EvCertificateWanted,
     EvPaused,
     EvResumed,
     Failed,
@@ -38,6 +42,7 @@ from simfleet.station.events import (
     TokenPresented,
     Unplugged,
     UploadWillFail,
+    VehicleCertificateShown,
 )
 from simfleet.station.phase import Move, Phase
 from simfleet.station.spec import LEAVING_RETRY_S
@@ -68,10 +73,9 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             authorization.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
         case StartRequested(connector_id, id_tag, energy_wh):
             _start(station, station.connector(connector_id), id_tag, energy_wh, at_s=at_s)
-        case StopRequested(connector_id, leave):
-            charging.stop_by_driver(
-                station, station.connector(connector_id), at_s=at_s, leave=leave
-            )
+        case StopRequested(connector_id, leave, cause):
+            connector = station.connector(connector_id)
+            charging.stop_by_driver(station, connector, at_s=at_s, leave=leave, reason=cause)
         case EvPaused(connector_id):
             _vehicle_pauses(station, station.connector(connector_id), True, at_s=at_s)
         case EvResumed(connector_id):
@@ -104,6 +108,12 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             station.effects.append(PowerOn())
         case ErrandDone():
             _errand_done(station, event, at_s=at_s)
+        case ContractGiven(contract):
+            plug_and_charge.learn(station, contract)
+        case EvCertificateWanted():
+            plug_and_charge.want_certificate(station, event, at_s=at_s)
+        case VehicleCertificateShown():
+            plug_and_charge.show_vehicle(station, event, at_s=at_s)
         case FirmwareWillFail(stage):
             firmware.will_fail(station, stage)
         case UploadWillFail():
@@ -114,7 +124,7 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             assert_never(event)
 
 
-_ERRANDS: Final = (firmware, diagnostics, certificates)
+_ERRANDS: Final = (firmware, publishing, diagnostics, certificates)
 """Whose errands there are."""
 
 
@@ -194,6 +204,7 @@ def fail(station: Station, connector_id: int, error_code: str, info: str, *, at_
         charging.end(station, connector, reason="Other", at_s=at_s, failed=True)
         return
     connector.forget_tag()
+    station.dialect.accounts.failed(station, connector, at_s=at_s)
     if connector.phase is not Phase.FAULTED:
         connector.move(Move.FAILED)
     status.moved(station, connector, at_s=at_s)
@@ -240,6 +251,7 @@ def retire(station: Station, *, leaving: bool, at_s: float) -> None:
         elif connector.plugged:
             charging.unplug(station, connector, at_s=at_s)
         elif connector.phase is Phase.PREPARING:
+            station.dialect.accounts.gone_dark(station, connector, reason="Local", at_s=at_s)
             charging.release(station, connector, at_s=at_s)
 
 
@@ -255,6 +267,7 @@ def wake_connectors(station: Station, *, at_s: float) -> None:
             connector.move(Move.RELEASED)
         if connector.inoperative and connector.phase in (Phase.AVAILABLE, Phase.FINISHING):
             connector.move(Move.WITHDRAWN)
+        station.dialect.accounts.woken(station, connector, at_s=at_s)
         if connector.autopilot is not None:
             connector.autopilot.moved(station, connector, at_s=at_s)
     if station.reservations is not None:

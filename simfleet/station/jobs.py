@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from simfleet.station import (
     certificates,
+    charging,
     diagnostics,
     faults,
     firmware,
@@ -15,6 +16,7 @@ from simfleet.station import (
     resets,
     security,
     smart_charging,
+    visit_meter,
 )
 from simfleet.station.agenda import Job, take_due
 
@@ -39,6 +41,9 @@ JOBS: Final[dict[Job, _Work]] = {
     Job.EVSE_RESET: resets.evse_restarted,
     Job.SECURITY_EVENT: security.send_again,
     Job.FAULT: faults.due,
+    Job.TRANSACTION_LIMIT: charging.time_up,
+    Job.ENDED_SAMPLE: visit_meter.sample,
+    Job.ALIGNED_ENDED_SAMPLE: visit_meter.sample_aligned,
 }
 
 

@@ -12,8 +12,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from simfleet.station.contract import CertificateName
+from simfleet.station.display_message import DisplayMessage
 from simfleet.station.meter import Reading
+from simfleet.station.monitor import EventRecord, StreamParams
 from simfleet.station.phase import Phase
+from simfleet.station.reports import Report
 from simfleet.station.transaction import Transaction
 from simfleet.station.visit import Visit
 
@@ -72,23 +76,60 @@ class TransactionEnded(_Message, frozen=True):
     transaction: Transaction
 
 
-class SessionEvent(_Message, frozen=True, kw_only=True):
-    """One step of a transaction of OCPP 2.x; see `visits.py`. `state` is None where it has not
-    changed, `id_tag` where it was told already, `reading` where nothing is measured.
+class Measured(Struct, frozen=True, gc=False):
+    """One reading, kept for later."""
+
+    wall_s: float
+    reading: Reading
+    context: str
+    measurands: tuple[str, ...]
+
+
+class Limit(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a transaction may take at most (2.1 E16); None is no limit."""
+
+    energy_wh: float | None = None
+    time_s: int | None = None
+    soc_percent: int | None = None
+    cost: float | None = None
+
+
+class Step(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What one event of a transaction says. None, False or empty is what it does not say: nearly
+    everything is told once, or when it has changed.
     """
 
-    visit: Visit
     kind: Literal["Started", "Updated", "Ended"]
     trigger: str
     seq_no: int
     wall_s: float
-    offline: bool
-    state: str | None
-    id_tag: str | None
-    reading: Reading | None
-    context: str
-    measurands: tuple[str, ...]
-    reason: str
+    offline: bool = False
+    state: str | None = None
+    id_tag: str | None = None
+    reading: Reading | None = None
+    context: str = ""
+    measurands: tuple[str, ...] = ()
+    reason: str = ""
+    """stoppedReason."""
+    evse: bool = False
+    """Where it is."""
+    outlet: bool = False
+    """And at which connector there."""
+    remote_start_id: int | None = None
+    reservation_id: int | None = None
+    phases: int | None = None
+    cable_a: int | None = None
+    charging_s: int | None = None
+    """Time spent charging so far."""
+    limit: Limit | None = None
+    earlier: tuple[Measured, ...] = ()
+    """Readings kept for the Ended event."""
+
+
+class SessionEvent(Step, frozen=True, kw_only=True):
+    """One step of a transaction of OCPP 2.x; see `visits.py`."""
+
+    visit: Visit
 
 
 class MeterSampled(_Message, frozen=True):
@@ -99,6 +140,13 @@ class MeterSampled(_Message, frozen=True):
     context: str
     measurands: tuple[str, ...]
     wall_s: float
+
+
+class ReservationUpdate(_Message, frozen=True):
+    """A reservation is over without having been used or cancelled."""
+
+    id: int
+    status: str
 
 
 class VendorData(_Message, frozen=True):
@@ -144,9 +192,100 @@ class SecurityNotice(_Message, frozen=True):
 
 
 class CertificateWanted(_Message, frozen=True):
-    """Please have this certificate request signed (PEM); repeated by `certificates`."""
+    """Please have this certificate request signed (PEM); repeated by `certificates`. `use` is
+    empty, or for what else than for the station itself (CertificateSigningUseEnumType);
+    `request_id` names it to a CSMS of 2.1.
+    """
 
     csr: str
+    use: str = ""
+    request_id: int = 0
+
+
+class PublishStatus(_Message, frozen=True):
+    """How the publishing of firmware is getting on, and where others get it from in the end."""
+
+    status: str
+    request_id: int | None
+    locations: tuple[str, ...] = ()
+
+
+class DisplayPage(_Message, frozen=True):
+    """Some of the messages on the display that the CSMS has asked for; `more` follow."""
+
+    request_id: int
+    messages: tuple[DisplayMessage, ...]
+    more: bool
+
+
+class EvCertificateQuestion(_Message, frozen=True):
+    """A vehicle wants a contract certificate (ISO 15118 CertificateInstallation or -Update)."""
+
+    connector_id: int
+    schema_version: str
+    action: str
+    exi_request: str
+    contracts_max: int | None = None
+    emaids: tuple[str, ...] = ()
+
+
+class OcspQuestion(_Message, frozen=True):
+    """Is this certificate of the station's V2G chain revoked?"""
+
+    certificate: CertificateName
+
+
+class ChainQuestion(_Message, frozen=True):
+    """Is any certificate of a vehicle's chain revoked? (2.1)"""
+
+    connector_id: int
+    certificates: tuple[CertificateName, ...]
+
+
+class InventoryPart(_Message, frozen=True):
+    """Some variables of the device model."""
+
+    report: Report
+    start: int
+    seq_no: int
+
+
+class MonitorPart(_Message, frozen=True):
+    """Some of the monitors."""
+
+    report: Report
+    start: int
+    seq_no: int
+
+
+class CustomerPart(_Message, frozen=True):
+    """Some of what is known of a customer."""
+
+    report: Report
+    start: int
+    seq_no: int
+
+
+class EventNotice(_Message, frozen=True):
+    """Monitors have fired; `more` follows of the same moment."""
+
+    events: tuple[EventRecord, ...]
+    wall_s: float
+    seq_no: int
+    more: bool
+
+
+class StreamOpened(_Message, frozen=True):
+    """The values of a monitor will come as a stream (2.1)."""
+
+    monitor_id: int
+    params: StreamParams
+
+
+class StreamClosed(_Message, frozen=True):
+    """They will not any more."""
+
+    monitor_id: int
 
 
 Message = (
@@ -160,12 +299,24 @@ Message = (
     | SessionEvent
     | MeterSampled
     | VendorData
+    | ReservationUpdate
     | FirmwareStatus
     | SignedFirmwareStatus
     | DiagnosticsStatus
     | LogStatus
     | SecurityNotice
     | CertificateWanted
+    | PublishStatus
+    | DisplayPage
+    | EvCertificateQuestion
+    | OcspQuestion
+    | ChainQuestion
+    | InventoryPart
+    | MonitorPart
+    | CustomerPart
+    | EventNotice
+    | StreamOpened
+    | StreamClosed
 )
 
 DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded, SessionEvent)
@@ -173,7 +324,13 @@ DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded, SessionEven
 transaction-related messages).
 """
 
-LASTING = (FirmwareStatus, SignedFirmwareStatus, DiagnosticsStatus, LogStatus)
+LASTING = (
+    FirmwareStatus,
+    SignedFirmwareStatus,
+    DiagnosticsStatus,
+    LogStatus,
+    PublishStatus,
+    ReservationUpdate, EventNotice)
 """Messages that wait for the next link when one is lost, a reboot between them or not: the CSMS
 would take an update that has ended for one that hangs.
 """

@@ -101,6 +101,7 @@ def boot_answered(
     if again:
         return
     report_everything(station, at_s=at_s)
+    station.dialect.accounts.accepted(station, at_s=at_s)
     security.started(station, at_s=at_s)
     align(station, at_s=at_s)
     for connector in station.connectors:

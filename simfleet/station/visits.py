@@ -8,33 +8,36 @@ begin later and end sooner than the visit; what happens outside a visit is no tr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from simfleet.station.configuration_keys import items_of
+from simfleet.station import charging, visit_limits
 from simfleet.station.configuration_keys2 import (
-    ENDED_MEASURANDS,
+    BEFORE_ACCEPTED,
+    RESUMPTION,
     START_POINT,
-    STARTED_MEASURANDS,
     STOP_POINT,
 )
-from simfleet.station.effects import TransactionClosed, TransactionOpened
-from simfleet.station.messages import SessionEvent
+from simfleet.station.connector import NEVER_S
 from simfleet.station.phase import Phase
-from simfleet.station.visit import Visit
+from simfleet.station.registration import Registration
+from simfleet.station.visit_events import end, start, tell
+from simfleet.station.visit_points import (
+    CONNECTED,
+    SEEN,
+    points,
+    points_of,
+    senses_bay,
+    state_of,
+)
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
+    from simfleet.station.messages import Limit
     from simfleet.station.meter import Reading
     from simfleet.station.station import Station
     from simfleet.station.transaction import Transaction
+    from simfleet.station.visit import Visit
 
-Kind = Literal["Started", "Updated", "Ended"]
-
-_STATES: Final = {
-    Phase.CHARGING: "Charging",
-    Phase.SUSPENDED_EV: "SuspendedEV",
-    Phase.SUSPENDED_EVSE: "SuspendedEVSE",
-}
 # Why a session ended (a reason of `charging.end`): the trigger of the event, the stoppedReason.
 _STOPS: Final = {
     "Local": ("StopAuthorized", "Local"),
@@ -43,46 +46,35 @@ _STOPS: Final = {
     "DeAuthorized": ("Deauthorized", "DeAuthorized"),
     "HardReset": ("ResetCommand", "ImmediateReset"),
     "SoftReset": ("ResetCommand", "ImmediateReset"),
+    "ScheduledReset": ("ResetCommand", "Reboot"),
     "UnlockCommand": ("UnlockCommand", "Other"),
     "PowerLoss": ("AbnormalCondition", "PowerLoss"),
     "Reboot": ("AbnormalCondition", "Reboot"),
     "Other": ("AbnormalCondition", "Other"),
+    "EmergencyStop": ("AbnormalCondition", "EmergencyStop"),
+    "PowerQuality": ("AbnormalCondition", "PowerQuality"),
+    "MasterPass": ("StopAuthorized", "MasterPass"),
+    "StoppedByEV": ("StopAuthorized", "StoppedByEV"),
+    "LocalOutOfCredit": ("StopAuthorized", "LocalOutOfCredit"),
+    "SOCLimitReached": ("EnergyLimitReached", "SOCLimitReached"),
     "EnergyLimitReached": ("EnergyLimitReached", "EnergyLimitReached"),
     "TimeLimitReached": ("TimeLimitReached", "TimeLimitReached"),
 }
+_FINAL: Final = frozenset({"HardReset", "SoftReset", "ScheduledReset", "PowerLoss", "Reboot"})
+"""What ends a transaction whatever the stop points are: the station goes down."""
+_RESUMABLE: Final = frozenset({"PowerLoss", "ResumeReset"})
+_FAULTS: Final = {
+    "GroundFailure": "GroundFault",
+    "OverCurrentFailure": "OvercurrentFault",
+    "OverVoltage": "PowerQuality",
+    "UnderVoltage": "PowerQuality",
+}
+"""stoppedReason of a fault, by the name that 1.6 gives it."""
 _CONTEXT_TRIGGERS: Final = {
     "Sample.Periodic": "MeterValuePeriodic",
     "Sample.Clock": "MeterValueClock",
     "Trigger": "Trigger",
 }
-
-
-def state_of(connector: Connector) -> str:
-    """The chargingState of a connector now."""
-    if connector.transaction is not None and connector.phase in _STATES:
-        return _STATES[connector.phase]
-    return "EVConnected" if connector.plugged else "Idle"
-
-
-def points_of(connector: Connector) -> frozenset[str]:
-    """The points of TxStartPoint and TxStopPoint that hold now. What is measured is taken to be
-    signed with the power path closed, and a bay to be occupied while a cable is in.
-    """
-    points = set()
-    authorized = connector.transaction is not None or connector.authorized_tag is not None
-    if connector.plugged:
-        points |= {"EVConnected", "ParkingBayOccupancy"}
-    if authorized:
-        points.add("Authorized")
-    if authorized and connector.plugged:
-        points |= {"PowerPathClosed", "DataSigned"}
-    if connector.phase is Phase.CHARGING:
-        points.add("EnergyTransfer")
-    return frozenset(points)
-
-
-def _points(station: Station, name: str) -> frozenset[str]:
-    return frozenset(items_of(station.configuration.get(name) or "PowerPathClosed"))
 
 
 def of_id(station: Station, transaction_id: str) -> Visit | None:
@@ -96,25 +88,55 @@ def of_id(station: Station, transaction_id: str) -> Visit | None:
 class Accounts2:
     """See `accounts.Accounts`: OCPP 2.0.1 and 2.1."""
 
+    def accepted(self, station: Station, *, at_s: float) -> None:
+        """What may start a transaction may have happened before (2.0.1 B02, B03)."""
+        for connector in station.connectors:
+            if connector.visit is None and connector.plugged:
+                happened(station, connector, "CablePluggedIn", at_s=at_s)
+
     def plugged(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """The cable may start a transaction, or is told in the one that runs."""
-        if connector.transaction is None:  # else the same session goes on: flow_changed tells it
-            happened(station, connector, "CablePluggedIn", at_s=at_s)
+        if connector.transaction is not None:
+            return  # the same session goes on: flow_changed has told it
+        if senses_bay(station):
+            happened(station, connector, "EVDetected", at_s=at_s)
+        happened(station, connector, "CablePluggedIn", at_s=at_s)
 
     def unplugged(self, station: Station, connector: Connector, *, at_s: float) -> None:
-        """The vehicle has gone; what a stop left open ends here."""
+        """The cable is out, and so is the vehicle a moment later."""
         visit = connector.visit
-        if visit is not None and connector.transaction is None:
-            reason = visit.stop_reason or "EVDisconnected"
+        if visit is None or connector.transaction is not None:
+            return
+        reason = visit.stop_reason or "EVDisconnected"
+        if visit.state != "Idle":
+            happened(
+                station,
+                connector,
+                "EVCommunicationLost",
+                at_s=at_s,
+                reason=reason,
+                occupied=senses_bay(station),
+            )
+        if connector.visit is not None:
             happened(station, connector, "EVDeparted", at_s=at_s, reason=reason)
+
+    def ends_unplugged(self, station: Station) -> bool:
+        """StopTxOnEVSideDisconnect, and what hangs on a vehicle that is connected."""
+        flag = station.configuration.flag("StopTransactionOnEVSideDisconnect")
+        return flag or not CONNECTED.isdisjoint(points(station, STOP_POINT))
 
     def authorized(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """A tag may start a transaction, or is told in the one that runs."""
         visit = connector.visit
+        remote_start_id = connector.remote_start_id
         if visit is not None:
+            visit.id_tag_told = visit.id_tag_told and visit.id_tag == connector.authorized_tag
             visit.id_tag = connector.authorized_tag
-        remote = connector.remote_start_id is not None
-        happened(station, connector, "RemoteStart" if remote else "Authorized", at_s=at_s)
+            visit.deauthorized = False
+            visit.stop_reason = ""
+            visit.remote_start_id = remote_start_id
+        trigger = "Authorized" if remote_start_id is None else "RemoteStart"
+        happened(station, connector, trigger, at_s=at_s)
 
     def timed_out(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """No cable came."""
@@ -126,13 +148,29 @@ class Accounts2:
         """The session belongs to the visit that its tag or cable has started, if it has."""
         visit, transaction = connector.visit, connector.transaction
         assert transaction is not None
-        if visit is not None:
-            visit.id_tag = transaction.id_tag
-            visit.reservation_id = transaction.reservation_id
+        if visit is None:
+            return
+        visit.id_tag = transaction.id_tag
+        visit.reservation_id = transaction.reservation_id
+        visit_limits.apply(station, connector, visit, at_s=at_s)
+        if visit.deauthorized:
+            charging.withhold(station, connector)
 
     def flow_changed(self, station: Station, connector: Connector, *, at_s: float) -> None:
-        """ChargingStateChanged, or the start or end where EnergyTransfer is the point."""
-        happened(station, connector, "ChargingStateChanged", at_s=at_s)
+        """ChargingStateChanged, or its deeper cause; or the start or end where EnergyTransfer is
+        the point.
+        """
+        visit = connector.visit
+        trigger = "ChargingStateChanged"
+        if visit is not None:
+            if not connector.plugged:
+                trigger = "EVCommunicationLost"
+            elif visit.state == "Idle" and visit.cable_told:
+                trigger = "CablePluggedIn"
+            elif visit.limit is not None and connector.withheld:
+                trigger = visit_limits.reached(connector, visit, at_s=at_s) or trigger
+        reason = "StoppedByEV" if connector.phase is Phase.SUSPENDED_EV else "Other"
+        happened(station, connector, trigger, at_s=at_s, reason=reason)
 
     def sampled(
         self,
@@ -147,12 +185,11 @@ class Accounts2:
         """TransactionEvent Updated with the meter values."""
         if connector.visit is None:
             return  # the transaction has not started, or has ended
-        trigger = _CONTEXT_TRIGGERS[context]
-        _tell(
+        tell(
             station,
             connector,
             "Updated",
-            trigger,
+            _CONTEXT_TRIGGERS[context],
             at_s=due_s,
             reading=reading,
             context=context,
@@ -166,9 +203,41 @@ class Accounts2:
         visit = connector.visit
         if visit is None:
             return
-        trigger, visit.stop_reason = _STOPS.get(transaction.reason, ("AbnormalCondition", "Other"))
+        reason = transaction.reason
+        trigger, visit.stop_reason = _STOPS.get(reason, ("AbnormalCondition", "Other"))
+        if reason == "Other":
+            visit.stop_reason = _FAULTS.get(connector.error_code, "Other")
         visit.stop_id_tag = transaction.stop_id_tag
-        happened(station, connector, trigger, at_s=at_s, reason=visit.stop_reason)
+        if reason in _FINAL:
+            end(station, connector, trigger, at_s=at_s, reason=visit.stop_reason)
+            return
+        happened(
+            station,
+            connector,
+            trigger,
+            at_s=at_s,
+            reason=visit.stop_reason,
+            occupied=senses_bay(station),
+        )
+
+    def failed(self, station: Station, connector: Connector, *, at_s: float) -> None:
+        """A fault while no energy flows."""
+        if connector.visit is not None:
+            reason = _FAULTS.get(connector.error_code, "Other")
+            happened(station, connector, "AbnormalCondition", at_s=at_s, reason=reason)
+
+    def outlasts(self, station: Station, connector: Connector, *, reason: str, at_s: float) -> bool:
+        """Whether a transaction may go on after the power comes back (2.1 E17)."""
+        visit = connector.visit
+        if visit is None or not connector.plugged or reason not in _RESUMABLE:
+            return False
+        if not station.dialect.resumes or not station.configuration.seconds(RESUMPTION):
+            return False
+        connector.meter_to(at_s)
+        connector.offered_w = 0.0
+        connector.change_due_s = NEVER_S
+        visit.interrupted_wall_s = station.wall_s(at_s)
+        return True
 
     def gone_dark(
         self, station: Station, connector: Connector, *, reason: str, at_s: float
@@ -176,131 +245,89 @@ class Accounts2:
         """What goes on ends here."""
         if connector.visit is not None:
             trigger, stopped = _STOPS.get(reason, ("AbnormalCondition", "Other"))
-            _end(station, connector, trigger, at_s=at_s, reason=stopped)
+            end(station, connector, trigger, at_s=at_s, reason=stopped)
+
+    def woken(self, station: Station, connector: Connector, *, at_s: float) -> None:
+        """What outlasted the dark goes on, or has waited too long."""
+        visit = connector.visit
+        if visit is None or visit.interrupted_wall_s is None:
+            return
+        away_s = station.wall_s(at_s) - visit.interrupted_wall_s
+        visit.interrupted_wall_s = None
+        if away_s <= station.configuration.seconds(RESUMPTION):
+            tell(station, connector, "Updated", "TxResumed", at_s=at_s)
+            if connector.transaction is not None:
+                charging.flow(station, connector, at_s=at_s)
+        elif connector.transaction is not None:
+            charging.end(station, connector, reason="PowerLoss", at_s=at_s)
+        else:
+            end(station, connector, "AbnormalCondition", at_s=at_s, reason="PowerLoss")
 
 
 ACCOUNTS_2: Final = Accounts2()
 
 
 def happened(
-    station: Station, connector: Connector, trigger: str, *, at_s: float, reason: str = "Other"
+    station: Station,
+    connector: Connector,
+    trigger: str,
+    *,
+    at_s: float,
+    reason: str = "Other",
+    occupied: bool = False,
 ) -> None:
-    """Something that may start a transaction, be told in one, or end it (`reason`)."""
-    holds = points_of(connector)
+    """Something that may start a transaction, be told in one, or end it (`reason`). The bay may be
+    `occupied` by a vehicle without a cable.
+    """
     visit = connector.visit
+    # A vehicle in the bay is seen before its cable is.
+    holds = SEEN if trigger == "EVDetected" else points_of(connector, occupied=occupied)
     if visit is None:
-        if holds & _points(station, START_POINT):
-            _start(station, connector, trigger, at_s=at_s)
+        if holds & points(station, START_POINT) and _may_start(station):
+            start(station, connector, trigger, holds, at_s=at_s)
         return
-    stop_points = _points(station, STOP_POINT)
-    if (visit.held & stop_points) - holds:
-        _end(station, connector, trigger, at_s=at_s, reason=reason)
+    stop_points = points(station, STOP_POINT)
+    if (visit.held & stop_points) - holds or not holds:
+        end(station, connector, trigger, at_s=at_s, reason=reason)
         return
     visit.held |= holds & stop_points
     if trigger == "ChargingStateChanged" and visit.state == state_of(connector):
         return
-    _tell(station, connector, "Updated", trigger, at_s=at_s)
+    tell(station, connector, "Updated", trigger, at_s=at_s)
 
 
-def _start(station: Station, connector: Connector, trigger: str, *, at_s: float) -> None:
-    station.transactions += 1
-    number = station.transactions
-    visit = connector.visit = Visit(number, connector.id, _transaction_id(station, at_s))
-    connector.meter_to(at_s)
-    meter = connector.meter
-    visit.start_wh, visit.start_integral_wh = meter.energy_wh, meter.integral_wh
-    visit.start_wall_s = station.wall_s(at_s)
-    visit.held = points_of(connector) & _points(station, STOP_POINT)
-    transaction = connector.transaction
-    visit.id_tag = connector.authorized_tag if transaction is None else transaction.id_tag
-    visit.remote_start_id = connector.remote_start_id
-    station.effects.append(TransactionOpened(number, connector.id))
-    _tell(
-        station,
-        connector,
-        "Started",
-        trigger,
-        at_s=at_s,
-        reading=connector.reading(),
-        context="Transaction.Begin",
-        measurands=station.configuration.measurands(STARTED_MEASURANDS),
-    )
-
-
-def _transaction_id(station: Station, at_s: float) -> str:
-    """A UUID of the station's own chance and its clock: another run of the same fleet must not use
-    the same ids again.
-    """
-    label = f"transaction:{station.identity}:{station.transactions}:{station.wall_s(at_s)}"
-    text = station.chance.fork(label).hex(32)
-    text = f"{text[:12]}4{text[13:16]}a{text[17:]}".lower()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def _end(station: Station, connector: Connector, trigger: str, *, at_s: float, reason: str) -> None:
+def deauthorize(station: Station, connector: Connector, *, at_s: float) -> None:
+    """The CSMS refuses the tag of a visit in which no energy flows yet (2.0.1 E05)."""
     visit = connector.visit
     assert visit is not None
-    connector.meter_to(at_s)
-    meter = connector.meter
-    _tell(
-        station,
-        connector,
-        "Ended",
-        trigger,
-        at_s=at_s,
-        reading=connector.reading(),
-        context="Transaction.End",
-        measurands=station.configuration.measurands(ENDED_MEASURANDS),
-        reason=reason,
-    )
-    connector.visit = None
-    station.effects.append(
-        TransactionClosed(
-            visit.number,
-            meter.energy_wh - visit.start_wh,
-            meter.integral_wh - visit.start_integral_wh,
-            reason,
-        )
-    )
+    visit.deauthorized = True
+    if connector.authorized_tag is None or not station.configuration.flag(
+        "StopTransactionOnInvalidId"
+    ):
+        return  # the session, if it comes, gets no energy
+    visit.stop_reason = "DeAuthorized"
+    connector.forget_tag()
+    happened(station, connector, "Deauthorized", at_s=at_s, reason="DeAuthorized")
+    if connector.phase is Phase.PREPARING and not connector.plugged:
+        charging.release(station, connector, at_s=at_s)
 
 
-def _tell(
-    station: Station,
-    connector: Connector,
-    kind: Kind,
-    trigger: str,
-    *,
-    at_s: float,
-    reading: Reading | None = None,
-    context: str = "",
-    measurands: tuple[str, ...] = (),
-    reason: str = "",
-) -> None:
-    """Queue one event. The tag is told once, at the first event that knows it, and again by the one
-    that another tag of the group has caused (2.0.1 E03, E05, E07).
-    """
+def limited(station: Station, connector: Connector, limit: Limit, *, at_s: float) -> None:
+    """The CSMS limits a visit (2.1 E16): it is told that this is known."""
     visit = connector.visit
     assert visit is not None
-    state = state_of(connector)
-    tag = None
-    if visit.stop_id_tag is not None:
-        tag, visit.stop_id_tag = visit.stop_id_tag, None
-    elif visit.id_tag is not None and not visit.id_tag_told:
-        tag, visit.id_tag_told = visit.id_tag, True
-    event = SessionEvent(
-        visit=visit,
-        kind=kind,
-        trigger=trigger,
-        seq_no=visit.seq_no,
-        wall_s=station.wall_s(at_s),
-        offline=not station.online,
-        state=None if state == visit.state and kind != "Started" else state,
-        id_tag=tag,
-        reading=reading if measurands else None,
-        context=context,
-        measurands=measurands,
-        reason=reason,
+    if limit == visit.limit:
+        return
+    visit.limit = limit
+    tell(station, connector, "Updated", "LimitSet", at_s=at_s, limit=limit)
+    if connector.transaction is not None:
+        visit_limits.apply(station, connector, visit, at_s=at_s)
+        charging.flow(station, connector, at_s=at_s)
+
+
+def _may_start(station: Station) -> bool:
+    """Not before the CSMS has accepted the station, unless TxBeforeAcceptedEnabled."""
+    return (
+        station.registration is Registration.ACCEPTED
+        or station.configuration.get(BEFORE_ACCEPTED) == "true"
     )
-    visit.seq_no += 1
-    visit.state = state
-    station.say(event, due_s=at_s)

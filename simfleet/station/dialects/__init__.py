@@ -33,6 +33,10 @@ class Dialect(Protocol):
         """The module of its message structs, for what serves several versions."""
 
     @property
+    def resumes(self) -> bool:
+        """Whether transactions can be told of as resumed (2.1)."""
+
+    @property
     def tells_all_on_reconnect(self) -> bool:
         """Whether every status is told after every new connection, not only after a boot."""
 

@@ -68,6 +68,7 @@ class Dialect16:
     catalog: Catalog = V16
     m: Any = v16
     accounts: Accounts = ACCOUNTS_16
+    resumes: bool = False
     tells_all_on_reconnect: bool = True
     error_codes: frozenset[str] = frozenset(get_args(v16.ChargePointErrorCode))
 

@@ -17,6 +17,7 @@ from simfleet.ocpp.v201 import V201
 from simfleet.ocpp.v201 import messages as v201
 from simfleet.station import authorization, charging, firmware_state, nameplate, registration
 from simfleet.station.connector import NO_ERROR
+from simfleet.station.contract import EMAID_PREFIX
 from simfleet.station.dialects import (
     v2x_authorization,
     v2x_certificates,
@@ -96,6 +97,7 @@ class Dialect201:
     m: ModuleType = v201
     """The message structs of the version."""
     accounts: Accounts = ACCOUNTS_2
+    resumes: bool = False
     tells_all_on_reconnect: bool = False
     error_codes: frozenset[str] = FAULTS | {NO_ERROR}
     actions: Mapping[type, str]
@@ -153,6 +155,7 @@ class Dialect21(Dialect201):
 
     catalog: Catalog = V21
     m: ModuleType = v21
+    resumes: bool = True
 
 
 # ── what the station says ─────────────────────────────────────────────────────────────────────────
@@ -210,7 +213,10 @@ def id_token(station: Station, id_tag: str) -> Any:
 
 
 def _token(station: Station, message: TokenQuestion) -> Wire:
-    request: Wire = station.dialect.m.AuthorizeRequest(id_token=id_token(station, message.id_tag))
+    token = id_token(station, message.id_tag)
+    if message.id_tag.startswith(EMAID_PREFIX):
+        return v2x_certificates.contract_question(station, message.id_tag, token)
+    request: Wire = station.dialect.m.AuthorizeRequest(id_token=token)
     return request
 
 
@@ -317,6 +323,8 @@ def token_info(said: Any) -> TokenInfo:
 
 def _token_answered(station: Station, message: TokenQuestion, response: Any, at_s: float) -> None:
     info = token_info(response.id_token_info)
+    if response.certificate_status not in (None, "Accepted") and info.status == "Accepted":
+        info = info._replace(status="Invalid")  # a contract's certificate (2.0.1 C07)
     authorization.learn(station, message.id_tag, info)
     authorization.token_answered(station, message, info, at_s=at_s)
 
