@@ -13,7 +13,7 @@ from simfleet.station.messages import TokenQuestion
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import Registration
 from simfleet.station.status import moved
-from simfleet.station.tokens import TokenInfo, same_tag
+from simfleet.station.tokens import TokenInfo, is_unasked, same_tag
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 TO_START: Final = "start"
 TO_STOP: Final = "stop"
+AUTHORIZES: Final = "AuthCtrlr.Enabled"
+CACHE_LIFE: Final = "AuthCacheCtrlr.LifeTime"
+CACHE_IS_FINAL: Final = "AuthCacheCtrlr.DisablePostAuthorize"
+LIST_IS_FINAL: Final = "LocalAuthListCtrlr.DisablePostAuthorize"
 _TAKES_TAGS: Final = (Phase.AVAILABLE, Phase.PREPARING, Phase.FINISHING, Phase.RESERVED)
 
 
@@ -44,12 +48,21 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     claim = reserved_for(station, connector, id_tag, at_s=at_s)
     if claim == "no":
         deny_tag(station, connector, at_s=at_s)
-    elif station.spec.free_charging:
+    elif not needs_asking(station, id_tag):
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
     elif not _can_ask(station):
         _start_offline(station, connector, id_tag, at_s)
     else:
         authorize(station, connector, id_tag, surely=claim == "ask", at_s=at_s)
+
+
+def needs_asking(station: Station, id_tag: str) -> bool:
+    """Whether a tag may charge only once it is known to be good. Not at a charger that is free for
+    all, nor (2.x) where AuthCtrlr.Enabled is false, nor for tags that nobody is asked about.
+    """
+    if station.spec.free_charging or is_unasked(id_tag):
+        return False
+    return station.configuration.get(AUTHORIZES) != "false"
 
 
 def _can_ask(station: Station) -> bool:
@@ -75,8 +88,11 @@ def authorize(
     """
     known = known_of(station, id_tag, at_s=at_s)
     trusts = station.configuration.flag("LocalPreAuthorize") and not surely
-    if trusts and known is not None and known.status == "Accepted":
-        parent_id_tag = known.parent_id_tag
+    here = None if known is None else known.here(connector.id)
+    if trusts and here is not None and here.status != "Accepted" and _is_final(station, id_tag):
+        deny_tag(station, connector, at_s=at_s)
+    elif trusts and here is not None and here.status == "Accepted":
+        parent_id_tag = here.parent_id_tag
         accept_tag(
             station, connector, id_tag, parent_id_tag=parent_id_tag, at_s=at_s, remote=remote
         )
@@ -85,15 +101,23 @@ def authorize(
         connector.remote_start = remote
 
 
-def reserved_for(station: Station, connector: Connector, id_tag: str, *, at_s: float) -> Verdict:
+def reserved_for(
+    station: Station,
+    connector: Connector,
+    id_tag: str,
+    *,
+    at_s: float,
+    parent_id_tag: str | None = None,
+) -> Verdict:
     """Whether a tag may use a connector, as far as reservations and what is known of its parent
     go.
     """
     if station.reservations is None:
         return "yes"
     known = known_of(station, id_tag, at_s=at_s)
-    parent_id_tag = None if known is None else known.parent_id_tag
-    return station.reservations.verdict(connector, id_tag, parent_id_tag)
+    if known is not None and known.parent_id_tag is not None:
+        parent_id_tag = known.parent_id_tag
+    return station.reservations.verdict(station, connector, id_tag, parent_id_tag)
 
 
 def known_of(station: Station, id_tag: str, *, at_s: float) -> TokenInfo | None:
@@ -108,14 +132,31 @@ def known_of(station: Station, id_tag: str, *, at_s: float) -> TokenInfo | None:
     return station.tokens.find(id_tag, wall_s=station.wall_s(at_s))
 
 
-def learn(station: Station, id_tag: str, info: TokenInfo) -> None:
-    """Put the CSMS's word on a tag into the cache, where there is one. Tags that the local list
-    names are not cached; ConcurrentTx is about a transaction and says nothing of the tag.
+def _is_final(station: Station, id_tag: str) -> bool:
+    """Whether the CSMS is not asked about a tag that list or cache know as bad (2.x,
+    DisablePostAuthorize).
     """
-    if info.status == "ConcurrentTx" or local_list.names(station, id_tag):
+    listed = local_list.names(station, id_tag)
+    return station.configuration.get(LIST_IS_FINAL if listed else CACHE_IS_FINAL) == "true"
+
+
+def learn(station: Station, id_tag: str, info: TokenInfo, *, at_s: float | None = None) -> None:
+    """Put the CSMS's word on a tag into the cache, where there is one, for as long as it says, or
+    else (2.x) for AuthCacheCtrlr.LifeTime. Tags that the local list names are not cached, nor those
+    that are good at some EVSEs only, as the cache knows no EVSEs; ConcurrentTx is about a
+    transaction and says nothing of the tag.
+    """
+    if info.status == "ConcurrentTx" or info.evse_ids or is_unasked(id_tag):
         return
-    if station.configuration.flag("AuthorizationCacheEnabled"):
-        station.tokens.learn(id_tag, info)
+    if local_list.names(station, id_tag):
+        return
+    if not station.configuration.flag("AuthorizationCacheEnabled"):
+        return
+    if info.expires_wall_s is None and at_s is not None:
+        life_s = station.configuration.seconds(CACHE_LIFE)
+        if life_s:
+            info = info._replace(expires_wall_s=station.wall_s(at_s) + life_s)
+    station.tokens.learn(id_tag, info)
 
 
 def _trusted_offline(station: Station, id_tag: str, at_s: float) -> TokenInfo | None:
@@ -132,7 +173,7 @@ def _trusted_offline(station: Station, id_tag: str, at_s: float) -> TokenInfo | 
 
 def _start_offline(station: Station, connector: Connector, id_tag: str, at_s: float) -> None:
     trusted = _trusted_offline(station, id_tag, at_s)
-    if trusted is not None and trusted.status == "Accepted":
+    if trusted is not None and trusted.here(connector.id).status == "Accepted":
         parent_id_tag = trusted.parent_id_tag
         accept_tag(station, connector, id_tag, parent_id_tag=parent_id_tag, at_s=at_s)
     else:
@@ -176,6 +217,8 @@ def token_answered(
     if connector.tag_pending != question.id_tag:
         return  # overtaken: the cable came out meanwhile
     connector.tag_pending = None
+    if info is not None and question.purpose == TO_START:
+        info = info.here(connector.id)
     if info is None and not station.online:
         if question.purpose == TO_START:
             _start_offline(station, connector, question.id_tag, at_s)
@@ -209,11 +252,14 @@ def accept_tag(
     connector is another's meanwhile.
     """
     held = station.reservations
-    ours = held is None or held.verdict(connector, id_tag, parent_id_tag) == "yes"
+    ours = held is None or held.verdict(station, connector, id_tag, parent_id_tag) == "yes"
     if connector.phase not in _TAKES_TAGS or not ours:
         return deny_tag(station, connector, at_s=at_s)
     connector.authorized_tag = id_tag
-    connector.parent_id_tag = parent_id_tag
+    if parent_id_tag is not None or not remote:  # else that of the RemoteStart
+        connector.parent_id_tag = parent_id_tag
+    if not remote:
+        connector.remote_start_id = None
     connector.tag_pending = None
     connector.remote_start = remote
     if connector.phase is not Phase.PREPARING:
@@ -234,7 +280,7 @@ def deny_tag(station: Station, connector: Connector, *, at_s: float) -> None:
     connector.tag_pending = connector.target_wh = None
     connector.remote_start = False
     if connector.authorized_tag is None:
-        connector.start_profile = None
+        connector.start_profile = connector.remote_start_id = connector.parent_id_tag = None
     if connector.autopilot is not None:
         connector.autopilot.denied(station, at_s=at_s)
 

@@ -52,29 +52,38 @@ def remote_start(
     *,
     at_s: float,
     profile: Profile | None = None,
+    remote_start_id: int | None = None,
+    group: str | None = None,
 ) -> YesNo:
     """Start for a tag on a connector (None: the station picks a free one). `profile` will limit the
-    transaction; it has passed `smart_charging.may_promise`.
+    transaction; it has passed `smart_charging.may_promise`. `remote_start_id` is the CSMS's number
+    of it, `group` the tag's parent as far as the CSMS has named it (2.x).
     """
     if (
         station.registration is not Registration.ACCEPTED
         or station.reset_deadline_s != registration.NEVER_S
     ):
         return "Rejected"
-    asks = (
-        station.configuration.flag("AuthorizeRemoteTxRequests") and not station.spec.free_charging
+    asks = station.configuration.flag("AuthorizeRemoteTxRequests") and authorization.needs_asking(
+        station, id_tag
     )
-    connector = _connector_to_start(station, id_tag, connector_id, asks=asks, at_s=at_s)
+    connector = _connector_to_start(
+        station, id_tag, connector_id, asks=asks, group=group, at_s=at_s
+    )
     if connector is None:
         return "Rejected"
+    connector.remote_start_id, connector.parent_id_tag = remote_start_id, group
     connector.start_profile = None if profile is None else (id_tag, profile)
     connector.remote_start = True
     if asks:
-        surely = authorization.reserved_for(station, connector, id_tag, at_s=at_s) == "ask"
+        claim = authorization.reserved_for(
+            station, connector, id_tag, at_s=at_s, parent_id_tag=group
+        )
+        surely = claim == "ask"
         authorization.authorize(station, connector, id_tag, surely=surely, at_s=at_s, remote=True)
     else:
         known = authorization.known_of(station, id_tag, at_s=at_s)
-        parent_id_tag = None if known is None else known.parent_id_tag
+        parent_id_tag = group if known is None else known.parent_id_tag or group
         authorization.accept_tag(
             station, connector, id_tag, parent_id_tag=parent_id_tag, at_s=at_s, remote=True
         )
@@ -82,7 +91,13 @@ def remote_start(
 
 
 def _connector_to_start(
-    station: Station, id_tag: str, connector_id: int | None, *, asks: bool, at_s: float
+    station: Station,
+    id_tag: str,
+    connector_id: int | None,
+    *,
+    asks: bool,
+    group: str | None,
+    at_s: float,
 ) -> Connector | None:
     """The connector asked for, or one that the station picks: first one that is reserved for the
     tag. `asks`: the CSMS will be asked about the tag, so its parent need not be known yet.
@@ -98,7 +113,9 @@ def _connector_to_start(
         if waiting or connector.inoperative:
             continue
         if connector.phase is Phase.RESERVED:
-            claim = authorization.reserved_for(station, connector, id_tag, at_s=at_s)
+            claim = authorization.reserved_for(
+                station, connector, id_tag, at_s=at_s, parent_id_tag=group
+            )
             if claim == "yes" or (claim == "ask" and asks):
                 return connector
         elif connector.free:

@@ -8,7 +8,7 @@ of a fleet that were sent the same one share it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from weakref import WeakValueDictionary
 
 from simfleet.station.tokens import TokenInfo, folded
@@ -76,10 +76,10 @@ def enabled(configuration: Configuration) -> bool:
     return configuration.supports(PROFILE) and configuration.flag("LocalAuthListEnabled")
 
 
-def version_of(station: Station) -> int:
-    """What GetLocalListVersion is told: -1 without a list, 0 for an empty one."""
+def version_of(station: Station, *, unsupported: int = UNSUPPORTED) -> int:
+    """What GetLocalListVersion is told: -1 without a list (2.x: 0), 0 for an empty one."""
     if not enabled(station.configuration):
-        return UNSUPPORTED
+        return unsupported
     return EMPTY if station.local_list is None else station.local_list.version
 
 
@@ -139,14 +139,21 @@ def _merged(held: LocalList | None, changes: Sequence[Change]) -> _Entries:
 
 # ── what the hardware keeps ───────────────────────────────────────────────────────────────────────
 
-KeptEntry = tuple[str, str, str | None, float | None]
-"""Tag, status, parent tag, expiry (Unix seconds)."""
+
+class KeptEntry(NamedTuple):
+    """One entry; `expires_wall_s` in Unix seconds, `evse_ids` empty: for all."""
+
+    id_tag: str
+    status: str
+    parent_id_tag: str | None
+    expires_wall_s: float | None
+    evse_ids: tuple[int, ...] = ()
 
 
 def kept_entries(station: Station) -> list[KeptEntry]:
     """The entries as plain values; the version is kept beside them."""
     held = station.local_list
-    return [] if held is None else [(id_tag, *info) for id_tag, info in held.entries]
+    return [] if held is None else [KeptEntry(id_tag, *info) for id_tag, info in held.entries]
 
 
 def restore(station: Station, version: int, entries: Sequence[KeptEntry]) -> None:

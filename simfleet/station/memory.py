@@ -21,8 +21,10 @@ from msgspec import Struct
 from simfleet.errors import UsageWrong
 from simfleet.station import (
     availability,
+    display,
     firmware,
     local_list,
+    plug_and_charge,
     reservations,
     security_memory,
     smart_charging,
@@ -201,7 +203,10 @@ def remember(station: Station) -> Kept:
         security=security_memory.remember(station),
         transactions=[_kept_transaction(one) for one in transactions.values()],
         outbox=outbox,
-        tokens=[(tag, *info) for tag, info in station.tokens.known()],
+        tokens=[
+            (tag, info.status, info.parent_id_tag, info.expires_wall_s)
+            for tag, info in station.tokens.known()
+        ],
         local_list=local_list.kept_entries(station),
         local_list_version=0 if station.local_list is None else station.local_list.version,
         reservations=reservations.remembered(station),

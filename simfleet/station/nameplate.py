@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from simfleet.station.connector import Connector
     from simfleet.station.station import Station
 
 SERIAL_MAX: Final = 25
@@ -64,3 +65,11 @@ def serial_number(station: Station) -> str:
 def optional(pattern: str, identity: str, *, longest: int) -> str | None:
     """As `stamped`; None for a charger that has no such thing."""
     return stamped(pattern, identity, longest=longest) if pattern else None
+
+
+def connector_type(station: Station, connector: Connector) -> str:
+    """What a connector fits, in the words of 2.x (ConnectorEnumType)."""
+    outlet = station.spec.outlet(connector.id)
+    if outlet.kind == "DC":
+        return "cCCS2"
+    return "cType2" if station.spec.fixed_cable or outlet.tethered else "sType2"

@@ -1,14 +1,15 @@
-"""Connectors kept free for a tag (OCPP 1.6 sections 5.1 and 5.13).
+"""Connectors kept free for a tag (OCPP 1.6 sections 5.1 and 5.13; 2.0.1 part 2, block H).
 
-A reservation is for one connector, or (connector 0) for any: then as many connectors as there are
-such reservations stay free, and others may use all but those. A connector that only the holder may
-use is Reserved, as long as nothing else goes on there. One with a cable of somebody else's in it
-stays Reserved: a driver may plug in, but a session begins with the right tag alone, and when the
-reservation is over the cable makes it Preparing.
+A reservation is for one connector, or (connector 0) for any, in 2.x for any of a type: then as many
+connectors as there are such reservations stay free, and others may use all but those. A connector
+that only the holder may use is Reserved, as long as nothing else goes on there. One with a cable of
+somebody else's in it stays Reserved: a driver may plug in, but a session begins with the right tag
+alone, and when the reservation is over the cable makes it Preparing.
 
 A reservation ends when its transaction begins, at its expiry, when it is cancelled, and when its
 connector (all connectors; the station) is Faulted or Unavailable. It outlives reboots and power
-losses. A holder whose cable does not come in time (ConnectionTimeOut) has not used it up.
+losses. A holder whose cable does not come in time (ConnectionTimeOut) has not used it up. A CSMS
+of 2.x is told of those that end neither by its own word nor by their use.
 
 Whether a connector is Reserved follows from the reservations and the phases, so `settle` may be
 called at any time; `status.moved` does.
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
-from simfleet.station import agenda, status
+from simfleet.station import agenda, nameplate, status
 from simfleet.station.connector import NO_ERROR
+from simfleet.station.messages import ReservationUpdate
 from simfleet.station.phase import Move, Phase
 from simfleet.station.tokens import same_tag
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 PROFILE: Final = "Reservation"
 ANY_CONNECTOR: Final = 0
+UPDATE_ACTION: Final = "ReservationStatusUpdate"
+EXPIRED: Final = "Expired"
+REMOVED: Final = "Removed"
 
 ReserveStatus = Literal["Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"]
 Verdict = Literal["yes", "no", "ask"]
@@ -49,6 +54,8 @@ class Reservation(Struct, frozen=True, gc=False):
     id_tag: str
     parent_id_tag: str | None
     expires_wall_s: float
+    connector_type: str | None = None
+    """Connector 0 only: any of this type (ConnectorEnumType); None: any at all."""
 
     def is_for(self, id_tag: str, parent_id_tag: str | None) -> bool:
         """Whether a tag, or the group that it belongs to, is the holder."""
@@ -66,12 +73,16 @@ class Reservations:
         self.held = tuple(held)
 
     def verdict(
-        self, connector: Connector, id_tag: str, parent_id_tag: str | None = None
+        self,
+        station: Station,
+        connector: Connector,
+        id_tag: str,
+        parent_id_tag: str | None = None,
     ) -> Verdict:
         """Whether a tag may use a connector, as far as reservations go."""
         if connector.phase is not Phase.RESERVED:
             return "yes"
-        claims = self._claims(connector)
+        claims = self._claims(station, connector)
         if any(one.is_for(id_tag, parent_id_tag) for one in claims):
             return "yes"
         grouped = any(one.parent_id_tag is not None for one in claims)
@@ -83,22 +94,22 @@ class Reservations:
         """A transaction of that tag begins: its reservation is used up. Returns the number, or None
         where the tag had none for this connector. `settle` afterwards.
         """
-        for one in self._claims(connector):
+        for one in self._claims(station, connector):
             if one.is_for(id_tag, parent_id_tag):
                 _keep(station, [kept for kept in self.held if kept is not one])
                 return one.id
         return None
 
-    def _claims(self, connector: Connector) -> list[Reservation]:
+    def _claims(self, station: Station, connector: Connector) -> list[Reservation]:
         """What a connector can be used for: its own reservation, else those for any."""
         own = [one for one in self.held if one.connector_id == connector.id]
-        return own or [one for one in self.held if one.connector_id == ANY_CONNECTOR]
+        return own or [one for one in self.held if _is_for_any_such(station, one, connector)]
 
     def settle(self, station: Station, *, at_s: float) -> None:
         """Drop what can no longer be honoured, and let every connector be Reserved that has to be,
         and no other.
         """
-        _drop_lost(station)
+        _drop_lost(station, at_s=at_s)
         settle(station, at_s=at_s)
 
     def arm(self, station: Station, *, at_s: float) -> None:
@@ -113,8 +124,9 @@ class Reservations:
         statuses are told when the station is registered.
         """
         wall_s = station.wall_s(at_s)
-        _keep(station, [one for one in self.held if one.expires_wall_s > wall_s])
-        _drop_lost(station)
+        lasting = [one for one in self.held if one.expires_wall_s > wall_s]
+        _keep(station, lasting, told=EXPIRED, at_s=at_s)
+        _drop_lost(station, at_s=at_s)
         if station.reservations is not None:
             station.reservations.arm(station, at_s=at_s)
         while (due := _next_move(station)) is not None:
@@ -151,11 +163,14 @@ def _judge(station: Station, wish: Reservation, others: list[Reservation]) -> Re
     if station.error_code != NO_ERROR:
         return "Faulted"
     free = [connector for connector in _free(station, others) if connector.tag_pending is None]
-    anywhere = _anywhere(station, others)
     if wish.connector_id == ANY_CONNECTOR:
-        if len(free) > anywhere and len(others) < len(station.connectors):
+        such = [one for one in station.connectors if _is_for_any_such(station, wish, one)]
+        if not such:
+            return "Rejected"  # no connector of that type
+        left = any(_can_spare(station, free, others, one) for one in free if one in such)
+        if left and len(others) < len(station.connectors):
             return "Accepted"
-        phases = {connector.phase for connector in station.connectors}
+        phases = {connector.phase for connector in such}
         if not phases <= set(_BROKEN):
             return "Occupied"
         return "Unavailable" if Phase.UNAVAILABLE in phases else "Faulted"
@@ -165,7 +180,8 @@ def _judge(station: Station, wish: Reservation, others: list[Reservation]) -> Re
             return "Faulted"
         case Phase.UNAVAILABLE:
             return "Unavailable"
-    return "Accepted" if connector in free and len(free) > anywhere else "Occupied"
+    spare = connector in free and _can_spare(station, free, others, connector)
+    return "Accepted" if spare else "Occupied"
 
 
 def cancel(station: Station, reservation_id: int, *, at_s: float) -> bool:
@@ -180,7 +196,9 @@ def cancel(station: Station, reservation_id: int, *, at_s: float) -> bool:
 
 def expire(station: Station, reservation_id: int, *, at_s: float) -> None:
     """A reservation has expired: the job of the agenda."""
-    cancel(station, reservation_id, at_s=at_s)
+    kept = [one for one in _held(station) if one.id != reservation_id]
+    _keep(station, kept, told=EXPIRED, at_s=at_s)
+    settle(station, at_s=at_s)
 
 
 # ── what follows from them ────────────────────────────────────────────────────────────────────────
@@ -215,8 +233,7 @@ def _reserved(station: Station) -> set[int]:
         return set()
     numbers = {one.connector_id for one in held} - {ANY_CONNECTOR}
     free = _free(station, held)
-    if len(free) <= _anywhere(station, held):
-        numbers |= {connector.id for connector in free}
+    numbers |= {one.id for one in free if not _can_spare(station, free, held, one)}
     return numbers
 
 
@@ -232,9 +249,34 @@ def _free(station: Station, held: Iterable[Reservation]) -> list[Connector]:
     ]
 
 
-def _anywhere(station: Station, held: Iterable[Reservation]) -> int:
-    """How many connectors have to stay free: one for each reservation of any, unless its holder has
-    a connector in hand and only the cable is missing.
+def _can_spare(
+    station: Station,
+    free: Sequence[Connector],
+    held: Sequence[Reservation],
+    connector: Connector,
+) -> bool:
+    """Whether the reservations of any can be honoured without that one of the free connectors."""
+    anywhere = _anywhere(station, held)
+    if not anywhere:
+        return True
+    kind = nameplate.connector_type(station, connector)
+    of_type = sum(one.connector_type == kind for one in anywhere)
+    if of_type and sum(nameplate.connector_type(station, one) == kind for one in free) <= of_type:
+        return False
+    return len(free) > len(anywhere)
+
+
+def _is_for_any_such(station: Station, one: Reservation, connector: Connector) -> bool:
+    """Whether a reservation of any can be used at a connector, as far as its type goes."""
+    if one.connector_id != ANY_CONNECTOR:
+        return False
+    kind = one.connector_type
+    return kind is None or kind == nameplate.connector_type(station, connector)
+
+
+def _anywhere(station: Station, held: Iterable[Reservation]) -> list[Reservation]:
+    """For what connectors have to stay free: the reservations of any, but for those whose holder
+    has a connector in hand and only the cable is missing.
     """
     own = {one.connector_id for one in held}
     in_hand = [
@@ -244,14 +286,15 @@ def _anywhere(station: Station, held: Iterable[Reservation]) -> int:
         and connector.authorized_tag is not None
         and connector.id not in own
     ]
-    return sum(
-        one.connector_id == ANY_CONNECTOR
-        and not any(one.is_for(id_tag, parent_id_tag) for id_tag, parent_id_tag in in_hand)
+    return [
+        one
         for one in held
-    )
+        if one.connector_id == ANY_CONNECTOR
+        and not any(one.is_for(id_tag, parent_id_tag) for id_tag, parent_id_tag in in_hand)
+    ]
 
 
-def _drop_lost(station: Station) -> None:
+def _drop_lost(station: Station, *, at_s: float) -> None:
     """Drop the reservations of connectors that are broken or going out of service."""
     held = _held(station)
     broken = {
@@ -261,19 +304,22 @@ def _drop_lost(station: Station) -> None:
         or (connector.inoperative and connector.phase in (Phase.AVAILABLE, Phase.RESERVED))
     }
     if station.error_code != NO_ERROR or len(broken) == len(station.connectors):
-        _keep(station, [])
+        _keep(station, [], told=REMOVED, at_s=at_s)
     elif broken:
-        _keep(station, [one for one in held if one.connector_id not in broken])
+        kept = [one for one in held if one.connector_id not in broken]
+        _keep(station, kept, told=REMOVED, at_s=at_s)
 
 
-def _keep(station: Station, kept: list[Reservation]) -> None:
-    """Hold no others than these any longer."""
+def _keep(station: Station, kept: list[Reservation], *, told: str = "", at_s: float = 0.0) -> None:
+    """Hold no others than these any longer. `told`: what the CSMS is to know of them (2.x)."""
     held = _held(station)
     if len(kept) == len(held):
         return
     for one in held:
         if one not in kept:
             agenda.cancel(station, agenda.Job.RESERVATION, key=one.id)
+            if told and UPDATE_ACTION in station.dialect.catalog.actions:
+                station.say(ReservationUpdate(one.id, told), due_s=at_s)
     station.reservations = Reservations(kept) if kept else None
 
 

@@ -1,5 +1,5 @@
-"""Resets that do not come off (ResetRetries, OCPP 1.6 section 9.1), and those of OCPP 2.x, which can
-wait, and can be for one EVSE.
+"""Resets that do not come off (ResetRetries, OCPP 1.6 section 9.1), and those of OCPP 2.x, which
+can wait, and can be for one EVSE.
 
 Hardware that hangs does not go down when it is told to. It tries again ResetRetries times; after
 that it says ResetFailure (connector 0) and stays up; the sessions that the reset has ended stay
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from simfleet.station import agenda, availability, charging, status
 from simfleet.station.connector import NEVER_S, NO_ERROR
-from simfleet.station.spec import SOFT_RESET_MAX_S
 from simfleet.station.firmware_state import Stage
+from simfleet.station.spec import SOFT_RESET_MAX_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,7 +94,6 @@ def again(station: Station, _: int, /, *, at_s: float) -> None:
     """The next attempt is due: the job of the agenda."""
     if station.stuck is not None:
         station.reboot(station.stuck.reason, at_s=at_s)
-
 
 
 # ── OCPP 2.x ──────────────────────────────────────────────────────────────────────────────────────

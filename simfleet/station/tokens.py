@@ -15,11 +15,20 @@ CACHE_MAX: Final = 100
 
 
 class TokenInfo(NamedTuple):
-    """What is known of a tag. `expires_wall_s` None: does not expire."""
+    """What is known of a tag. `expires_wall_s` None: does not expire; `evse_ids` empty: it may
+    charge at any EVSE.
+    """
 
     status: str
     parent_id_tag: str | None
     expires_wall_s: float | None
+    evse_ids: tuple[int, ...] = ()
+
+    def here(self, evse_id: int) -> TokenInfo:
+        """The same at one EVSE: what may charge elsewhere alone may not charge here."""
+        if self.evse_ids and evse_id not in self.evse_ids and self.status == "Accepted":
+            return self._replace(status="NotAtThisLocation")
+        return self
 
     def at(self, wall_s: float) -> TokenInfo:
         """The same at a moment: what has expired says so, whatever it said before."""
@@ -48,17 +57,36 @@ TOKEN_TYPES: Final = frozenset(
 DEFAULT_TYPE: Final = "ISO14443"
 
 
+TOKEN_TYPES_201: Final = TOKEN_TYPES - {"DirectPayment", "EVCCID", "NEMA", "VIN"}
+UNASKED: Final = frozenset({"Central", "NoAuthorization"})
+"""Types of tags that the CSMS is never asked about, nor is anything kept of them: it has given out
+the one itself, and the other is nobody's (2.0.1 C02, C05).
+"""
+
+
 def typed(id_tag: str) -> tuple[str, str]:
     """Type and text of a tag. A tag is written as its text where it is of the default type, else
-    with its type and a colon before it: `eMAID:DE*ABC*12345`.
+    with its type and a colon before it: `eMAID:DE*ABC*12345`. A type that no version lists (in 2.1
+    it is any text) has two colons.
     """
     kind, colon, text = id_tag.partition(":")
-    return (kind, text) if colon and kind in TOKEN_TYPES else (DEFAULT_TYPE, id_tag)
+    if not colon:
+        return DEFAULT_TYPE, id_tag
+    if kind in TOKEN_TYPES:
+        return kind, text
+    return (kind, text[1:]) if kind and text.startswith(":") else (DEFAULT_TYPE, id_tag)
 
 
 def tag_of(kind: str, text: str) -> str:
     """The inverse of `typed`."""
-    return text if kind == DEFAULT_TYPE else f"{kind}:{text}"
+    if kind == DEFAULT_TYPE and typed(text) == (kind, text):
+        return text
+    return f"{kind}:{text}" if kind in TOKEN_TYPES else f"{kind}::{text}"
+
+
+def is_unasked(id_tag: str) -> bool:
+    """Whether the CSMS is never asked about a tag, see `UNASKED`."""
+    return ":" in id_tag and typed(id_tag)[0] in UNASKED
 
 
 def folded(id_tag: str) -> str:
