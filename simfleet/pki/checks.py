@@ -153,10 +153,11 @@ def check_chain(
     chain_pem: bytes | str,
     roots_pem: bytes | str = b"",
     *,
-    at_wall_s: float,
+    at_wall_s: float | None,
     key_pem: bytes | None = None,
     common_name: str = "",
     organization: str = "",
+    any_use: bool = False,
 ) -> str | None:
     """What is wrong with a station's certificate and the intermediate certificates behind it; None
     if nothing is.
@@ -164,7 +165,9 @@ def check_chain(
     The chain must lead to one of the roots. Without roots it must be consistent in itself: each
     certificate but the first has signed another one of it. All must be valid at that time, the
     first belong to the private key, and name the station (CN) and its operator (O) where these are
-    given. Raises `CertificateUnreadable` only for `roots_pem`, which is our own.
+    given; it must be for TLS clients, but for `any_use` (certificates of ISO 15118). Without a time
+    (None) it does not matter whether they are valid. Raises `CertificateUnreadable` only for
+    `roots_pem`, which is our own.
     """
     roots = certificates_in(roots_pem) if roots_pem.strip() else []
     try:
@@ -174,7 +177,7 @@ def check_chain(
     leaf = chain[0]
     return (
         _check_subject(leaf, common_name, organization)
-        or _check_use(leaf)
+        or _check_use(leaf, any_use=any_use)
         or (_check_key(leaf, key_pem) if key_pem is not None else None)
         or _check_path(chain, roots, at_wall_s=at_wall_s)
     )
@@ -207,7 +210,7 @@ def _check_subject(leaf: x509.Certificate, common_name: str, organization: str) 
     return None
 
 
-def _check_use(leaf: x509.Certificate) -> str | None:
+def _check_use(leaf: x509.Certificate, *, any_use: bool) -> str | None:
     if _is_authority(leaf):
         return f"{_shown(leaf)} is a certificate authority's, not a station's"
     try:
@@ -216,6 +219,8 @@ def _check_use(leaf: x509.Certificate) -> str | None:
         return None  # for everything
     except ValueError as error:
         return f"{_shown(leaf)}: its extensions cannot be read: {error}"
+    if any_use:
+        return None
     allowed = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
     if not any(one in use for one in allowed):
         return f"{_shown(leaf)} is not for TLS clients"
@@ -231,7 +236,9 @@ def _check_key(leaf: x509.Certificate, key_pem: bytes) -> str | None:
     return None if same else f"{_shown(leaf)} is for another key than the one of the request"
 
 
-def _check_dates(certificate: x509.Certificate, at_wall_s: float) -> str | None:
+def _check_dates(certificate: x509.Certificate, at_wall_s: float | None) -> str | None:
+    if at_wall_s is None:
+        return None
     if at_wall_s < certificate.not_valid_before_utc.timestamp():
         return f"{_shown(certificate)} is not valid before {_moment(certificate, first=True)}"
     if at_wall_s > certificate.not_valid_after_utc.timestamp():
@@ -240,7 +247,10 @@ def _check_dates(certificate: x509.Certificate, at_wall_s: float) -> str | None:
 
 
 def _check_path(
-    chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], *, at_wall_s: float
+    chain: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    *,
+    at_wall_s: float | None,
 ) -> str | None:
     """Walk from the leaf to a root, in whatever order the certificates came."""
     at, unused = chain[0], list(chain[1:])

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
-from simfleet.station import charging, local_list
+from simfleet.station import charging, local_list, plug_and_charge
 from simfleet.station.connector import NEVER_S
 from simfleet.station.messages import TokenQuestion
 from simfleet.station.phase import Move, Phase
@@ -46,7 +46,7 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     if connector.phase not in _TAKES_TAGS or connector.inoperative:
         raise Refused(f"connector {connector.id} is {connector.phase} and takes no tag")
     claim = reserved_for(station, connector, id_tag, at_s=at_s)
-    if claim == "no":
+    if claim == "no" or plug_and_charge.refuses(station, id_tag, connector.id, at_s=at_s):
         deny_tag(station, connector, at_s=at_s)
     elif not needs_asking(station, id_tag):
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)
@@ -164,6 +164,8 @@ def _trusted_offline(station: Station, id_tag: str, at_s: float) -> TokenInfo | 
     says so, else AllowOfflineTxForUnknownId for tags of which nothing is known. A tag known as bad
     never charges.
     """
+    if not plug_and_charge.trusted_offline(station, id_tag, at_s=at_s):
+        return None
     known = known_of(station, id_tag, at_s=at_s)
     if known is None:
         unknown_ok = station.configuration.flag("AllowOfflineTxForUnknownId")

@@ -10,19 +10,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from simfleet.station import agenda, nameplate, security
+import msgspec
+
+from simfleet.station import agenda, nameplate, plug_and_charge, security
 from simfleet.station.agenda import Job
 from simfleet.station.effects import CancelErrand, MakeCertificateRequest, Reconnect
 from simfleet.station.messages import CertificateWanted
 from simfleet.station.security import Asked, OwnCertificate, RootCertificate, SecurityEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simfleet.pki.checks import CertificateHashData, HashAlgorithm
     from simfleet.station.events import ErrandDone
     from simfleet.station.station import Station
 
 YesNo = Literal["Accepted", "Rejected"]
-RootUse = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
+RootUse = Literal[
+    "CentralSystemRootCertificate",
+    "ManufacturerRootCertificate",
+    "V2GRootCertificate",
+    "MORootCertificate",
+    "OEMRootCertificate",
+]
+"""What a root is trusted for: the first two are all that 1.6 knows. 2.x calls the first
+CSMSRootCertificate.
+"""
+V2G: Final = frozenset({"V2GCertificate", "V2G20Certificate"})
+"""Uses of a certificate that is shown to vehicles (ISO 15118-2, ISO 15118-20)."""
+COMBINED: Final = "SignCombinedCertificate"
+"""The use of one certificate for the CSMS and for vehicles."""
 
 OWN_MAX: Final = 3
 """Certificates of its own that a station keeps: the one in use, and those before it."""
@@ -44,26 +61,40 @@ _ANSWER, _RENEWAL = 0, 1
 # ── a certificate of its own ──────────────────────────────────────────────────────────────────────
 
 
-def ask(station: Station, *, at_s: float) -> YesNo:
+def ask(station: Station, *, use: str = "", at_s: float) -> YesNo:
     """Make a new key and ask the CSMS to sign a certificate for it: ExtendedTriggerMessage
-    SignChargePointCertificate, or the end of the present one is near.
+    SignChargePointCertificate, or the end of the present one is near. `use` is empty for the
+    connection to the CSMS, or one of `V2G`, or `COMBINED`.
 
-    A request that is still open is replaced: one certificate is wanted, not two.
+    A request for the same use that is still open is replaced: one certificate is wanted, not two.
+    One for another use is finished first.
     """
     state = security.of(station)
+    if state.asked is not None and state.asked.use != use:
+        if use not in state.asked_next:
+            state.asked_next.append(use)
+        return "Accepted"
     if state.asked is not None and not state.asked.csr_pem:
         station.effects.append(CancelErrand(state.asked.errand))
-    _begin(station, tries=0, at_s=at_s)
+    _begin(station, use, tries=0, at_s=at_s)
     return "Accepted"
 
 
-def _begin(station: Station, *, tries: int, at_s: float) -> None:
+def _ask_next(station: Station, *, at_s: float) -> None:
+    """The request before is done with."""
+    state = security.of(station)
+    if state.asked_next:
+        _begin(station, state.asked_next.pop(0), tries=0, at_s=at_s)
+
+
+def _begin(station: Station, use: str, *, tries: int, at_s: float) -> None:
     station.errands += 1
     asked = Asked(
         station.errands,
         common_name(station),
         station.configuration.get("CpoName") or "",
         tries=tries,
+        use=use,
     )
     security.of(station).asked = asked
     station.effects.append(
@@ -106,6 +137,7 @@ def errand_done(station: Station, done: ErrandDone, *, at_s: float) -> None:
         done.content,
         done.more,
         asked.tries,
+        asked.use,
     )
     _send(station, at_s=at_s)
 
@@ -118,7 +150,8 @@ def _send(station: Station, *, at_s: float) -> None:
         # Offline it counts for nothing: as soon as the CSMS listens.
         agenda.at(station, Job.CERTIFICATE, at_s + _patience_s(station), key=_ANSWER)
         return
-    station.say(CertificateWanted(asked.csr_pem.decode("ascii")), due_s=at_s)
+    wanted = CertificateWanted(asked.csr_pem.decode("ascii"), asked.use, asked.errand)
+    station.say(wanted, due_s=at_s)
     _wait(station, asked.tries, at_s=at_s)
     state.asked = Asked(
         asked.errand,
@@ -127,6 +160,7 @@ def _send(station: Station, *, at_s: float) -> None:
         asked.csr_pem,
         asked.key_pem,
         asked.tries + 1,
+        asked.use,
     )
 
 
@@ -158,13 +192,14 @@ def due(station: Station, key: int, *, at_s: float) -> None:
         _send(station, at_s=at_s)  # the same one: a certificate that comes late fits all the same
     else:
         station.effects.append(CancelErrand(asked.errand))
-        _begin(station, tries=asked.tries + 1, at_s=at_s)
+        _begin(station, asked.use, tries=asked.tries + 1, at_s=at_s)
 
 
 def _give_up(station: Station, *, at_s: float) -> None:
     security.of(station).asked = None
     agenda.cancel(station, Job.CERTIFICATE, key=_ANSWER)
     plan_renewal(station, at_s=at_s, again=True)
+    _ask_next(station, at_s=at_s)
 
 
 def resume(station: Station, *, at_s: float) -> None:
@@ -175,9 +210,18 @@ def resume(station: Station, *, at_s: float) -> None:
         _wait(station, max(0, asked.tries - 1), at_s=at_s)
 
 
-def signed(station: Station, chain: str, *, at_s: float) -> YesNo:
-    """CertificateSigned: take the certificate into use, if it is good."""
-    problem = _problem_with(station, chain, at_s=at_s)
+def signed(
+    station: Station,
+    chain: str,
+    *,
+    use: str | None = None,
+    request_id: int | None = None,
+    at_s: float,
+) -> YesNo:
+    """CertificateSigned: take the certificate into use, if it is good, and of the use and for the
+    request (2.1) that are given.
+    """
+    problem = _misdirected(station, use, request_id) or _problem_with(station, chain, at_s=at_s)
     if problem is not None:
         security.of(station)  # the CSMS knows the whitepaper
         security.report(station, SecurityEvent.BAD_OWN_CERTIFICATE, problem, at_s=at_s)
@@ -192,17 +236,44 @@ def signed(station: Station, chain: str, *, at_s: float) -> YesNo:
         state.asked.key_pem,
         facts.not_before_s,
         facts.not_after_s,
+        state.asked.use if state.asked.use in V2G else "",
     )
-    state.own.append(own)
-    del state.own[:-OWN_MAX]
+    combined = state.asked.use == COMBINED
+    _keep(state.own, own)
+    if combined:
+        _keep(state.own, msgspec.structs.replace(own, use="V2GCertificate"))
     state.asked = None
     agenda.cancel(station, Job.CERTIFICATE, key=_ANSWER)
     plan_renewal(station, at_s=at_s)
     security.report(station, SecurityEvent.RECONFIGURED, "own certificate", at_s=at_s)
+    if own.use or combined:
+        plug_and_charge.ask_about_own(station, at_s=at_s)
+    _ask_next(station, at_s=at_s)
+    if own.use:
+        return "Accepted"
     if security.profile(station) == security.MUTUAL_TLS:
         security.begin_trial(station, certificate=own)
         station.effects.append(Reconnect("new certificate"))
     return "Accepted"
+
+
+def _keep(certificates: list[OwnCertificate], new: OwnCertificate) -> None:
+    """The newest so many of each use."""
+    certificates.append(new)
+    of_use = [one for one in certificates if one.use == new.use]
+    for one in of_use[:-OWN_MAX]:
+        certificates.remove(one)
+
+
+def _misdirected(station: Station, use: str | None, request_id: int | None) -> str | None:
+    asked = None if station.security is None else station.security.asked
+    if asked is None:
+        return None  # `_problem_with` says so
+    if use is not None and use != asked.use and asked.use != COMBINED:
+        return f"a certificate for {asked.use or 'the station'} was asked for"
+    if request_id is not None and request_id != asked.errand:
+        return f"request {asked.errand} is open, not {request_id}"
+    return None
 
 
 def _problem_with(station: Station, chain: str, *, at_s: float) -> str | None:
@@ -221,18 +292,22 @@ def _problem_with(station: Station, chain: str, *, at_s: float) -> str | None:
         key_pem=asked.key_pem,
         common_name=asked.common_name,
         organization=asked.organization,
+        any_use=asked.use in V2G,
     )
 
 
 def in_use(station: Station, *, at_s: float) -> OwnCertificate | None:
-    """The newest certificate of those that are valid now; without a valid one, the newest."""
+    """The newest certificate for the CSMS of those that are valid now; without a valid one, the
+    newest.
+    """
     state = station.security
-    if state is None or not state.own:
+    own = () if state is None else tuple(one for one in state.own if not one.use)
+    if not own:
         return None
     wall_s = station.wall_s(at_s)
-    valid = [one for one in state.own if one.not_before_s <= wall_s <= one.not_after_s]
+    valid = tuple(one for one in own if one.not_before_s <= wall_s <= one.not_after_s)
     # Of two as new, the one that was accepted last.
-    return max(reversed(valid or state.own), key=lambda one: one.not_before_s)
+    return max(reversed(valid or own), key=lambda one: one.not_before_s)
 
 
 def plan_renewal(station: Station, *, at_s: float, again: bool = False) -> None:
@@ -291,6 +366,23 @@ def installed(station: Station, use: RootUse) -> list[CertificateHashData]:
     return [_named(station, root.pem) for root in state.roots if root.use == use]
 
 
+def installed_v2g(
+    station: Station,
+) -> list[tuple[CertificateHashData, list[CertificateHashData]]]:
+    """GetInstalledCertificateIds V2GCertificateChain: every certificate for vehicles, and those
+    behind it.
+    """
+    from simfleet.pki import checks
+
+    chains = []
+    for own in security.of(station).own:
+        if own.use in V2G:
+            pems = [checks.pem_of(one) for one in checks.certificates_in(own.chain_pem)]
+            first, *behind = [_named(station, pem, among=pems) for pem in pems]
+            chains.append((first, behind))
+    return chains
+
+
 def delete(
     station: Station, wanted: CertificateHashData, *, at_s: float
 ) -> Literal["Accepted", "Failed", "NotFound"]:
@@ -299,7 +391,8 @@ def delete(
     """
     state = security.of(station)
     for own in state.own:
-        if _is(wanted, _named(station, own.chain_pem, wanted.hash_algorithm)):
+        named = _named(station, own.chain_pem, wanted.hash_algorithm, among=[own.chain_pem])
+        if _is(wanted, named):
             if own == in_use(station, at_s=at_s):
                 return "Failed"
             state.own.remove(own)
@@ -334,12 +427,17 @@ def csms_roots(station: Station) -> list[bytes]:
 
 
 def _named(
-    station: Station, pem: bytes, algorithm: HashAlgorithm = "SHA256"
+    station: Station,
+    pem: bytes,
+    algorithm: HashAlgorithm = "SHA256",
+    *,
+    among: Sequence[bytes] = (),
 ) -> CertificateHashData:
+    """`among`: who may have issued it, beside the roots."""
     from simfleet.pki import checks
 
-    roots = [root.pem for root in security.of(station).roots]
-    return checks.certificate_hash_data(pem, checks.issuer_among(pem, [*roots, pem]), algorithm)
+    issuers = [*among, *(root.pem for root in security.of(station).roots), pem]
+    return checks.certificate_hash_data(pem, checks.issuer_among(pem, issuers), algorithm)
 
 
 def _is(wanted: CertificateHashData, known: CertificateHashData) -> bool:

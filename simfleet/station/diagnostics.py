@@ -146,10 +146,12 @@ def get_log(
     window: Window,
     retries: int | None = None,
     retry_s: float | None = None,
+    tells_canceled: bool = False,
     at_s: float,
 ) -> tuple[LogAnswer, str | None]:
     """GetLog: status and file name. Rejected: nothing was noted in that time, or a reboot is under
-    way, which would cut the upload off. AcceptedCanceled: one that was under way is stopped.
+    way, which would cut the upload off. AcceptedCanceled: one that was under way is stopped, and,
+    where the version has a status for that (`tells_canceled`), its end is told.
     """
     logs = _of(station)
     security_log = log_type == "SecurityLog"
@@ -158,7 +160,10 @@ def get_log(
     if content is None or station.reset_deadline_s != NEVER_S:
         return "Rejected", None
     name = _file_name(station, "security" if security_log else "diagnostics", at_s=at_s)
-    stops = What.LOG in logs.sending
+    before = logs.sending.get(What.LOG)
+    stops = before is not None
+    if before is not None and tells_canceled:
+        _tell(station, before, "AcceptedCanceled", at_s=at_s)
     _begin(station, What.LOG, url, name, content, retries, retry_s, request_id, at_s=at_s)
     return ("AcceptedCanceled" if stops else "Accepted"), name
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
-from simfleet.station import agenda, security, status
+from simfleet.station import agenda, publishing, security, status
 from simfleet.station.agenda import Job
 from simfleet.station.effects import CancelErrand, Download
 from simfleet.station.files import RETRY_MIN_S, is_supported
@@ -71,31 +71,33 @@ def update_signed_firmware(
     request_id: int,
     retrieve_wall_s: float,
     install_wall_s: float | None,
-    certificate: str,
-    signature: str,
+    certificate: str | None,
+    signature: str | None,
     retries: int | None = None,
     retry_s: float | None = None,
     at_s: float,
 ) -> SignedAnswer:
-    """SignedUpdateFirmware. Rejected: a location that is no URL of a supported scheme, a signature
-    that is no base64, or a reboot that is under way.
-
+    """SignedUpdateFirmware of 1.6, UpdateFirmware of 2.x. Rejected: a location that is no URL of a
+    supported scheme, a signature that is no base64, or a reboot that is under way. Without
+    certificate and signature (None) it is not signed, which only 2.x allows (use case L02).
     The signing certificate must be valid now and, where manufacturer's roots are installed, lead to
     one of them. Nothing here knows of revocations: RevokedCertificate is only ever answered on
     purpose (`FirmwareWillFail`).
     """
-    security.of(station)  # whoever signs firmware listens to security events
+    signed = certificate is not None or signature is not None
+    if signed:
+        security.of(station)  # whoever signs firmware listens to security events
     firmware = _of(station)
     match firmware.fail_next:
-        case "InvalidCertificate" | "RevokedCertificate" as answer:
+        case "InvalidCertificate" | "RevokedCertificate" as answer if signed:
             firmware.fail_next = ""
             _distrust(station, "it was made to fail", at_s=at_s)
             return answer
     if station.reset_deadline_s != NEVER_S and firmware.update is None:
         return "Rejected"
-    if not is_supported(station, url) or not _BASE64.fullmatch(signature):
+    if not is_supported(station, url) or (signed and not _BASE64.fullmatch(signature or "")):
         return "Rejected"
-    problem = _signer_problem(station, certificate, at_s=at_s)
+    problem = _signer_problem(station, certificate or "", at_s=at_s) if signed else None
     if problem is not None:
         _distrust(station, problem, at_s=at_s)
         return "InvalidCertificate"
@@ -105,8 +107,8 @@ def update_signed_firmware(
         retrieve_wall_s=retrieve_wall_s,
         request_id=request_id,
         install_wall_s=install_wall_s,
-        certificate=certificate,
-        signature=signature,
+        certificate=certificate or "",
+        signature=signature or "",
     )
     _begin(station, update, retries, retry_s, at_s=at_s)
     return "AcceptedCanceled" if replaces else "Accepted"
@@ -244,7 +246,7 @@ def _downloaded(station: Station, update: Update, content: bytes | None, *, at_s
     """The file is here; None: a pretend one, of which nothing is checked."""
     _tell(station, update, "Downloaded", at_s=at_s)
     update.version = new_version(update.url, version_of(station))
-    if update.request_id is not None:
+    if update.certificate:
         problem = _signature_problem(station, update, content)
         if problem:
             security.report(station, SecurityEvent.BAD_FIRMWARE_SIGNATURE, problem, at_s=at_s)
@@ -356,17 +358,20 @@ def went_dark(station: Station) -> None:
     if update is not None and update.errand:
         station.effects.append(CancelErrand(update.errand))
         update.errand = 0
+    publishing.went_dark(station)
 
 
 def rebooted(station: Station, *, at_s: float) -> None:
     """The station has booted: the new firmware runs, or the update goes on from where it was."""
     firmware = _of(station)
+    publishing.rebooted(station, at_s=at_s)
     update = firmware.update
     if update is None:
         return
     match update.stage:
         case Stage.REBOOTING:
             firmware.version = update.version
+            station.boot_reason = "FirmwareUpdate"
             _tell(station, update, "Installed", at_s=at_s)
             _end(station, update, at_s=at_s)
             security.report(station, SecurityEvent.FIRMWARE_UPDATED, update.version, at_s=at_s)

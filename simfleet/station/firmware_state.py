@@ -55,9 +55,10 @@ class Update(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Attempts that are left after the one under way."""
     retry_s: float = RETRY_S
     request_id: int | None = None
-    """Of SignedUpdateFirmware; None: the update is not signed."""
+    """Of SignedUpdateFirmware, and of every update of 2.x; None: of an UpdateFirmware of 1.6."""
     install_wall_s: float | None = None
     certificate: str = ""
+    """Of who signed it; empty: nobody has."""
     signature: str = ""
     stage: Stage = Stage.SCHEDULED
     status: str = IDLE
@@ -70,6 +71,22 @@ class Update(Struct, kw_only=True, omit_defaults=True, gc=False):
     """Connectors that are out of service for this update only."""
 
 
+class Published(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """Firmware that other stations may get from this one (PublishFirmware), or is to become so."""
+
+    url: str
+    checksum: str
+    """MD5, in hexadecimal digits."""
+    request_id: int
+    retries: int = 0
+    """Attempts that are left after the one under way."""
+    retry_s: float = RETRY_S
+    status: str = IDLE
+    """What the CSMS was told last; Published: others may get it."""
+    errand: int = 0
+    """The download under way, 0: none, or simulated."""
+
+
 class Firmware(Struct, omit_defaults=True):
     """What a station knows of its firmware once it was ever updated."""
 
@@ -77,7 +94,8 @@ class Firmware(Struct, omit_defaults=True):
     """Installed; empty: what its spec says."""
     update: Update | None = None
     fail_next: FirmwareFailure = ""
-
+    published: list[Published] = []
+    """For other stations, the one asked for last behind the others; see `publishing`."""
     @property
     def waits_for_connectors(self) -> bool:
         """Whether the next step depends on the connectors."""
@@ -123,4 +141,5 @@ def copy_of(firmware: Firmware) -> Firmware:
     if update is not None:
         withdrawn = list(update.withdrawn)
         update = msgspec.structs.replace(update, errand=0, withdrawn=withdrawn)
-    return msgspec.structs.replace(firmware, update=update)
+    published = [msgspec.structs.replace(one, errand=0) for one in firmware.published]
+    return msgspec.structs.replace(firmware, update=update, published=published)

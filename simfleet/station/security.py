@@ -105,19 +105,23 @@ class RootCertificate(Struct, frozen=True, gc=False):
     pem: bytes
 
 
-class OwnCertificate(Struct, frozen=True, gc=False):
+class OwnCertificate(Struct, frozen=True, gc=False, omit_defaults=True):
     """A certificate of the station with its key; `chain_pem` begins with the certificate. Unix
-    seconds.
+    seconds. `use` is empty, or what it serves instead of the connection to the CSMS:
+    V2GCertificate, V2G20Certificate.
     """
 
     chain_pem: bytes
     key_pem: bytes
     not_before_s: float
     not_after_s: float
+    use: str = ""
 
 
-class Asked(Struct, frozen=True, gc=False):
-    """A certificate request: being made (`errand`), or sent `tries` times and not fulfilled."""
+class Asked(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A certificate request: being made (`errand`, which also numbers it), or sent `tries` times
+    and not fulfilled. `use` is that of the certificate, see `certificates.ask`.
+    """
 
     errand: int
     common_name: str
@@ -125,7 +129,7 @@ class Asked(Struct, frozen=True, gc=False):
     csr_pem: bytes = b""
     key_pem: bytes = b""
     tries: int = 0
-
+    use: str = ""
 
 class Trial(Struct, gc=False):
     """Credentials that have not connected yet, and what to go back to: the profile before (None: it
@@ -142,7 +146,17 @@ class Security:
     `certificates.py`, what it connects with in `credentials.py`.
     """
 
-    __slots__ = ("asked", "failures", "log", "on_its_way", "own", "roots", "trial", "waiting")
+    __slots__ = (
+        "asked",
+        "asked_next",
+        "failures",
+        "log",
+        "on_its_way",
+        "own",
+        "roots",
+        "trial",
+        "waiting",
+    )
 
     def __init__(self) -> None:
         self.waiting: list[LoggedEvent] = []
@@ -156,6 +170,8 @@ class Security:
         """The station's certificates, the last accepted one last."""
         self.asked: Asked | None = None
         """The certificate request that has no certificate yet."""
+        self.asked_next: list[str] = []
+        """Uses for which a certificate is asked for afterwards."""
         self.trial: Trial | None = None
         """What has not connected yet, and what to go back to."""
 

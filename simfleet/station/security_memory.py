@@ -24,6 +24,7 @@ class KeptSecurity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     roots: list[RootCertificate] = []
     own: list[OwnCertificate] = []
     asked: Asked | None = None
+    asked_next: list[str] = []
     trial: Trial | None = None
 
 
@@ -40,6 +41,7 @@ def remember(station: Station) -> KeptSecurity | None:
         own=list(state.own),
         # A request that is being made is made anew: its key was in the memory that is lost.
         asked=state.asked if state.asked is not None and state.asked.csr_pem else None,
+        asked_next=list(state.asked_next),
         trial=None if trial is None else copy.copy(trial),
     )
 
@@ -54,5 +56,6 @@ def recall(station: Station, kept: KeptSecurity | None, *, at_s: float) -> None:
     state.roots = list(kept.roots)
     state.own = list(kept.own)
     state.asked = kept.asked
+    state.asked_next = list(kept.asked_next)
     state.trial = kept.trial
     certificates.resume(station, at_s=at_s)

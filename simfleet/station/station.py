@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from simfleet.station.dialects import Dialect
     from simfleet.station.display import Display
     from simfleet.station.effects import Effect
+    from simfleet.station.energy import Energy
     from simfleet.station.events import Event
     from simfleet.station.faults import Faults
     from simfleet.station.firmware_state import Firmware
@@ -96,6 +97,7 @@ class Station:
         "dialect",
         "display",
         "effects",
+        "energy",
         "errands",
         "error_code",
         "faults",
@@ -180,6 +182,7 @@ class Station:
         # What most stations never need is None until it is needed; each has a module of its own.
         self.profiles = Profiles() if spec.station_max_power_w is not None else None
         self.availability: Availability | None = None
+        self.energy: Energy | None = None
         self.reservations: Reservations | None = None
         self.local_list: LocalList | None = None
         self.firmware: Firmware | None = None
@@ -541,6 +544,8 @@ class Station:
         waited), and tags are forgotten.
         """
         for connector in self.connectors:
+            if self.dialect.accounts.outlasts(self, connector, reason=reason, at_s=at_s):
+                continue
             if connector.transaction is not None:
                 charging.end(self, connector, reason=reason, at_s=at_s)
             self.dialect.accounts.gone_dark(self, connector, reason=reason, at_s=at_s)
