@@ -7,15 +7,13 @@ CALLs of the CSMS are in `v2x_commands.py` and the modules of their blocks.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simfleet.ocpp.v21 import V21
 from simfleet.ocpp.v21 import messages as v21
 from simfleet.ocpp.v201 import V201
 from simfleet.ocpp.v201 import messages as v201
-from simfleet.station import authorization, charging, firmware_state, nameplate, registration
+from simfleet.station import authorization, firmware_state, nameplate, registration
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.contract import EMAID_PREFIX
 from simfleet.station.dialects import (
@@ -26,24 +24,27 @@ from simfleet.station.dialects import (
     v2x_monitoring,
     v2x_provisioning,
     v2x_smart,
+    v2x_transactions,
     v21_energy,
     v21_streams,
     v21_tariffs,
 )
 from simfleet.station.dialects.v2x_commands import HANDLERS, handle_command
-from simfleet.station.effects import TransactionDelivered
+from simfleet.station.dialects.v2x_words import (
+    id_token,
+    sampled_values,
+    timestamp,
+    token_info,
+)
 from simfleet.station.messages import (
     Beat,
     Boot,
     MeterSampled,
-    SessionEvent,
     StatusReport,
     TokenQuestion,
     VendorData,
 )
-from simfleet.station.meter import samples
 from simfleet.station.phase import Phase
-from simfleet.station.tokens import TokenInfo, typed
 from simfleet.station.visits import ACCOUNTS_2
 
 if TYPE_CHECKING:
@@ -55,10 +56,8 @@ if TYPE_CHECKING:
     from simfleet.ocpp.wire import Wire
     from simfleet.station.accounts import Accounts
     from simfleet.station.messages import Message
-    from simfleet.station.meter import Reading
     from simfleet.station.station import Station
 
-_DEFAULT_CONTEXT: Final = "Sample.Periodic"
 FAULTS: Final = frozenset(
     {
         "ConnectorLockFailure",
@@ -77,17 +76,6 @@ FAULTS: Final = frozenset(
     }
 )
 """What a fault may be called, as in 1.6: 2.x has no list of its own, the status is just Faulted."""
-
-
-def timestamp(wall_s: float) -> datetime:
-    """A moment as OCPP writes it, to the millisecond."""
-    return _millisecond(round(wall_s * 1000))
-
-
-@lru_cache(maxsize=1024)
-def _millisecond(wall_ms: int) -> datetime:
-    """Shared by all that happens in a millisecond: under load that is a dozen messages."""
-    return datetime.fromtimestamp(wall_ms / 1000, UTC)
 
 
 class Dialect201:
@@ -206,50 +194,11 @@ def _status(station: Station, message: StatusReport) -> Wire | None:
     return request
 
 
-def id_token(station: Station, id_tag: str) -> Any:
-    """A tag as OCPP 2.x writes it."""
-    kind, text = typed(id_tag)
-    return station.dialect.m.IdToken(id_token=text, type=kind)
-
-
 def _token(station: Station, message: TokenQuestion) -> Wire:
     token = id_token(station, message.id_tag)
     if message.id_tag.startswith(EMAID_PREFIX):
         return v2x_certificates.contract_question(station, message.id_tag, token)
     request: Wire = station.dialect.m.AuthorizeRequest(id_token=token)
-    return request
-
-
-def _session_event(station: Station, message: SessionEvent) -> Wire:
-    m, visit = station.dialect.m, message.visit
-    first = message.kind == "Started"
-    values = None
-    if message.reading is not None:
-        values = [
-            m.MeterValue(
-                timestamp=timestamp(message.wall_s),
-                sampled_value=sampled_values(
-                    station, message.reading, message.measurands, message.context
-                ),
-            )
-        ]
-    request: Wire = m.TransactionEventRequest(
-        event_type=message.kind,
-        timestamp=timestamp(message.wall_s),
-        trigger_reason=message.trigger,
-        seq_no=message.seq_no,
-        transaction_info=m.Transaction(
-            transaction_id=visit.id,
-            charging_state=message.state,
-            stopped_reason=message.reason or None,
-            remote_start_id=visit.remote_start_id if first or message.id_tag else None,
-        ),
-        meter_value=values,
-        offline=True if message.offline else None,
-        reservation_id=visit.reservation_id if message.id_tag is not None else None,
-        evse=m.EVSE(id=visit.connector_id, connector_id=1) if first else None,
-        id_token=None if message.id_tag is None else id_token(station, message.id_tag),
-    )
     return request
 
 
@@ -261,29 +210,6 @@ def _metered(station: Station, message: MeterSampled) -> Wire:
         meter_value=[m.MeterValue(timestamp=timestamp(message.wall_s), sampled_value=values)],
     )
     return request
-
-
-def sampled_values(
-    station: Station, reading: Reading, measurands: tuple[str, ...], context: str
-) -> list[Any]:
-    """A reading in the words of 2.x: numbers, and units apart."""
-    m = station.dialect.m
-    return [
-        m.SampledValue(
-            value=float(s.value),
-            measurand=s.measurand,
-            context=None if context == _DEFAULT_CONTEXT else context,
-            phase=s.phase,
-            location=s.location,
-            unit_of_measure=None if s.unit is None else _unit(m, s.unit),
-        )
-        for s in samples(reading, measurands)
-    ]
-
-
-@lru_cache(maxsize=64)
-def _unit(m: ModuleType, unit: str) -> Any:
-    return m.UnitOfMeasure(unit=unit)
 
 
 def _vendor(station: Station, message: VendorData) -> Wire:
@@ -310,17 +236,6 @@ def _beat_answered(station: Station, _: Beat, response: Any, at_s: float) -> Non
     registration.sync_clock(station, response.current_time.timestamp(), at_s=at_s)
 
 
-def token_info(said: Any) -> TokenInfo:
-    """IdTokenInfo in domain words; the group takes the place of 1.6's parent."""
-    expires = said.cache_expiry_date_time
-    group = said.group_id_token
-    return TokenInfo(
-        said.status,
-        None if group is None else group.id_token,
-        None if expires is None else expires.timestamp(),
-    )
-
-
 def _token_answered(station: Station, message: TokenQuestion, response: Any, at_s: float) -> None:
     info = token_info(response.id_token_info)
     if response.certificate_status not in (None, "Accepted") and info.status == "Accepted":
@@ -329,33 +244,11 @@ def _token_answered(station: Station, message: TokenQuestion, response: Any, at_
     authorization.token_answered(station, message, info, at_s=at_s)
 
 
-def _session_event_answered(
-    station: Station, message: SessionEvent, response: Any, at_s: float
-) -> None:
-    visit = message.visit
-    if message.kind == "Started":
-        station.effects.append(TransactionDelivered(visit.number, "start"))
-    elif message.kind == "Ended":
-        station.effects.append(TransactionDelivered(visit.number, "stop"))
-    said = response.id_token_info
-    if said is None or message.id_tag is None:
-        return
-    info = token_info(said)
-    authorization.learn(station, message.id_tag, info)
-    connector = station.connectors[visit.connector_id - 1]
-    transaction = connector.transaction
-    if connector.visit is visit and transaction is not None:
-        if info.parent_id_tag is not None:
-            transaction.parent_id_tag = info.parent_id_tag
-        charging.started_answered(station, transaction, info.status, at_s=at_s)
-
-
 ACTIONS: Final[dict[type, str]] = {
     Boot: "BootNotification",
     Beat: "Heartbeat",
     StatusReport: "StatusNotification",
     TokenQuestion: "Authorize",
-    SessionEvent: "TransactionEvent",
     MeterSampled: "MeterValues",
     VendorData: "DataTransfer",
 }
@@ -364,7 +257,6 @@ BUILDERS: Final[dict[type, Callable[[Station, Any], Wire | None]]] = {
     Beat: _beat,
     StatusReport: _status,
     TokenQuestion: _token,
-    SessionEvent: _session_event,
     MeterSampled: _metered,
     VendorData: _vendor,
 }
@@ -372,7 +264,6 @@ READERS: Final[dict[type, Callable[[Station, Any, Any, float], None]]] = {
     Boot: _boot_answered,
     Beat: _beat_answered,
     TokenQuestion: _token_answered,
-    SessionEvent: _session_event_answered,
 }
 
 _PARTS: Final = (
@@ -383,6 +274,7 @@ _PARTS: Final = (
     v2x_monitoring,
     v2x_provisioning,
     v2x_smart,
+    v2x_transactions,
 )
 """The modules of the other blocks."""
 _PARTS_21: Final = (v21_energy, v21_streams, v21_tariffs)

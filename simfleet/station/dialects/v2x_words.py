@@ -1,0 +1,69 @@
+"""OCPP 2.0.1 and 2.1: what many messages have in common: moments, tags, sampled values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from simfleet.station.meter import samples
+from simfleet.station.tokens import TokenInfo, typed
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from simfleet.station.meter import Reading
+    from simfleet.station.station import Station
+
+_DEFAULT_CONTEXT: Final = "Sample.Periodic"
+
+
+def timestamp(wall_s: float) -> datetime:
+    """A moment as OCPP writes it, to the millisecond."""
+    return _millisecond(round(wall_s * 1000))
+
+
+@lru_cache(maxsize=1024)
+def _millisecond(wall_ms: int) -> datetime:
+    """Shared by all that happens in a millisecond: under load that is a dozen messages."""
+    return datetime.fromtimestamp(wall_ms / 1000, UTC)
+
+
+def id_token(station: Station, id_tag: str) -> Any:
+    """A tag as OCPP 2.x writes it."""
+    kind, text = typed(id_tag)
+    return station.dialect.m.IdToken(id_token=text, type=kind)
+
+
+def token_info(said: Any) -> TokenInfo:
+    """IdTokenInfo in domain words; the group takes the place of 1.6's parent."""
+    expires = said.cache_expiry_date_time
+    group = said.group_id_token
+    return TokenInfo(
+        said.status,
+        None if group is None else group.id_token,
+        None if expires is None else expires.timestamp(),
+    )
+
+
+def sampled_values(
+    station: Station, reading: Reading, measurands: tuple[str, ...], context: str
+) -> list[Any]:
+    """A reading in the words of 2.x: numbers, and units apart."""
+    m = station.dialect.m
+    return [
+        m.SampledValue(
+            value=float(s.value),
+            measurand=s.measurand,
+            context=None if context == _DEFAULT_CONTEXT else context,
+            phase=s.phase,
+            location=s.location,
+            unit_of_measure=None if s.unit is None else _unit(m, s.unit),
+        )
+        for s in samples(reading, measurands)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _unit(m: ModuleType, unit: str) -> Any:
+    return m.UnitOfMeasure(unit=unit)
