@@ -134,6 +134,12 @@ class Reservations:
             connector.move(move)
 
 
+def has_type(station: Station, kind: str | None, evse_id: int | None) -> bool:
+    """Whether there is a connector of that type, at that EVSE or (None) at any."""
+    chosen = station.connectors if evse_id is None else [station.connectors[evse_id - 1]]
+    return kind is None or any(nameplate.connector_type(station, one) == kind for one in chosen)
+
+
 # ── what the CSMS asks for ────────────────────────────────────────────────────────────────────────
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from simfleet.station import agenda, availability, charging, status
+from simfleet.station.configuration_keys2 import RESUMPTION
 from simfleet.station.connector import NEVER_S, NO_ERROR
 from simfleet.station.firmware_state import Stage
 from simfleet.station.spec import SOFT_RESET_MAX_S
@@ -27,6 +28,7 @@ FAILURE: Final = "ResetFailure"
 ALLOW_RESET: Final = "EVSE.AllowReset"
 _BOOT_REASONS: Final = {
     "SoftReset": "RemoteReset",
+    "ResumeReset": "RemoteReset",
     "HardReset": "RemoteReset",
     "ScheduledReset": "ScheduledReset",
     "Watchdog": "Watchdog",
@@ -79,6 +81,9 @@ def boot_reason(station: Station, reason: str) -> str:
     update = None if station.firmware is None else station.firmware.update
     if update is not None and update.stage is Stage.REBOOTING:
         return "FirmwareUpdate"
+    levels = station.availability
+    if reason == "SoftReset" and levels is not None and levels.resets_station:
+        return "ScheduledReset"
     return _BOOT_REASONS.get(reason, "LocalReset")
 
 
@@ -98,7 +103,7 @@ def again(station: Station, _: int, /, *, at_s: float) -> None:
 
 # ── OCPP 2.x ──────────────────────────────────────────────────────────────────────────────────────
 
-When = Literal["Immediate", "OnIdle"]
+When = Literal["Immediate", "OnIdle", "ImmediateAndResume"]
 
 
 def request(
@@ -106,12 +111,18 @@ def request(
 ) -> Literal["Accepted", "Rejected", "Scheduled"]:
     """Answer Reset (2.0.1 B11, B12): Immediate ends what goes on, OnIdle waits for it, and until
     then no other session begins. With an EVSE, which exists, that one alone starts anew, if it can
-    (AllowReset).
+    (AllowReset). ImmediateAndResume (2.1) goes down at once, transactions go on after the boot; not
+    where they cannot (TxCtrlr.ResumptionTimeout).
     """
     if evse_id is not None and not station.configuration.flag(ALLOW_RESET):
         return "Rejected"
     if station.reset_deadline_s != NEVER_S:
         return "Accepted"  # on its way down already
+    if when == "ImmediateAndResume":
+        if evse_id is not None or not station.configuration.seconds(RESUMPTION):
+            return "Rejected"
+        station.reboot("ResumeReset", at_s=at_s)
+        return "Accepted"
     levels = availability.of(station)
     chosen = station.connectors if evse_id is None else [station.connectors[evse_id - 1]]
     if when == "OnIdle" and any(availability.in_use(connector) for connector in chosen):
@@ -123,7 +134,8 @@ def request(
         return "Scheduled"
     end_sessions(station, chosen, at_s=at_s)
     if evse_id is None:
-        _go_down(station, "RemoteReset", at_s=at_s)
+        levels.resets_station = False
+        _go_down(station, at_s=at_s)
     else:
         _restart_evse(station, evse_id, at_s=at_s)
     return "Accepted"
@@ -148,14 +160,12 @@ def settle(station: Station, _: int, /, *, at_s: float) -> None:
             levels.resets_evses.discard(evse_id)
             _restart_evse(station, evse_id, at_s=at_s)
     idle = not any(availability.in_use(connector) for connector in station.connectors)
-    if levels.resets_station and idle:
-        levels.resets_station = False
-        _go_down(station, "ScheduledReset", at_s=at_s)
+    if levels.resets_station and idle and station.reset_deadline_s == NEVER_S:
+        _go_down(station, at_s=at_s)
 
 
-def _go_down(station: Station, boot_reason: str, *, at_s: float) -> None:
+def _go_down(station: Station, *, at_s: float) -> None:
     """Reboot as soon as the CSMS knows of all transactions."""
-    station.boot_reason = boot_reason
     station.reset_deadline_s = at_s + SOFT_RESET_MAX_S
 
 

@@ -240,7 +240,7 @@ def _token_answered(station: Station, message: TokenQuestion, response: Any, at_
     info = token_info(response.id_token_info)
     if response.certificate_status not in (None, "Accepted") and info.status == "Accepted":
         info = info._replace(status="Invalid")  # a contract's certificate (2.0.1 C07)
-    authorization.learn(station, message.id_tag, info)
+    authorization.learn(station, message.id_tag, info, at_s=at_s)
     authorization.token_answered(station, message, info, at_s=at_s)
 
 

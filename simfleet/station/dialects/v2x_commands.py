@@ -1,5 +1,5 @@
-"""OCPP 2.0.1 and 2.1: how a CALL of the CSMS is answered, and the CALLs that start, stop and
-restart. Every row of `HANDLERS` is an action; actions without a row answer NotImplemented.
+"""OCPP 2.0.1 and 2.1: how a CALL of the CSMS is answered. Every row of `HANDLERS`, here and in the
+modules of the blocks, is an action; actions without a row answer NotImplemented.
 """
 
 from __future__ import annotations
@@ -7,10 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.errors import ProtocolViolation
-from simfleet.station import commands, visits
 from simfleet.station.effects import CommandHandled
 from simfleet.station.registration import Registration
-from simfleet.station.tokens import tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,25 +50,6 @@ def handle_command(
     station.effects.append(CommandHandled(name, None, str(getattr(response, "status", ""))))
 
 
-def tag(id_token: Any) -> str:
-    """An idToken of the CSMS as a tag."""
-    return tag_of(id_token.type, id_token.id_token)
-
-
-def _request_stop(station: Station, request: Any, at_s: float) -> Wire:
-    visit = visits.of_id(station, request.transaction_id)
-    status = "Rejected"
-    if visit is not None:
-        status = commands.remote_stop_visit(station, visit, at_s=at_s)
-    response: Wire = station.dialect.m.RequestStopTransactionResponse(status=status)
-    return response
-
-
-def _clear_cache(station: Station, _: Any, __: float) -> Wire:
-    response: Wire = station.dialect.m.ClearCacheResponse(status=commands.clear_cache(station))
-    return response
-
-
 def _data_transfer(station: Station, request: Any, _: float) -> Wire:
     # No vendor extension is built in, so a message of our own vendor is unknown as well.
     status = "UnknownMessageId" if request.vendor_id == station.spec.vendor else "UnknownVendorId"
@@ -79,7 +58,5 @@ def _data_transfer(station: Station, request: Any, _: float) -> Wire:
 
 
 HANDLERS: Final[dict[str, Callable[[Station, Any, float], Wire]]] = {
-    "RequestStopTransaction": _request_stop,
-    "ClearCache": _clear_cache,
     "DataTransfer": _data_transfer,
 }

@@ -104,7 +104,7 @@ def _judged(station: Station, message: SessionEvent, said: Any, *, at_s: float) 
     if said.personal_message is not None:
         visit.personal_message = said.personal_message.content
     info = token_info(said)
-    authorization.learn(station, id_tag, info)
+    authorization.learn(station, id_tag, info, at_s=at_s)
     connector = station.connectors[visit.connector_id - 1]
     if connector.visit is not visit or not same_tag(id_tag, visit.id_tag):
         return  # over; or a tag that has ended the session: no more to be done

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.station.meter import samples
-from simfleet.station.tokens import TokenInfo, typed
+from simfleet.station.tokens import TokenInfo, tag_of, typed
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,14 +35,20 @@ def id_token(station: Station, id_tag: str) -> Any:
     return station.dialect.m.IdToken(id_token=text, type=kind)
 
 
+def tag(id_token: Any) -> str:
+    """The inverse of `id_token`."""
+    return tag_of(id_token.type, id_token.id_token)
+
+
 def token_info(said: Any) -> TokenInfo:
     """IdTokenInfo in domain words; the group takes the place of 1.6's parent."""
     expires = said.cache_expiry_date_time
     group = said.group_id_token
     return TokenInfo(
         said.status,
-        None if group is None else group.id_token,
+        None if group is None else tag(group),
         None if expires is None else expires.timestamp(),
+        tuple(said.evse_id or ()),
     )
 
 
