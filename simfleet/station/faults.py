@@ -12,7 +12,7 @@ a run cannot add up for its sake by `Excused`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -39,6 +39,7 @@ from simfleet.station.fault_kinds import (
 )
 from simfleet.station.messages import (
     MeterSampled,
+    SessionEvent,
     StatusReport,
     TransactionEnded,
     TransactionSampled,
@@ -46,6 +47,7 @@ from simfleet.station.messages import (
 )
 from simfleet.station.meter import whole_wh
 from simfleet.station.registration import Registration
+from simfleet.station.transaction import Transaction
 
 if TYPE_CHECKING:
     from simfleet.ocpp.results import Outcome, Received
@@ -53,9 +55,16 @@ if TYPE_CHECKING:
     from simfleet.station.messages import Message
     from simfleet.station.outbox import Entry
     from simfleet.station.station import Station
-    from simfleet.station.transaction import Transaction
+    from simfleet.station.visit import Visit
+
+    Told = Transaction | Visit
 
 V = TypeVar("V")
+_KINDS: Final[dict[str, Literal["start", "sample", "stop"]]] = {
+    "Started": "start",
+    "Updated": "sample",
+    "Ended": "stop",
+}
 
 ACTIVE_MAX: Final = 32
 """Faults that one station has at the same time."""
@@ -227,20 +236,22 @@ class Faults:
         """Look at a message before it is queued. True: it is never to be sent."""
         if not self._by_kind and not self._told_wh:
             return False
-        match message:
-            case TransactionStarted(transaction):
-                shown_wh = self._shown_wh(station, transaction.connector_id)
-                if shown_wh is not None:
-                    _note(self._told_wh, transaction.number, (shown_wh, None))
-            case TransactionEnded(transaction):
-                return self._ends(station, message, at_s=at_s)
-            case TransactionSampled(transaction):
-                if self._shown_wh(station, transaction.connector_id) is not None:
-                    _note(self._frozen, station.outbox.next_number, None)
-            case MeterSampled(connector_id):
-                chosen = [connector_id] if connector_id else range(1, len(station.connectors) + 1)
-                if any(self._shown_wh(station, one) is not None for one in chosen):
-                    _note(self._frozen, station.outbox.next_number, None)
+        what, one = _told(message)
+        if one is not None:
+            shown_wh = self._shown_wh(station, one.connector_id)
+            measures = isinstance(message, TransactionSampled) or (
+                isinstance(message, SessionEvent) and message.reading is not None
+            )
+            if what == "start" and shown_wh is not None:
+                _note(self._told_wh, one.number, (shown_wh, None))
+            if measures and shown_wh is not None:
+                _note(self._frozen, station.outbox.next_number, None)
+            return what == "stop" and self._ends(station, one, at_s=at_s)
+        if isinstance(message, MeterSampled):
+            number = message.connector_id
+            chosen = [number] if number else range(1, len(station.connectors) + 1)
+            if any(self._shown_wh(station, one) is not None for one in chosen):
+                _note(self._frozen, station.outbox.next_number, None)
         return False
 
     def _shown_wh(self, station: Station, connector_id: int) -> float | None:
@@ -249,8 +260,7 @@ class Faults:
             return None
         return faulty_state.shown_wh(station.connectors[connector_id - 1])
 
-    def _ends(self, station: Station, message: TransactionEnded, *, at_s: float) -> bool:
-        transaction = message.transaction
+    def _ends(self, station: Station, transaction: Told, *, at_s: float) -> bool:
         number = transaction.number
         start_wh, _ = self._told_wh.get(number, (None, None))
         stop_wh = self._shown_wh(station, transaction.connector_id)
@@ -264,7 +274,8 @@ class Faults:
         if active is None:
             return False
         what = f"transaction {transaction.id} is not told"
-        self._acted(station, active, "StopTransaction", what, at_s=at_s)
+        action = "StopTransaction" if isinstance(transaction, Transaction) else "TransactionEvent"
+        self._acted(station, active, action, what, at_s=at_s)
         station.effects.append(Excused("stop_lost", number, _energy_wh(transaction)))
         self._told_wh.pop(number, None)
         return True
@@ -335,6 +346,8 @@ class Faults:
                 request = self._misname(station, entry, request, acts)
             case TransactionSampled():
                 request = self._misname(station, entry, request, acts)
+            case SessionEvent() if message.kind != "Started":
+                request = self._misname(station, entry, request, acts)
         self._failing(dialect.failure_told(request), acts)
         return request
 
@@ -342,18 +355,23 @@ class Faults:
         self, station: Station, entry: Entry, request: Wire, acts: list[tuple[_Active | str, str]]
     ) -> Wire:
         """Give a message of a transaction another id, if it is to have one."""
-        message = entry.message
-        assert isinstance(message, TransactionSampled | TransactionEnded)
-        number = message.transaction.number
+        what, transaction = _told(entry.message)
+        assert transaction is not None
+        number = transaction.number
         self._misnamed.pop(number, None)
-        action = station.dialect.action_of(message)
+        action = "StopTransaction" if what == "stop" else "MeterValues"
         active = self._strike(WrongTransactionId)
         if active is None or getattr(active.fault, "messages", "all") not in ("all", action):
             return request
-        assert message.transaction.id is not None
-        wrong_id = WRONG_ID_FROM + message.transaction.id % 100_000_000
-        acts.append((active, f"transactionId {wrong_id} instead of {message.transaction.id}"))
-        if isinstance(message, TransactionEnded):
+        known_id = transaction.id
+        assert known_id is not None
+        wrong_id = (
+            f"ffffffff{known_id[8:]}"
+            if isinstance(known_id, str)
+            else WRONG_ID_FROM + known_id % 100_000_000
+        )
+        acts.append((active, f"transactionId {wrong_id} instead of {known_id}"))
+        if what == "stop":
             _note(self._misnamed, number, None)
             station.effects.append(Excused("stray_stop", number))
         return station.dialect.altered(request, transaction_id=wrong_id)
@@ -394,13 +412,13 @@ class Faults:
             return False
         self._frozen.pop(entry.number, None)
         self._spoilt.pop(entry.number, None)
-        match entry.message:
-            case TransactionStarted():
+        match _told(entry.message):
+            case "start", _:
                 active = self._strike(DuplicateStart)
                 if active is not None:
                     station.outbox.repeat(entry)
                     _note(self._repeats, entry.number, active)
-            case TransactionEnded(transaction):
+            case "stop", transaction if transaction is not None:
                 self._told_wh.pop(transaction.number, None)
                 if transaction.number in self._misnamed:
                     del self._misnamed[transaction.number]
@@ -481,17 +499,31 @@ class Faults:
         self._acted(station, active, name, what, frame, at_s=at_s)
 
 
-def _energy_wh(transaction: Transaction) -> float:
+def _told(message: Message) -> tuple[Literal["", "start", "sample", "stop"], Told | None]:
+    """What a message tells of which transaction."""
+    match message:
+        case TransactionStarted(transaction):
+            return "start", transaction
+        case TransactionSampled(transaction):
+            return "sample", transaction
+        case TransactionEnded(transaction):
+            return "stop", transaction
+        case SessionEvent():
+            return _KINDS[message.kind], message.visit
+    return "", None
+
+
+def _energy_wh(transaction: Told) -> float:
     """What an ended transaction has delivered, as its register says; 0 while it runs."""
     return transaction.stop_wh - transaction.start_wh
 
 
 def _lost(message: Message) -> Excused | None:
     """What is excused of a message that will never reach the CSMS."""
-    match message:
-        case TransactionStarted(transaction):
+    match _told(message):
+        case "start", transaction if transaction is not None:
             return Excused("start_lost", transaction.number, _energy_wh(transaction))
-        case TransactionEnded(transaction):
+        case "stop", transaction if transaction is not None:
             return Excused("stop_lost", transaction.number, _energy_wh(transaction))
     return None
 

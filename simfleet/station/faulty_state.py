@@ -154,8 +154,9 @@ def _jump(station: Station, connector: Connector, jump_wh: float, *, at_s: float
         connector.target_wh += jump_wh
     if connector.limit_wh is not None:
         connector.limit_wh += jump_wh
-    if connector.transaction is not None:
-        station.effects.append(Excused("jumped", connector.transaction.number, jump_wh))
+    running = connector.visit or connector.transaction
+    if running is not None:
+        station.effects.append(Excused("jumped", running.number, jump_wh))
     if jump_wh < 0:
         # A CSMS may see it twice: at the connector, and in the sum of all (connector 0).
         station.effects.append(Excused("register_down", 0))

@@ -28,6 +28,7 @@ from simfleet.station import (
     reservations,
     security_memory,
     smart_charging,
+    visit_memory,
 )
 from simfleet.station.charging_profiles import Profile
 from simfleet.station.connector import NO_ERROR
@@ -36,17 +37,24 @@ from simfleet.station.display_message import DisplayMessage
 from simfleet.station.effects import TransactionClosed
 from simfleet.station.firmware_state import Firmware
 from simfleet.station.local_list import KeptEntry
-from simfleet.station.messages import TransactionEnded, TransactionSampled, TransactionStarted
-from simfleet.station.meter import Meter, Reading
+from simfleet.station.messages import (
+    SessionEvent,
+    TransactionEnded,
+    TransactionSampled,
+    TransactionStarted,
+)
+from simfleet.station.meter import ElectricalSpec, Meter, Reading
 from simfleet.station.phase import Move
 from simfleet.station.reservations import Reservation
 from simfleet.station.tokens import TokenInfo
 from simfleet.station.transaction import Transaction
+from simfleet.station.visit_memory import KeptEvent, KeptVisit
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
     from simfleet.station.messages import Message
     from simfleet.station.station import Station
+    from simfleet.station.visit import Visit
 
 VERSION: Final = 1
 MESSAGE_IDS_SKIPPED: Final = 10_000
@@ -113,6 +121,11 @@ class KeptConnector(Struct, frozen=True, kw_only=True, omit_defaults=True):
     running: int | None = None
     """Number of the transaction that ran."""
     sampled_wh: float | None = None
+    visit: int | None = None
+    """The same in 2.x."""
+
+
+KeptMessage = KeptStart | KeptSample | KeptStop | KeptEvent
 
 
 class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -127,7 +140,8 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     connectors: list[KeptConnector]
     transaction_count: int = 0
     transactions: list[KeptTransaction] = []
-    outbox: list[KeptStart | KeptSample | KeptStop] = []
+    visits: list[KeptVisit] = []
+    outbox: list[KeptMessage] = []
     tokens: list[tuple[str, str, str | None, float | None]] = []
     """Tag, status, parent tag, expiry (Unix seconds); oldest first."""
     security: security_memory.KeptSecurity | None = None
@@ -172,7 +186,8 @@ def remember(station: Station) -> Kept:
     sample that it has told anybody of.
     """
     transactions: dict[int, Transaction] = {}
-    outbox: list[KeptStart | KeptSample | KeptStop] = []
+    visits = {one.number: one for one in visit_memory.running(station)}
+    outbox: list[KeptMessage] = []
     for entry in station.outbox.durable:
         message, attempts = entry.message, entry.attempts
         match message:
@@ -184,6 +199,10 @@ def remember(station: Station) -> Kept:
                 )
             case TransactionEnded(transaction):
                 outbox.append(KeptStop(transaction.number, attempts))
+            case SessionEvent():
+                visits[message.visit.number] = message.visit
+                outbox.append(visit_memory.kept_event(message, attempts))
+                continue
             case _:
                 raise AssertionError(f"{type(message).__name__} is not durable")
         transactions[transaction.number] = transaction
@@ -202,6 +221,7 @@ def remember(station: Station) -> Kept:
         transaction_count=station.transactions,
         security=security_memory.remember(station),
         transactions=[_kept_transaction(one) for one in transactions.values()],
+        visits=[visit_memory.kept_visit(one) for one in visits.values()],
         outbox=outbox,
         tokens=[
             (tag, info.status, info.parent_id_tag, info.expires_wall_s)
@@ -231,6 +251,7 @@ def _kept_connector(station: Station, connector: Connector) -> KeptConnector:
         error_info=connector.error_info,
         running=None if transaction is None else transaction.number,
         sampled_wh=connector.sampled_wh,
+        visit=None if connector.visit is None else connector.visit.number,
     )
 
 
@@ -281,11 +302,18 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
         kept.message_id_prefix, kept.message_id_count + MESSAGE_IDS_SKIPPED
     )
     transactions = {one.number: _transaction(one) for one in kept.transactions}
-    _refill(station, kept, transactions, at_s=at_s)
+    visits = {one.number: visit_memory.visit_of(one) for one in kept.visits}
+    _refill(station, kept, transactions, visits, at_s=at_s)
     for connector, known in zip(station.connectors, kept.connectors, strict=False):
         _restore(connector, known, at_s=at_s)
-    for known in kept.connectors:
-        if known.running is not None:
+    for number, known in enumerate(kept.connectors, start=1):
+        if visit_memory.tells(station):
+            if known.visit is not None:
+                meter = _meter(station.spec.outlet(number), known)
+                wall_s = known.metered_wall_s
+                visit = visits[known.visit]
+                visit_memory.interrupt(station, visit, meter, metered_wall_s=wall_s, at_s=at_s)
+        elif known.running is not None and known.visit is None:
             _interrupt(station, known, transactions[known.running], at_s=at_s)
     local_list.restore(station, kept.local_list_version, kept.local_list)
     reservations.restore(station, kept.reservations, at_s=at_s)
@@ -319,11 +347,23 @@ def _transaction(kept: KeptTransaction) -> Transaction:
 
 
 def _refill(
-    station: Station, kept: Kept, transactions: dict[int, Transaction], *, at_s: float
+    station: Station,
+    kept: Kept,
+    transactions: dict[int, Transaction],
+    visits: dict[int, Visit],
+    *,
+    at_s: float,
 ) -> None:
-    """Queue what was queued, in its order, with the attempts already made."""
+    """Queue what was queued, in its order, with the attempts already made; what the station, which
+    may speak another version now, has words for.
+    """
     waiting: list[tuple[Message, int]] = []
     for one in kept.outbox:
+        if isinstance(one, KeptEvent) is not visit_memory.tells(station):
+            continue
+        if isinstance(one, KeptEvent):
+            waiting.append((visit_memory.event_of(one, visits[one.visit]), one.attempts))
+            continue
         transaction = transactions[one.transaction]
         message: TransactionStarted | TransactionSampled | TransactionEnded
         match one:
@@ -339,10 +379,14 @@ def _refill(
     station.outbox.refill(waiting, due_s=at_s)
 
 
+def _meter(spec: ElectricalSpec, known: KeptConnector) -> Meter:
+    meter = Meter(spec, start_wh=known.start_wh)
+    meter.delivered_wh, meter.integral_wh = known.delivered_wh, known.integral_wh
+    return meter
+
+
 def _restore(connector: Connector, known: KeptConnector, *, at_s: float) -> None:
-    meter = connector.meter = Meter(connector.meter.spec, start_wh=known.start_wh)
-    meter.delivered_wh = known.delivered_wh
-    meter.integral_wh = known.integral_wh
+    connector.meter = _meter(connector.meter.spec, known)
     connector.metered_s = at_s
     connector.inoperative = known.inoperative
     if known.error_code != NO_ERROR:
@@ -356,8 +400,7 @@ def _interrupt(
     station: Station, known: KeptConnector, transaction: Transaction, *, at_s: float
 ) -> None:
     """End a transaction that ran when power failed, where and when it was last known to run."""
-    meter = Meter(station.spec.outlet(transaction.connector_id), start_wh=known.start_wh)
-    meter.delivered_wh = known.delivered_wh
+    meter = _meter(station.spec.outlet(transaction.connector_id), known)
     wall_s = max(known.metered_wall_s, transaction.start_wall_s)
     if station.keeps_samples:
         reading = meter.reading(since_wh=known.sampled_wh)

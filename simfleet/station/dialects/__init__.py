@@ -72,7 +72,7 @@ class Dialect(Protocol):
         self,
         request: Wire,
         *,
-        transaction_id: int | None = None,
+        transaction_id: int | str | None = None,
         meter_start_wh: int | None = None,
         meter_stop_wh: int | None = None,
         vendor: str | None = None,

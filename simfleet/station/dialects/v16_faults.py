@@ -32,7 +32,7 @@ _UPLOAD_FAILURES: Final = frozenset({"UploadFailed", "UploadFailure"})
 def altered(
     request: Wire,
     *,
-    transaction_id: int | None = None,
+    transaction_id: int | str | None = None,
     meter_start_wh: int | None = None,
     meter_stop_wh: int | None = None,
     vendor: str | None = None,

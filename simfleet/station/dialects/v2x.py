@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from msgspec import structs
+
 from simfleet.ocpp.v21 import V21
 from simfleet.ocpp.v21 import messages as v21
 from simfleet.ocpp.v201 import V201
@@ -124,9 +126,15 @@ class Dialect201:
         """The CSMS calls: answer, and do what follows."""
         handle_command(station, received, self.handlers, at_s=at_s)
 
-    def altered(self, request: Wire, **_: object) -> Wire:
-        """The same request: a transaction of 2.x names itself, see `faults`."""
-        return request
+    def altered(
+        self, request: Wire, *, transaction_id: int | str | None = None, **_: object
+    ) -> Wire:
+        """A request with another transactionId; registers and faults are in no field of 2.x."""
+        info = getattr(request, "transaction_info", None)
+        if info is None or transaction_id is None:
+            return request
+        renamed = structs.replace(info, transaction_id=str(transaction_id))
+        return structs.replace(request, **{"transaction_info": renamed})
 
     def failure_told(self, request: Wire) -> Literal["", "firmware", "upload"]:
         """Whether a request tells of an update or an upload that has failed."""
