@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.csms import (
     answers_core,
+    answers_energy,
+    answers_maintenance,
+    answers_monitoring,
+    answers_payment,
+    answers_reports,
     answers_v16,
 )
 from simfleet.ocpp.v21 import V21
@@ -22,7 +27,14 @@ if TYPE_CHECKING:
     from simfleet.csms.session import Session
     from simfleet.ocpp.wire import Wire
 
-_BLOCKS_2: Final = (answers_core,)
+_BLOCKS_2: Final = (
+    answers_core,
+    answers_energy,
+    answers_maintenance,
+    answers_monitoring,
+    answers_payment,
+    answers_reports,
+)
 """The modules that answer 2.0.1 and 2.1; `BY_ACTION` of each is by the name of the action."""
 
 

@@ -1,4 +1,4 @@
-"""What the CSMS answers in OCPP 2.0.1 and 2.1 to what every station says: boot, heartbeat, statuses,
+"""What the CSMS answers in 2.0.1 and 2.1 to what every station says: boot, heartbeat, statuses,
 tags, transactions, meter values, data transfer. Pure.
 
 The structs are those of the session's version.
@@ -49,9 +49,7 @@ def token_info(session: Session, token: Any, *, may_start: bool) -> Any:
     group = behaviour.parent_tags.get(tag) or behaviour.parent_tags.get(token.id_token)
     if group is None:
         return m.IdTokenInfo(status=status)
-    return m.IdTokenInfo(
-        status=status, group_id_token=m.IdToken(id_token=group, type=GROUP_TYPE)
-    )
+    return m.IdTokenInfo(status=status, group_id_token=m.IdToken(id_token=group, type=GROUP_TYPE))
 
 
 def _authorize(session: Session, request: Any, at_s: float) -> Wire:

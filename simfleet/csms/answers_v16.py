@@ -112,7 +112,9 @@ def _stop(session: Session, request: m.StopTransactionRequest, at_s: float) -> W
     return m.StopTransactionResponse(id_tag_info=info)
 
 
-def _diagnostics(session: Session, request: m.DiagnosticsStatusNotificationRequest, at_s: float) -> Wire:
+def _diagnostics(
+    session: Session, request: m.DiagnosticsStatusNotificationRequest, at_s: float
+) -> Wire:
     session.book.upkeep.note_diagnostics(session.record.upkeep(), request.status)
     return _DIAGNOSTICS_NOTED
 
@@ -134,7 +136,9 @@ def _log(session: Session, request: m.LogStatusNotificationRequest, at_s: float)
     return _LOG_NOTED
 
 
-def _security_event(session: Session, request: m.SecurityEventNotificationRequest, at_s: float) -> Wire:
+def _security_event(
+    session: Session, request: m.SecurityEventNotificationRequest, at_s: float
+) -> Wire:
     session.book.upkeep.note_event(session.identity, session.record.upkeep(), request)
     return _EVENT_NOTED
 

@@ -74,6 +74,12 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Answer ConcurrentTx to a tag that already has an open transaction."""
     price_per_kwh: Annotated[float, Meta(ge=0)] | None = None
     """What energy costs: 2.x is told the running total cost. None is nothing told."""
+    charging_needs: Literal["Accepted", "Rejected", "Processing"] = "Accepted"
+    """To what a vehicle needs (2.x). Accepted ones get a TxProfile if a transaction runs."""
+    contract_certificates: Literal["Accepted", "Failed"] = "Accepted"
+    """To Get15118EVCertificate."""
+    revocation: Literal["good", "revoked", "unknown", "failed"] = "good"
+    """What is said of certificates that stations ask about."""
     known_vendors: frozenset[str] = frozenset({"SimFleet"})
     """DataTransfer of other vendors is answered UnknownVendorId."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.csms.ledger import ledger_of
+from simfleet.csms.notices import Notices
 from simfleet.csms.records import StationRecord, Transaction
 from simfleet.csms.records2 import EventCounts
 from simfleet.csms.upkeep import Upkeep
@@ -68,7 +70,8 @@ class Book:
         self.boots = self.calls_before_boot = self.refused_before_boot = 0
         self.starts = self.duplicate_starts = 0
         self.stops = self.stopped_twice = self.stop_retries = self.stop_unknown = 0
-        self.energy_wh = self.negative_energies = 0
+        self.energy_wh: float = 0
+        self.negative_energies = 0
         self.meter_values = self.sampled_values = self.unreadable_values = 0
         self.meter_values_unknown = self.register_decreases = 0
         self.register_decrease_examples: list[dict[str, object]] = []
@@ -86,6 +89,7 @@ class Book:
         self.refused: dict[str, int] = {}
         self.profiles = [0, 0, 0, 0]
         self.upkeep = Upkeep()
+        self.notices = Notices()
 
     def reset(self) -> None:
         """Forget everything but who is connected and which transaction ids were used."""
@@ -199,16 +203,17 @@ class Book:
     def is_repeated(self, record: StationRecord, start: StartTransactionRequest) -> bool:
         """Whether `start` is a message we had already, sent again because our answer was lost."""
         connector = record.connectors.get(start.connector_id)
-        return bool(connector and connector.last_start and connector.last_start.is_start(start))
+        last = None if connector is None else connector.last_start
+        return isinstance(last, Transaction) and last.is_start(start)
 
     def start(self, record: StationRecord, start: StartTransactionRequest) -> int:
         """Open a transaction, or find the one that this message opened before; return its id."""
         connector = record.connector(start.connector_id)
         if connector is None:
             self.forgotten["connectors"] += 1
-        elif connector.last_start is not None and connector.last_start.is_start(start):
+        elif isinstance(last := connector.last_start, Transaction) and last.is_start(start):
             self.duplicate_starts += 1
-            return connector.last_start.id
+            return last.id
         transaction = Transaction(self.next_transaction_id, record.identity, start)
         self.next_transaction_id += 1
         self.begin(record, transaction)
@@ -376,55 +381,9 @@ class Book:
         ends = self.commands.setdefault(action, {})
         ends[result] = ends.get(result, 0) + 1
 
-    # ── the ledger ───────────────────────────────────────────────────────────────────────────────
-
     def ledger(self) -> dict[str, object]:
         """Everything that was counted, as JSON values. docs/csms.md explains each name."""
-        return {
-            "identities": len(self.stations) + self.forgotten["stations"],
-            "connected": self.connected,
-            "connected_peak": self.connected_peak,
-            "connections": self.connections,
-            "duplicate_identities": self.duplicate_identities,
-            "replaced": self.replaced,
-            "boots": self.boots,
-            "calls_before_boot": self.calls_before_boot,
-            "refused_before_boot": self.refused_before_boot,
-            "starts": self.starts,
-            "duplicate_starts": self.duplicate_starts,
-            "stops": self.stops,
-            "stopped_twice": self.stopped_twice,
-            "stop_retries": self.stop_retries,
-            "stop_unknown": self.stop_unknown,
-            "stop_reasons": dict(sorted(self.stop_reasons.items())),
-            "transactions_open": len(self.open),
-            "energy_wh": self.energy_wh,
-            "negative_energies": self.negative_energies,
-            "meter_values": self.meter_values,
-            "sampled_values": self.sampled_values,
-            "unreadable_values": self.unreadable_values,
-            "meter_values_unknown": self.meter_values_unknown,
-            "register_decreases": self.register_decreases,
-            "register_decrease_examples": list(self.register_decrease_examples),
-            "overlapping_calls": self.overlapping_calls,
-            "violations": self.violations,
-            "violation_examples": list(self.violation_examples),
-            "calls": dict(sorted(self.calls.items())),
-            "statuses": dict(sorted(self.statuses.items())),
-            "error_codes": dict(sorted(self.error_codes.items())),
-            "commands": {action: dict(ends) for action, ends in sorted(self.commands.items())},
-            "frames_in": self.frames_in,
-            "frames_out": self.frames_out,
-            "unanswered": self.unanswered,
-            "late_replies": self.late_replies,
-            "duplicate_replies": self.duplicate_replies,
-            "unknown_replies": self.unknown_replies,
-            "forgotten": dict(self.forgotten),
-            "refused": dict(sorted(self.refused.items())),
-            "security_profiles": {str(n): count for n, count in enumerate(self.profiles)},
-            "transaction_events": self.events.ledger(),
-            **self.upkeep.ledger(),
-        }
+        return ledger_of(self)
 
 
 def _number(text: str) -> float | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from simfleet.csms.notices import StationNotices
 from simfleet.csms.records2 import Transaction2
 from simfleet.csms.upkeep import StationUpkeep
 
@@ -118,6 +119,7 @@ class StationRecord:
         "identity",
         "last_tag",
         "model",
+        "noticed",
         "open",
         "seen_at_s",
         "serial_number",
@@ -152,12 +154,20 @@ class StationRecord:
         """Open transactions."""
         self.told: StationUpkeep | None = None
         """What it has told of firmware, logs and security; None before the first of these."""
+        self.noticed: StationNotices | None = None
+        """What it has told of all else in 2.x; None before the first of these."""
 
     def upkeep(self) -> StationUpkeep:
         """What it has told of firmware, logs and security, to be added to."""
         if self.told is None:
             self.told = StationUpkeep()
         return self.told
+
+    def notices(self) -> StationNotices:
+        """What it has told of all else in 2.x, to be added to."""
+        if self.noticed is None:
+            self.noticed = StationNotices()
+        return self.noticed
 
     def connector(self, connector_id: int) -> ConnectorRecord | None:
         """The record of a connector; None when it would be one too many."""

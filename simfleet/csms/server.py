@@ -122,6 +122,7 @@ class Csms:
             number=self._number,
             wall_offset_s=self._wall_offset_s,
             sign=None if self._signing is None else partial(self._signing.ask, link.identity),
+            ocsp=None if self._signing is None else self._signing.ocsp,
             version=link.subprotocol or FIRST,
         )
         try:

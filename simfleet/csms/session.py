@@ -12,13 +12,16 @@ taking any lets the conversation see a station that did not wait for its answer.
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from simfleet.csms.answers import ANSWERS
+from simfleet.csms.asking import note_sent
 from simfleet.csms.behaviour import applies, chance
 from simfleet.csms.spoiling import spoilt_answer
 from simfleet.csms.versions import FIRST, VERSIONS
+from simfleet.errors import QueueFull
 from simfleet.ocpp.results import Outcome, Received
 from simfleet.ocpp.rpc import Conversation
 
@@ -68,8 +71,8 @@ class Session:
 
     `number` tells this connection from all others of the CSMS: it makes our message ids unique.
     `wall_offset_s` is what turns `at_s` into Unix time. `sign` hands a certificate signing request
-    to the shell, which sends CertificateSigned later; False, or no `sign`, is a refusal. `version`
-    is the subprotocol that was negotiated.
+    to the shell, which sends CertificateSigned later; False, or no `sign`, is a refusal. `ocsp`
+    answers OCSPRequestData. `version` is the subprotocol that was negotiated.
     Call `opened` first and `closed` last.
     """
 
@@ -80,6 +83,7 @@ class Session:
         "_conversation",
         "_held",
         "_held_count",
+        "_ocsp",
         "_overlapping",
         "_plain",
         "_sign",
@@ -103,16 +107,21 @@ class Session:
         number: int,
         wall_offset_s: float,
         sign: Callable[..., bool] | None = None,
+        ocsp: Callable[[Any], str | None] | None = None,
         version: str = FIRST,
     ) -> None:
         self.version = VERSIONS[version]
         self.identity = identity
         self._sign = sign
+        self._ocsp = ocsp
         self.behaviour = behaviour
         self.book = book
         self._wall_offset_s = wall_offset_s
         self._conversation = Conversation(
-            self.version.catalog, role="csms", id_prefix=f"csms{number}-", timeout_s=COMMAND_TIMEOUT_S
+            self.version.catalog,
+            role="csms",
+            id_prefix=f"csms{number}-",
+            timeout_s=COMMAND_TIMEOUT_S,
         )
         self._plain = behaviour.answers_plainly
         self._close_in = behaviour.close_after
@@ -244,9 +253,11 @@ class Session:
         Raises `QueueFull`.
         """
         ticket = Ticket(when_done)
-        asked = self.version.asks_for(request)
-        if asked is not None:
-            self._asked |= {asked}
+        if self.version.boots_first:
+            asked = self.version.asks_for(request)
+            if asked is not None:
+                self._asked |= {asked}
+            note_sent(self.record, self.version, request)
         self._conversation.call(request, at_s=at_s, context=ticket)
         return ticket
 
@@ -310,6 +321,15 @@ class Session:
         if record.accepted:
             return "Accepted", behaviour.heartbeat_interval_s
         return "Pending" if behaviour.boot == "pending" else "Rejected", behaviour.boot_interval_s
+
+    def say(self, request: Wire, *, at_s: float) -> None:
+        """Send a CALL because of what the station has said, if not too many wait already."""
+        with suppress(QueueFull):
+            self.command(request, at_s=at_s)
+
+    def ocsp(self, asked: Any) -> str | None:
+        """What an OCSP responder says of a certificate; None for no answer."""
+        return None if self._ocsp is None else self._ocsp(asked)
 
     def sign(self, csr: str, **wanted: Any) -> bool:
         """Have a certificate made and sent; `wanted` is what 2.x says of it besides."""

@@ -138,9 +138,7 @@ def _take_values(
             if transaction.meter_start_wh is None:
                 transaction.meter_start_wh = register_wh
             transaction.meter_stop_wh = register_wh
-            book.note_register(
-                record, transaction.connector_id, meter_value.timestamp, register_wh
-            )
+            book.note_register(record, transaction.connector_id, meter_value.timestamp, register_wh)
 
 
 def _is_register(sampled: Any) -> bool:

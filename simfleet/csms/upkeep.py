@@ -37,6 +37,7 @@ class StationUpkeep:
         "diagnostics",
         "events",
         "firmware",
+        "firmware_request_id",
         "log",
         "log_request_id",
         "signed_firmware",
@@ -45,6 +46,8 @@ class StationUpkeep:
 
     def __init__(self) -> None:
         self.firmware: str | None = None
+        self.firmware_request_id: int | None = None
+        """Only in 2.x."""
         self.diagnostics: str | None = None
         self.signed_firmware: str | None = None
         self.signed_firmware_request_id: int | None = None

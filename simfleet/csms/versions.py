@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from simfleet.ocpp.catalog import Catalog
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
 from simfleet.ocpp.v21 import V21
@@ -16,8 +17,6 @@ from simfleet.ocpp.wire import Wire
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-    from simfleet.ocpp.catalog import Catalog
 
 FIRST: Final = "ocpp1.6"
 """What a peer without a subprotocol is taken to speak."""
