@@ -66,6 +66,9 @@ class Accounts(Protocol):
     ) -> None:
         """A session has ended, and the cable may be out; the phase has not moved yet."""
 
+    def counts(self, connector: Connector) -> bool:
+        """Whether what is measured there belongs to a transaction."""
+
     def ends_unplugged(self, station: Station) -> bool:
         """Whether a session ends when its cable comes out."""
 
@@ -106,6 +109,10 @@ class Accounts16:
 
     def accepted(self, station: Station, *, at_s: float) -> None:
         """Nothing to tell: statuses are told anyway."""
+
+    def counts(self, connector: Connector) -> bool:
+        """While a session runs."""
+        return connector.transaction is not None
 
     def ends_unplugged(self, station: Station) -> bool:
         """StopTransactionOnEVSideDisconnect."""

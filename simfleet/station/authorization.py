@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
 from simfleet.station import charging, local_list, plug_and_charge
+from simfleet.station.configuration_keys2 import BEFORE_ACCEPTED, MASTER_GROUP
 from simfleet.station.connector import NEVER_S
 from simfleet.station.messages import TokenQuestion
 from simfleet.station.phase import Move, Phase
@@ -45,6 +46,10 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
         return
     if connector.phase not in _TAKES_TAGS or connector.inoperative:
         raise Refused(f"connector {connector.id} is {connector.phase} and takes no tag")
+    if station.registration is not Registration.ACCEPTED and (
+        station.configuration.get(BEFORE_ACCEPTED) == "false"
+    ):
+        return deny_tag(station, connector, at_s=at_s)  # 2.0.1 B02, B03
     claim = reserved_for(station, connector, id_tag, at_s=at_s)
     if claim == "no" or plug_and_charge.refuses(station, id_tag, connector.id, at_s=at_s):
         deny_tag(station, connector, at_s=at_s)
@@ -54,6 +59,7 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
         _start_offline(station, connector, id_tag, at_s)
     else:
         authorize(station, connector, id_tag, surely=claim == "ask", at_s=at_s)
+    return None
 
 
 def needs_asking(station: Station, id_tag: str) -> bool:
@@ -189,16 +195,25 @@ def _stop_with(
     session: Transaction | None = connector.transaction or connector.held
     if session is None or info is None or info.status != "Accepted":
         return
-    if same_tag(info.parent_id_tag, session.parent_id_tag):
+    if _is_master(station, info):
+        _finish(station, connector, id_tag, reason="MasterPass", at_s=at_s)
+    elif same_tag(info.parent_id_tag, session.parent_id_tag):
         _finish(station, connector, id_tag, at_s=at_s)
 
 
-def _finish(station: Station, connector: Connector, id_tag: str, *, at_s: float) -> None:
+def _is_master(station: Station, info: TokenInfo) -> bool:
+    """Whether a tag stops any session and starts none (2.0.1 C16, MasterPassGroupId)."""
+    return same_tag(info.parent_id_tag, station.configuration.get(MASTER_GROUP) or None)
+
+
+def _finish(
+    station: Station, connector: Connector, id_tag: str, *, at_s: float, reason: str = "Local"
+) -> None:
     """End the transaction, or give back the cable of the one that ended."""
     if connector.transaction is None:
         charging.let_go(station, connector, at_s=at_s)
     else:
-        charging.end(station, connector, reason="Local", at_s=at_s, id_tag=id_tag)
+        charging.end(station, connector, reason=reason, at_s=at_s, id_tag=id_tag)
 
 
 def ask(station: Station, connector: Connector, id_tag: str, *, purpose: str, at_s: float) -> None:
@@ -221,6 +236,8 @@ def token_answered(
     connector.tag_pending = None
     if info is not None and question.purpose == TO_START:
         info = info.here(connector.id)
+        if _is_master(station, info):
+            info = info._replace(status="Invalid")
     if info is None and not station.online:
         if question.purpose == TO_START:
             _start_offline(station, connector, question.id_tag, at_s)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simfleet.station import charging, registration
+from simfleet.station.configuration_keys2 import DURING_IDLE
 from simfleet.station.effects import Dropped
 from simfleet.station.messages import MeterSampled
 from simfleet.station.meter import Meter, Reading
@@ -21,13 +22,15 @@ def take_aligned(station: Station, *, at_s: float) -> None:
     due_s = station.aligned_due_s
     measurands = station.configuration.measurands("MeterValuesAlignedData")
     wall_s = round(station.wall_s(due_s))  # on the second, by definition
+    silent = station.configuration.get(DURING_IDLE) == "true" and any(
+        one.visit is not None for one in station.connectors
+    )
     if station.may_report and measurands:
-        station.say(
-            MeterSampled(0, of_station(station, at_s=due_s), "Sample.Clock", measurands, wall_s),
-            due_s=due_s,
-        )
+        if not silent:
+            total = of_station(station, at_s=due_s)
+            station.say(MeterSampled(0, total, "Sample.Clock", measurands, wall_s), due_s=due_s)
         for connector in station.connectors:
-            if connector.transaction is None:
+            if not silent and not station.dialect.accounts.counts(connector):
                 reading = connector.reading(since_wh=connector.aligned_wh)
                 station.say(
                     MeterSampled(connector.id, reading, "Sample.Clock", measurands, wall_s),
@@ -37,12 +40,12 @@ def take_aligned(station: Station, *, at_s: float) -> None:
     elif measurands:
         station.effects.append(Dropped("MeterValues", "link_lost"))
     for connector in station.connectors:
-        if connector.transaction is not None:
-            if measurands:
+        if station.dialect.accounts.counts(connector):
+            if measurands and not silent:
                 charging.sample(
                     station, connector, due_s=due_s, context="Sample.Clock", measurands=measurands
                 )
-            if station.configuration.get("StopTxnAlignedData"):
+            if connector.transaction and station.configuration.get("StopTxnAlignedData"):
                 connector.transaction.keep(wall_s, "Sample.Clock", connector.reading())
     registration.align(station, at_s=max(at_s, due_s))
 
@@ -50,7 +53,7 @@ def take_aligned(station: Station, *, at_s: float) -> None:
 def take_triggered(station: Station, connector: Connector, *, at_s: float) -> None:
     """A reading the CSMS asked for."""
     measurands = station.configuration.measurands("MeterValuesSampledData")
-    if connector.transaction is not None:
+    if station.dialect.accounts.counts(connector):
         charging.sample(station, connector, due_s=at_s, context="Trigger", measurands=measurands)
         return
     message = MeterSampled(

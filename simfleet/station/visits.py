@@ -120,6 +120,10 @@ class Accounts2:
         if connector.visit is not None:
             happened(station, connector, "EVDeparted", at_s=at_s, reason=reason)
 
+    def counts(self, connector: Connector) -> bool:
+        """While a visit lasts, be there a session in it or not."""
+        return connector.visit is not None
+
     def ends_unplugged(self, station: Station) -> bool:
         """StopTxOnEVSideDisconnect, and what hangs on a vehicle that is connected."""
         flag = station.configuration.flag("StopTransactionOnEVSideDisconnect")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16 import messages as v16
@@ -60,6 +60,9 @@ def timestamp(wall_s: float) -> datetime:
 def _millisecond(wall_ms: int) -> datetime:
     """Shared by all that happens in a millisecond: under load that is a dozen messages."""
     return datetime.fromtimestamp(wall_ms / 1000, UTC)
+
+
+_REASONS: Final = frozenset(get_args(v16.Reason))
 
 
 class Dialect16:
@@ -178,6 +181,7 @@ def _ended(station: Station, message: TransactionEnded) -> v16.StopTransactionRe
     transaction = message.transaction
     if transaction.id is None:
         return None
+    reason = transaction.reason if transaction.reason in _REASONS else "Other"
     return v16.StopTransactionRequest(
         meter_stop=whole_wh(transaction.stop_wh),
         timestamp=timestamp(transaction.stop_wall_s),
@@ -185,7 +189,7 @@ def _ended(station: Station, message: TransactionEnded) -> v16.StopTransactionRe
         id_tag=transaction.stop_id_tag[:_ID_TAG_MAX]
         if transaction.stop_id_tag is not None
         else None,
-        reason=cast("v16.Reason", transaction.reason),
+        reason=cast("v16.Reason", reason),
         transaction_data=_transaction_data(station, message),
     )
 

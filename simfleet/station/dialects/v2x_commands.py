@@ -30,9 +30,9 @@ def handle_command(
     if station.logs is not None:
         station.logs.note(station.wall_s(at_s), f"the CSMS calls {name}")
     codes = station.dialect.catalog.codes
-    if station.registration is Registration.REJECTED:
-        # Neither side sends anything before the next boot (2.0.1 B03.FR.02): SecurityError.
-        station.conversation.refuse(received, codes.security, "this station was rejected")
+    if station.registration in _DEAF and not _asks_for_boot(received):
+        # Neither side sends anything before the boot is accepted (2.0.1 B01 to B03).
+        station.conversation.refuse(received, codes.security, "this station is not accepted")
         station.effects.append(CommandHandled(name, codes.security))
         return
     handler = handlers.get(name)
@@ -48,6 +48,14 @@ def handle_command(
         return
     station.conversation.answer(received, response)
     station.effects.append(CommandHandled(name, None, str(getattr(response, "status", ""))))
+
+
+_DEAF: Final = (Registration.UNKNOWN, Registration.REJECTED)
+
+
+def _asks_for_boot(received: Received) -> bool:
+    """Whether the CSMS wants to hear a BootNotification: then it may change its mind."""
+    return getattr(received.request, "requested_message", "") == "BootNotification"
 
 
 def _data_transfer(station: Station, request: Any, _: float) -> Wire:
