@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from simfleet.station.configuration_keys import Key
-from simfleet.station.meter import MEASURANDS, REGISTER
+from simfleet.station.configuration_keys_energy import ENERGY_KEYS
+from simfleet.station.meter import EXPORTED, MEASURANDS, REGISTER
 
 START_POINT: Final = "TxCtrlr.TxStartPoint"
 STOP_POINT: Final = "TxCtrlr.TxStopPoint"
@@ -43,10 +44,10 @@ CENTRAL_VALIDATION: Final = "ISO15118Ctrlr.CentralContractValidationAllowed"
 OFFLINE_VALIDATION: Final = "ISO15118Ctrlr.ContractValidationOffline"
 CONTRACT_INSTALLATION: Final = "ISO15118Ctrlr.ContractCertificateInstallationEnabled"
 V2G_INSTALLATION: Final = "ISO15118Ctrlr.V2GCertificateInstallationEnabled"
-BASIC_AUTH_PASSWORD: Final = "SecurityCtrlr.BasicAuthPassword"
 _FORMATS: Final = frozenset({"ASCII", "HTML", "URI", "UTF8", "QRCODE"})
 _PRIORITIES: Final = frozenset({"AlwaysFront", "InFront", "NormalCycle"})
 _DAY_S: Final = 86_400
+MEASURANDS_2: Final = MEASURANDS | EXPORTED
 
 
 def _seconds(name: str, default: int, *, high: int = 2**31 - 1) -> Key:
@@ -56,12 +57,12 @@ def _seconds(name: str, default: int, *, high: int = 2**31 - 1) -> Key:
 KEYS_2: Final[tuple[Key, ...]] = (
     Key(name=START_POINT, type="csv", default="PowerPathClosed", members=POINTS),
     Key(name=STOP_POINT, type="csv", default="EVConnected,Authorized", members=POINTS),
-    Key(name=STARTED_MEASURANDS, type="csv", default=REGISTER, members=MEASURANDS),
-    Key(name=ENDED_MEASURANDS, type="csv", default=REGISTER, members=MEASURANDS),
+    Key(name=STARTED_MEASURANDS, type="csv", default=REGISTER, members=MEASURANDS_2),
+    Key(name=ENDED_MEASURANDS, type="csv", default=REGISTER, members=MEASURANDS_2),
     # Samples kept for the Ended event; 0: only the first and the last.
     _seconds(ENDED_INTERVAL, 0),
     _seconds(ALIGNED_ENDED_INTERVAL, 0, high=_DAY_S),
-    Key(name=ALIGNED_ENDED_MEASURANDS, type="csv", default=REGISTER, members=MEASURANDS),
+    Key(name=ALIGNED_ENDED_MEASURANDS, type="csv", default=REGISTER, members=MEASURANDS_2),
     Key(name=DURING_IDLE, type="bool", default="false"),
     _seconds(OFFLINE_THRESHOLD, 60),
     Key(name=BEFORE_ACCEPTED, type="bool", default="false"),
@@ -105,14 +106,6 @@ KEYS_2: Final[tuple[Key, ...]] = (
     Key(name=OFFLINE_VALIDATION, type="bool", default="true"),
     Key(name=CONTRACT_INSTALLATION, type="bool", default="true"),
     Key(name=V2G_INSTALLATION, type="bool", default="true"),
-    # What 1.6 calls AuthorizationKey, as the text that it is and not in hexadecimal digits.
-    Key(
-        name=BASIC_AUTH_PASSWORD,
-        type="str",
-        default="",
-        pattern=r"[\w*\-=:+|@.]{16,64}",
-        accepts="16 to 64 letters, digits and *-_=:+|@.",
-        writeonly=True,
-    ),
+    *ENERGY_KEYS,
 )
 """Added to the keys of a station that speaks 2.x."""

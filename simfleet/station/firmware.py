@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from simfleet.station import agenda, publishing, security, status
 from simfleet.station.agenda import Job
+from simfleet.station.configuration_keys2 import NEW_SESSIONS_DURING_UPDATE
 from simfleet.station.effects import CancelErrand, Download
 from simfleet.station.files import RETRY_MIN_S, is_supported
 from simfleet.station.firmware_state import (
@@ -282,9 +283,12 @@ def _signature_problem(station: Station, update: Update, content: bytes | None) 
 
 def _install(station: Station, update: Update, *, at_s: float) -> None:
     """Install; or take what is free out of service and wait for the rest: `status.moved` sets the
-    time to look again.
+    time to look again. Where AllowNewSessionsPendingFirmwareUpdate (2.x) is true, it waits for a
+    moment at which nobody charges, with everything in service.
     """
     update.stage = Stage.EMPTYING
+    if _is_busy(station) and station.configuration.get(NEW_SESSIONS_DURING_UPDATE) == "true":
+        return
     for connector in station.connectors:
         if not connector.inoperative:
             connector.inoperative = True
@@ -294,11 +298,17 @@ def _install(station: Station, update: Update, *, at_s: float) -> None:
             connector.move(Move.WITHDRAWN)
             status.moved(station, connector, at_s=at_s)
     agenda.cancel(station, Job.FIRMWARE)  # what has just moved is no news
-    if any(one.transaction or one.tag_pending or one.authorized_tag for one in station.connectors):
+    if _is_busy(station):
         return
     update.stage = Stage.INSTALLING
     _tell(station, update, "Installing", at_s=at_s)
     agenda.at(station, Job.FIRMWARE, at_s + station.spec.install_s)
+
+
+def _is_busy(station: Station) -> bool:
+    return any(
+        one.transaction or one.tag_pending or one.authorized_tag for one in station.connectors
+    )
 
 
 def _installed(station: Station, update: Update, *, at_s: float) -> None:

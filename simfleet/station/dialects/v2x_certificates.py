@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simfleet.station import certificates, plug_and_charge, security
+from simfleet.station.configuration_keys2 import V2G_INSTALLATION
 from simfleet.station.messages import (
     CertificateWanted,
     ChainQuestion,
@@ -125,7 +126,7 @@ def trigger(
     use = _SIGN_TRIGGERS.get(message)
     if use is None:
         return "NotImplemented"
-    if use and station.configuration.get(plug_and_charge.V2G_INSTALLATION) != "true":
+    if use and station.configuration.get(V2G_INSTALLATION) != "true":
         return "Rejected"
     return certificates.ask(station, use=use, at_s=at_s)
 
