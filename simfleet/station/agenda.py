@@ -20,6 +20,10 @@ class Job(StrEnum):
     """What an entry is about."""
 
     LIMITS = "limits"  # a charging schedule moves on
+    PROFILE_UPDATE = "profile update"  # a dynamic one is asked for; key: its id
+    PROFILE_OFFLINE = "profile offline"  # the CSMS was away for too long for some
+    GRID_SIGNAL = "grid signal"  # one that was sent ahead becomes active
+    DER_CONTROL = "DER control"  # a scheduled one starts or ends
     RESERVATION = "reservation"  # one expires; key: reservationId
     FIRMWARE = "firmware"  # the next step of an update
     LOG = "log"  # the next step of an upload

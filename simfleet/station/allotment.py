@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from simfleet.station import agenda
+from simfleet.station import agenda, energy_flow
 from simfleet.station.agenda import Job
 from simfleet.station.charging_profiles import PHASES_MAX
 from simfleet.station.limits import (
@@ -25,6 +25,7 @@ from simfleet.station.limits import (
     changes_after,
     grid_of,
     of_connector,
+    of_generation,
     of_station,
     said_at,
 )
@@ -33,7 +34,7 @@ from simfleet.station.phase import Move
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simfleet.station.charging_profiles import Profile, Profiles
+    from simfleet.station.charging_profiles import Mode, Profile, Profiles
     from simfleet.station.connector import Connector
     from simfleet.station.meter import ElectricalSpec
     from simfleet.station.station import Station
@@ -66,6 +67,9 @@ class _Claim(NamedTuple):
     profiles: list[Profile]
     want: Want
     phases: int
+    given_w: float = 0.0
+    """What the vehicle shall give back, as an offer of less than 0 (2.1)."""
+    mode: Mode | None = None
 
 
 def allot(station: Station, profiles: Profiles, *, at_s: float) -> list[Offer]:
@@ -81,7 +85,8 @@ def allot(station: Station, profiles: Profiles, *, at_s: float) -> list[Offer]:
         for connector in station.connectors
         if connector.transaction is not None
     ]
-    _wake(station, profiles, of_all, claims, at_s=at_s)
+    made = of_generation(profiles)
+    _wake(station, profiles, [*of_all, *made], claims, at_s=at_s)
     if not claims:
         return []
     powers_w = [claim.want.limit_w for claim in claims]
@@ -91,7 +96,8 @@ def allot(station: Station, profiles: Profiles, *, at_s: float) -> list[Offer]:
     grid = grid_of([claim.outlet for claim in claims])
     budgets_w += [grid.offer_w(said) for said in said_to_all]
     if budgets_w:
-        _share(claims, powers_w, grid, min(budgets_w))
+        more_w = sum(grid.offer_w(said) for said in said_at(made, wall_s, session_wall_s=None))
+        _share(claims, powers_w, grid, min(budgets_w) + more_w)
     return [
         _offer(station, claim, power_w) for claim, power_w in zip(claims, powers_w, strict=True)
     ]
@@ -113,7 +119,7 @@ def _claim(
     switches: bool,
 ) -> _Claim:
     outlet = outlet_of(station, connector, switches=switches)
-    own = of_connector(profiles, connector.id, transaction=transaction.number)
+    own = profiles_of(station, profiles, connector)
     said = said_at(own, wall_s, session_wall_s=station.wall_s(transaction.start_at_s))
     phases = outlet.phases
     if outlet.switches:
@@ -128,12 +134,32 @@ def _claim(
             rate = Said(one.min_rate, one.unit, one.phases, None)
             least_w = max(least_w, outlet.offer_w(rate))
     limit_w = min([outlet.max_w, *(outlet.offer_w(one) for one in said)])
+    given_w, mode = 0.0, None
+    for one in said:
+        if one.flow is not None:
+            mode = one.flow.mode
+            limit_w, given_w = energy_flow.directed(
+                station, connector, one, outlet, limit_w=limit_w
+            )
     peak_w = outlet.max_w
     if connector.vehicle is not None and not outlet.dc:
         peak_w = connector.vehicle.peak_w * outlet.phases / min(phases, outlet.vehicle_phases)
     elif connector.vehicle is not None:
         peak_w = connector.vehicle.peak_w
-    return _Claim(connector, transaction, outlet, own, Want(limit_w, peak_w, least_w), phases)
+    want = Want(limit_w, peak_w, least_w)
+    return _Claim(connector, transaction, outlet, own, want, phases, given_w, mode)
+
+
+def profiles_of(station: Station, profiles: Profiles, connector: Connector) -> list[Profile]:
+    """The profiles that concern a connector alone as things stand."""
+    transaction, visit = connector.transaction, connector.visit
+    return of_connector(
+        profiles,
+        connector.id,
+        transaction=None if transaction is None else transaction.number,
+        visit=None if visit is None else visit.number,
+        priority=station.energy is not None and station.energy.goes_first(connector),
+    )
 
 
 def _wake(
@@ -170,7 +196,7 @@ def _share(claims: list[_Claim], powers_w: list[float], grid: Outlet, budget_w: 
     drawing = [
         index
         for index, claim in enumerate(claims)
-        if claim.connector.wanted_move() is Move.ENERGY_ON
+        if claim.connector.wanted_move() is Move.ENERGY_ON and not claim.given_w
     ]
     drawing.sort(key=lambda index: claims[index].transaction.number)
     wants = []
@@ -228,6 +254,10 @@ def fill(amount: float, vessels: Sequence[float]) -> list[float]:
 
 
 def _offer(station: Station, claim: _Claim, power_w: float) -> Offer:
+    if claim.mode is not None or station.energy is not None:
+        energy_flow.mode_told(station, claim.connector, claim.mode)
+    if claim.given_w:
+        return Offer(claim.connector, station.spec.outlet(claim.connector.id), -claim.given_w)
     if power_w < claim.want.least_w - NOISE_W:
         power_w = 0.0
     electrical = station.spec.outlet(claim.connector.id)

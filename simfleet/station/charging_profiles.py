@@ -103,6 +103,7 @@ class Schedule(Struct, frozen=True, gc=False):
     duration_s: int | None = None  # None: the last period goes on
     start_wall_s: float | None = None  # None: the start of charging
     min_rate: float | None = None  # in `unit`; the vehicle has no use for less
+    id: int = 0  # 2.x: by which a vehicle says which one it has chosen
 
 
 class Profile(Struct, frozen=True, kw_only=True, gc=False):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from simfleet.station.configuration_keys import KEYS, NAME_MAX_CHARS, Key, items_of
 from simfleet.station.configuration_keys2 import KEYS_2
+from simfleet.station.configuration_keys_energy import WIDENED
 from simfleet.station.meter import REGISTER
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def for_station(
     mistake, names key, value and what would be accepted.
     """
     given = tuple(sorted(initial.items()))
-    more = () if version == "ocpp1.6" else KEYS_2
+    more = () if version == "ocpp1.6" else (*WIDENED, *KEYS_2)
     return Configuration(_factory(connectors, kind, given, (*more, *keys)))
 
 
@@ -294,7 +295,8 @@ def _factory(
         values["MeterValuesSampledData"] += ",SoC"
     for key in rows:
         keys[key.name] = key
-        values[key.name] = key.default
+        if key not in WIDENED:
+            values[key.name] = key.default
     standard = {name.lower(): key for name, key in keys.items()}
     problems: list[str] = []
     given: set[str] = set()
@@ -302,7 +304,7 @@ def _factory(
         key = standard.get(name.lower()) or Key(name=name, type="str", default=value)
         keys[key.name] = key
         stored = key.normal(value)
-        if not 0 < len(name) <= NAME_MAX_CHARS:
+        if name.lower() not in standard and not 0 < len(name) <= NAME_MAX_CHARS:
             problems.append(f'"{name}": a key has a name of at most {NAME_MAX_CHARS} characters')
         if name.lower() in given:
             problems.append(f"{name}: given twice; upper and lower case make no difference")

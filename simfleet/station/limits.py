@@ -251,25 +251,25 @@ def said_at(
     profiles: Sequence[Profile], wall_s: float, *, session_wall_s: float | None
 ) -> list[Said]:
     """What the profiles (of one connector, or of the station) say together; each of it holds."""
-    best: dict[Purpose, tuple[tuple[int, bool], Said]] = {}
+    best: dict[tuple[Purpose, str], tuple[tuple[int, bool], Said]] = {}
     for profile in profiles:
         # The default of a connector comes before the one of all connectors on the same level.
         rank = (profile.stack_level, profile.connector_id != 0)
-        known = best.get(profile.purpose)
+        known = best.get((profile.purpose, profile.source))
         if known is not None and known[0] >= rank:
             continue
         period = period_at(profile, wall_s, session_wall_s=session_wall_s)
         if period is not None:
             schedule = profile.schedule
-            best[profile.purpose] = (
+            best[profile.purpose, profile.source] = (
                 rank,
                 Said(period.limit, schedule.unit, period.phases, schedule.min_rate, period.flow),
             )
-    if Purpose.PRIORITY in best:
-        best.pop(Purpose.TX, None)
-        best.pop(Purpose.TX_DEFAULT, None)
-    elif Purpose.TX in best:
-        best.pop(Purpose.TX_DEFAULT, None)
+    if (Purpose.PRIORITY, "") in best:
+        best.pop((Purpose.TX, ""), None)
+        best.pop((Purpose.TX_DEFAULT, ""), None)
+    elif (Purpose.TX, "") in best:
+        best.pop((Purpose.TX_DEFAULT, ""), None)
     return [said for _, said in best.values()]
 
 

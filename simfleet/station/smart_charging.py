@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from simfleet.station import charging, metering
-from simfleet.station.allotment import outlet_of
+from simfleet.station import charging, dynamic_profiles, metering, profile_rules
+from simfleet.station.allotment import outlet_of, profiles_of
 from simfleet.station.charging_profiles import (
     Profiles,
     Purpose,
@@ -24,18 +24,19 @@ from simfleet.station.charging_profiles import (
     anchored,
     why_not,
 )
+from simfleet.station.visits import ACCOUNTS_2
 from simfleet.station.limits import (
     Composite,
     Place,
     Question,
     composite,
     grid_of,
-    of_connector,
+    of_generation,
     of_station,
 )
 
 if TYPE_CHECKING:
-    from simfleet.station.charging_profiles import Profile, RateUnit
+    from simfleet.station.charging_profiles import Period, Profile, RateUnit
     from simfleet.station.connector import Connector
     from simfleet.station.station import Station
 
@@ -60,12 +61,22 @@ def set_profile(station: Station, profile: Profile, *, at_s: float) -> Refusal |
 
 
 def _install(station: Station, profile: Profile, *, at_s: float) -> Refusal | None:
-    rules = _rules(station)
+    rules = rules_of(station)
     refusal = why_not(profile, rules)
+    newer = station.dialect.accounts is ACCOUNTS_2
+    if refusal is None and newer:
+        refusal = profile_rules.why_not(station, profile)
     if refusal is not None:
         return refusal
     number = None
-    if profile.purpose is Purpose.TX:
+    if profile.purpose is Purpose.TX and newer:
+        number = profile_rules.visit_of(station, profile)
+        if number is None:
+            return Refusal(
+                "TxNotFound",
+                f"no transaction {profile.transaction_id} goes on at EVSE {profile.connector_id}",
+            )
+    elif profile.purpose is Purpose.TX:
         transaction = station.connectors[profile.connector_id - 1].transaction
         if transaction is None:
             return Refusal("TxNotFound", f"no transaction runs on connector {profile.connector_id}")
@@ -82,9 +93,12 @@ def _install(station: Station, profile: Profile, *, at_s: float) -> Refusal | No
         rules=rules,
         transaction=number,
         waiting=_promised(station),
+        supersedes=not newer,
     )
     if refusal is None:
         station.profiles = profiles
+        if newer:
+            dynamic_profiles.installed(station, profile, at_s=at_s)
     return refusal
 
 
@@ -96,9 +110,12 @@ def may_promise(station: Station, profile: Profile, connector_id: int | None) ->
         return Refusal("InvalidProfile", "only a profile for the transaction can come with a start")
     if profile.transaction_id is not None:
         return Refusal("InvalidProfile", "the transaction to come has no id yet")
-    rules = _rules(station)
+    rules = rules_of(station)
     # Whichever connector it will be; a wrong one is refused for its own sake.
-    refusal = why_not(replace(profile, connector_id=connector_id or 1), rules)
+    placed = replace(profile, connector_id=connector_id or 1)
+    refusal = why_not(placed, rules)
+    if refusal is None and station.dialect.accounts is ACCOUNTS_2:
+        refusal = profile_rules.why_not(station, placed)
     if refusal is not None:
         return refusal
     if station.profiles is None:
@@ -134,7 +151,8 @@ def clear_profiles(
     return cleared
 
 
-def _rules(station: Station) -> Rules:
+def rules_of(station: Station) -> Rules:
+    """What this station takes."""
     return Rules.of(station.configuration, connectors=len(station.connectors))
 
 
@@ -174,8 +192,25 @@ def composite_schedule(
     grid = grid_of(every)
     if unit is None:
         unit = "W" if (grid if len(places) > 1 else places[0].outlet).dc else "A"
-    question = Question(places, of_station(profiles), grid, station.spec.station_max_power_w, unit)
+    question = Question(
+        places,
+        of_station(profiles),
+        grid,
+        station.spec.station_max_power_w,
+        unit,
+        of_generation(profiles),
+    )
     return composite(question, start_wall_s=start_wall_s, duration_s=duration_s)
+
+
+def at_most(found: Composite, power_w: float) -> Composite:
+    """A schedule in W of somebody who takes no more than this."""
+    periods: list[Period] = []
+    for period in found.periods:
+        lower = replace(period, limit=min(period.limit, power_w))
+        if not periods or replace(lower, start_s=periods[-1].start_s) != periods[-1]:
+            periods.append(lower)
+    return replace(found, periods=tuple(periods))
 
 
 def _place(
@@ -188,10 +223,9 @@ def _place(
 ) -> Place:
     transaction = connector.transaction
     outlet = outlet_of(station, connector, switches=switches)
+    own = profiles_of(station, profiles, connector)
     if transaction is None:
-        own = of_connector(profiles, connector.id, transaction=None)
         return Place(outlet, own, start_wall_s)
-    own = of_connector(profiles, connector.id, transaction=transaction.number)
     return Place(outlet, own, station.wall_s(transaction.start_at_s))
 
 

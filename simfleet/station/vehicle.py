@@ -217,6 +217,19 @@ class Vehicle:
             scout.soc = end
         return took_s
 
+    def bends_s(self, limit_w: float) -> list[float]:
+        """How long until each bend of the power that is drawn with this limit, up to full."""
+        battery_ws = self.spec.battery_wh * _WATT_SECONDS_PER_WH
+        scout = self.copy()
+        bends: list[float] = []
+        took_s = 0.0
+        while limit_w > 0.0 and scout.soc < 1.0:
+            end, power_w, slope_w = scout._stretch(limit_w)
+            took_s += _seconds(end - scout.soc, power_w, slope_w, battery_ws)
+            bends.append(took_s)
+            scout.soc = end
+        return bends
+
     def seconds_until_full(self, limit_w: float) -> float:
         """How long until the battery is full; 0 when it is, inf when nothing is on offer."""
         return self.seconds_until(self.room_wh, limit_w)
