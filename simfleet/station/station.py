@@ -25,7 +25,10 @@ from simfleet.station import (
     happenings,
     jobs,
     metering,
+    monitors,
+    network_profiles,
     registration,
+    reports,
     resets,
     security,
     smart_charging,
@@ -38,6 +41,7 @@ from simfleet.station.dialects import dialect_of
 from simfleet.station.effects import Dropped, Reboot
 from simfleet.station.messages import (
     LASTING,
+    PARTS,
     Boot,
     MeterSampled,
     SecurityNotice,
@@ -66,6 +70,8 @@ if TYPE_CHECKING:
     from simfleet.station.firmware_state import Firmware
     from simfleet.station.local_list import LocalList
     from simfleet.station.messages import Message
+    from simfleet.station.monitors import Monitors
+    from simfleet.station.network_profiles import Network
     from simfleet.station.plug_and_charge import PlugAndCharge
     from simfleet.station.reservations import Reservations
     from simfleet.station.security import Security
@@ -110,6 +116,8 @@ class Station:
         "leaving",
         "local_list",
         "logs",
+        "monitors",
+        "network",
         "offline_since_s",
         "online",
         "outbox",
@@ -187,6 +195,8 @@ class Station:
         self.local_list: LocalList | None = None
         self.firmware: Firmware | None = None
         self.logs: Logs | None = None
+        self.monitors: Monitors | None = None
+        self.network: Network | None = None
         self.security: Security | None = None
         self.display: Display | None = None
         self.plug_and_charge: PlugAndCharge | None = None
@@ -270,6 +280,8 @@ class Station:
             self.logs.note(self.wall_s(at_s), "connected")
         if self.security is not None:
             credentials.connected(self, at_s=at_s)
+        if self.network is not None:
+            network_profiles.connected(self)
         registration.connected(self, at_s=at_s)
         self._settle(at_s)
 
@@ -278,6 +290,8 @@ class Station:
     ) -> None:
         """A connection could not be opened: why (a `ConnectReason`), and with which HTTP status."""
         credentials.connect_failed(self, kind, detail, status, at_s=at_s)
+        if self.network is not None:
+            network_profiles.connect_failed(self)
         self._settle(at_s)
 
     def link_closed(self, *, at_s: float) -> None:
@@ -312,6 +326,8 @@ class Station:
         self.reset_deadline_s = self.boot_due_s = NEVER_S
         self.heartbeat_due_s = self.aligned_due_s = NEVER_S
         self.configuration.apply_pending()
+        if self.network is not None:
+            network_profiles.rebooted(self)
         for message in self.outbox.link_lost():
             self.effects.append(Dropped(self.dialect.action_of(message), "reboot"))
         if self.firmware is not None:
@@ -417,6 +433,8 @@ class Station:
         if self.dark:
             self.wake_at_s = NEVER_S
             return
+        if self.monitors is not None:
+            monitors.look(self, at_s=at_s)
         conversation, outbox = self.conversation, self.outbox
         if self.online and (outbox.ordinary or outbox.durable):
             while conversation.idle:
@@ -496,6 +514,8 @@ class Station:
             self.effects.append(Dropped("MeterValues", "link_lost"))
         elif isinstance(message, LASTING) and outcome.failure == LINK_LOST:
             self.outbox.unsent(entry)
+        elif isinstance(message, PARTS) and outcome.failure != LINK_LOST:
+            reports.go_on(self, message, at_s=at_s)
         elif isinstance(message, StatusReport) and message.connector_id:
             self.connectors[message.connector_id - 1].reported = None
 
