@@ -65,8 +65,10 @@ class Keyring:
 
     def url(self, credentials: Credentials, url: str) -> str:
         """Where to connect: profile 2 and 3 speak TLS, on the same host and port if no other was
-        given.
+        given. A network profile of the station's own names its CSMS itself.
         """
+        if credentials.url:
+            return credentials.url
         if credentials.profile < TLS or url.startswith("wss:"):
             return url
         if self.secure_url is not None:

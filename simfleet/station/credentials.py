@@ -57,6 +57,8 @@ class Credentials(Struct, frozen=True, gc=False):
     roots_pem: tuple[bytes, ...] = ()
     chain_pem: bytes = b""
     key_pem: bytes = b""
+    url: str = ""
+    """Where to connect (2.x network profiles)."""
 
 
 PLAIN: Final = Credentials()
@@ -66,7 +68,9 @@ def current(station: Station, *, at_s: float) -> Credentials:
     """What the station would connect with now; `PLAIN` itself where it has nothing of its own."""
     wanted = profile(station)
     key = station.configuration.get("AuthorizationKey")
-    if wanted == NO_SECURITY and not key:
+    network = station.network
+    url = "" if network is None else network.slots[network.active].url
+    if wanted == NO_SECURITY and not key and not url:
         return PLAIN
     own = certificates.in_use(station, at_s=at_s) if wanted == MUTUAL_TLS else None
     return Credentials(
@@ -75,6 +79,7 @@ def current(station: Station, *, at_s: float) -> Credentials:
         tuple(certificates.csms_roots(station)) if wanted >= TLS else (),
         b"" if own is None else own.chain_pem,
         b"" if own is None else own.key_pem,
+        url,
     )
 
 

@@ -382,6 +382,7 @@ def _places(row: Row, kinds: tuple[str, ...]) -> list[Place]:
 
 
 _NAME: Final = re.compile(r"(\w+)(?:\[(\w+)\])?\.(\w+)(?:\[([\w.]+)\])?")
+_LEVELS: Final[Mapping[str, Level]] = {"EVSE": "evse", "Connector": "connector"}
 VENDOR_COMPONENT: Final = "VendorCtrlr"
 
 
@@ -396,6 +397,7 @@ def _by_themselves(factory: FactorySettings) -> Iterator[Row]:
                 component_instance=component_instance,
                 variable=variable,
                 instance=instance,
+                level=_LEVELS.get(component, "station"),
                 key=name,
                 monitored=True,
             )

@@ -152,6 +152,8 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     firmware: Firmware | None = None
     display: list[DisplayMessage] = []
     contracts: list[Contract] = []
+    monitoring: monitoring_memory.KeptMonitoring | None = None
+    network: Network | None = None
     message_id_prefix: str
     message_id_count: int
 
@@ -234,6 +236,8 @@ def remember(station: Station) -> Kept:
         firmware=firmware.kept(station),
         display=display.remembered(station),
         contracts=plug_and_charge.remembered(station),
+        monitoring=monitoring_memory.remember(station),
+        network=station.network,
         message_id_prefix=prefix,
         message_id_count=count,
     )
@@ -320,6 +324,8 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
     smart_charging.restore(station, kept.profiles)
     display.restore(station, kept.display)
     plug_and_charge.restore(station, kept.contracts)
+    station.network = kept.network
+    monitoring_memory.recall(station, kept.monitoring, at_s=at_s)
     if kept.firmware is not None:
         firmware.recall(station, kept.firmware, at_s=at_s)
 

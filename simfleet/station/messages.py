@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from simfleet.station.contract import CertificateName
 from simfleet.station.display_message import DisplayMessage
+from simfleet.station.energy_messages import EnergyMessage
 from simfleet.station.meter import Reading
 from simfleet.station.monitor import EventRecord, StreamParams
 from simfleet.station.phase import Phase
@@ -248,6 +249,7 @@ class InventoryPart(_Message, frozen=True):
     report: Report
     start: int
     seq_no: int
+    at_s: float
 
 
 class MonitorPart(_Message, frozen=True):
@@ -256,6 +258,7 @@ class MonitorPart(_Message, frozen=True):
     report: Report
     start: int
     seq_no: int
+    at_s: float
 
 
 class CustomerPart(_Message, frozen=True):
@@ -264,6 +267,7 @@ class CustomerPart(_Message, frozen=True):
     report: Report
     start: int
     seq_no: int
+    at_s: float
 
 
 class EventNotice(_Message, frozen=True):
@@ -286,6 +290,16 @@ class StreamClosed(_Message, frozen=True):
     """They will not any more."""
 
     monitor_id: int
+
+
+class StreamData(_Message, frozen=True):
+    """Moments (Unix seconds) and values of a stream; so many more are `pending`. A SEND, so it is
+    never queued.
+    """
+
+    monitor_id: int
+    values: tuple[tuple[float, str], ...]
+    pending: int
 
 
 Message = (
@@ -317,6 +331,7 @@ Message = (
     | EventNotice
     | StreamOpened
     | StreamClosed
+    | EnergyMessage
 )
 
 DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded, SessionEvent)
@@ -334,3 +349,6 @@ LASTING = (
 """Messages that wait for the next link when one is lost, a reboot between them or not: the CSMS
 would take an update that has ended for one that hangs.
 """
+
+PARTS = (InventoryPart, MonitorPart, CustomerPart)
+"""Parts of reports: after one that was refused the next is told all the same."""

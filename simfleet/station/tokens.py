@@ -129,6 +129,11 @@ class TokenCache:
         """All tags, oldest first."""
         return (self._known or {}).items()
 
+    def forget(self, id_tag: str) -> None:
+        """Forget one tag."""
+        if self._known is not None:
+            self._known.pop(folded(id_tag), None)
+
     def clear(self) -> None:
         """Forget all (ClearCache)."""
         self._known = None
