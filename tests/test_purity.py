@@ -31,6 +31,7 @@ PURE = (
     "simfleet.csms.ledger",
     "simfleet.csms.misbehaviour",
     "simfleet.csms.notices",
+    "simfleet.csms.passwords",
     "simfleet.csms.records",
     "simfleet.csms.records2",
     "simfleet.csms.reports",

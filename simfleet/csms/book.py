@@ -76,7 +76,8 @@ class Book:
         self.meter_values_unknown = self.register_decreases = 0
         self.register_decrease_examples: list[dict[str, object]] = []
         self.overlapping_calls = self.unanswered = 0
-        self.violations = 0
+        self.violations = self.results_refused = 0
+        self.result_refused_examples: list[dict[str, str]] = []
         self.violation_examples: list[dict[str, str]] = []
         self.calls: dict[str, int] = {}
         self.statuses: dict[str, int] = {}
@@ -361,7 +362,17 @@ class Book:
     # ── the protocol ─────────────────────────────────────────────────────────────────────────────
 
     def note_violations(self, identity: str, violations: Sequence[Violation]) -> None:
-        """Count what the station did wrong, and keep the first examples."""
+        """Count what the station did wrong, and keep the first examples. That it could not use an
+        answer of ours (CALLRESULTERROR) is no wrong of its own.
+        """
+        ours = [one for one in violations if one.kind == "result_refused"]
+        if ours:
+            self.results_refused += len(ours)
+            self.result_refused_examples += [
+                {"identity": identity, "error_code": one.error_code, "description": one.description}
+                for one in ours[: EXAMPLES_MAX - len(self.result_refused_examples)]
+            ]
+            violations = [one for one in violations if one.kind != "result_refused"]
         self.violations += len(violations)
         for violation in violations[: EXAMPLES_MAX - len(self.violation_examples)]:
             self.violation_examples.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import trio
@@ -19,13 +19,14 @@ from simfleet.csms.behaviour import chance
 from simfleet.csms.placeholders import Filling, Unfilled, fill, names_in
 from simfleet.errors import ProtocolViolation, Refused
 from simfleet.ocpp.results import LINK_LOST, TIMED_OUT
-from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import ANSWERED, VERSIONS, catalog_of
+from simfleet.station.tokens import typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simfleet.csms.book import Book
-    from simfleet.csms.records import StationRecord, Transaction
+    from simfleet.csms.records import AnyTransaction, StationRecord
     from simfleet.csms.server import Csms
     from simfleet.ocpp.results import Outcome
     from simfleet.ocpp.wire import Wire
@@ -41,9 +42,6 @@ STATIONS_MAX: Final = 10_000
 EXAMPLES_MAX: Final = 10
 """Unexpected answers of one order that are told in full."""
 ANY: Final = "any"
-ANSWERED: Final = "Answered"
-"""What stands for a status where the response has none, such as that of GetConfiguration."""
-
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
@@ -88,26 +86,42 @@ class Report(Struct, kw_only=True):
     examples: list[dict[str, Any]] = []
 
 
-def request_of(action: str, payload: dict[str, Any]) -> Wire:
-    """The request of a CSMS. Raises `Refused` for an action that a CSMS does not send, and
-    `ProtocolViolation` for a payload that the schema forbids.
+def request_of(action: str, payload: dict[str, Any], *, version: str = VERSIONS[0]) -> Wire:
+    """The request of a CSMS to a station that speaks `version`. Raises `Refused` for an action that
+    a CSMS does not send then, and `ProtocolViolation` for a payload that the schema forbids.
     """
-    known = V16.actions.get(action)
+    known = catalog_of(version).actions.get(action)
     if known is None or "csms" not in known.sent_by:
-        raise Refused(f"{action!r} is not an action that a CSMS sends in {V16.version}")
+        raise Refused(f"{action!r} is not an action that a CSMS sends in {version}")
     return known.decode_request(_ENCODE(payload))
 
 
-def statuses_of(action: str) -> tuple[str, ...]:
-    """The statuses that a station's response to `action` may have; `Answered` if it has none."""
-    hints = get_type_hints(V16.actions[action].response)
-    return tuple(get_args(hints["status"])) if "status" in hints else (ANSWERED,)
+def requests_of(action: str, payload: dict[str, Any]) -> dict[str, Wire]:
+    """The request in every version whose schema allows the payload. Raises as `request_of` where
+    none does.
+    """
+    found: dict[str, Wire] = {}
+    problem: ProtocolViolation | None = None
+    for version in _versions_with(action):
+        try:
+            found[version] = request_of(action, payload, version=version)
+        except ProtocolViolation as violation:
+            problem = problem or violation
+    if problem is not None and not found:
+        raise problem
+    return found
 
 
-def good_statuses_of(action: str) -> tuple[str, ...]:
-    """The status that says that the station does what `action` asks."""
-    statuses = statuses_of(action)
-    return tuple(s for s in ("Accepted", "Unlocked", ANSWERED) if s in statuses)[:1]
+def _versions_with(action: str) -> tuple[str, ...]:
+    """The versions in which a CSMS sends this. Raises `Refused` if there is none."""
+    found = tuple(
+        version
+        for version in VERSIONS
+        if (known := catalog_of(version).actions.get(action)) and "csms" in known.sent_by
+    )
+    if not found:
+        raise Refused(f"{action!r} is not an action that a CSMS sends in any version")
+    return found
 
 
 def holds(wanted: Any, found: Any) -> bool:
@@ -130,6 +144,18 @@ def holds(wanted: Any, found: Any) -> bool:
             is_number = isinstance(found, int | float) and not isinstance(found, bool)
             return is_number and math.isclose(wanted, found, rel_tol=1e-9, abs_tol=1e-9)
     return False
+
+
+def free_evse(record: StationRecord, book: Book) -> int | None:
+    """The first EVSE (in 1.6 connector) that is Available without a transaction, if there is one;
+    otherwise the first without a transaction.
+    """
+    free = [
+        (connector.status != "Available", number)
+        for number, connector in record.connectors.items()
+        if number and (connector.last_start is None or connector.last_start.key not in book.open)
+    ]
+    return min(free)[1] if free else None
 
 
 class Pace:
@@ -182,7 +208,8 @@ class _Asking:
         self._order = order
         self._numbers = numbers
         self._used = names_in([order.payload, order.answer or {}])
-        self._fixed = None if self._used else request_of(order.action, order.payload)
+        self._fixed = None if self._used else requests_of(order.action, order.payload)
+        self._versions = self._fixed or _versions_with(order.action)
         self._began_s = trio.current_time()
         self._waiting: dict[str, Any] = {}
         """What is wanted of the answer, by the identities that have not answered yet."""
@@ -202,7 +229,8 @@ class _Asking:
         found = [
             record
             for record in self._csms.booted()
-            if (named is None or record.identity in named)
+            if record.version in self._versions
+            and (named is None or record.identity in named)
             and ("transaction_id" not in self._used or self._transaction(record, book) is not None)
         ]
         wanted = math.ceil(order.share * len(found) - 1e-9)
@@ -210,12 +238,16 @@ class _Asking:
             found.sort(key=lambda record: chance(0, record.identity, 0, order.choice))
         return sorted(found[:wanted], key=lambda record: record.identity)
 
-    def _transaction(self, record: StationRecord, book: Book) -> Transaction | None:
-        connector_id = self._order.payload.get("connectorId")
+    def _transaction(self, record: StationRecord, book: Book) -> AnyTransaction | None:
+        payload = self._order.payload
+        connector_id = payload.get("connectorId") if record.version == VERSIONS[0] else None
+        evse = payload.get("evse")
+        for evse_id in (payload.get("evseId"), evse.get("id") if isinstance(evse, dict) else None):
+            connector_id = connector_id or evse_id
         for number, connector in sorted(record.connectors.items()):
             last = connector.last_start
             meant = number == connector_id or not isinstance(connector_id, int) or not connector_id
-            if meant and last is not None and last.id in book.open:
+            if meant and last is not None and last.key in book.open:
                 return last
         return None
 
@@ -226,10 +258,12 @@ class _Asking:
         identity, wanted = record.identity, self._order.answer
         self._turns += 1
         try:
-            request = self._fixed
-            if request is None:
-                filling = self._filling(record)
-                request = request_of(self._order.action, fill(self._order.payload, filling))
+            if self._fixed is not None:
+                request = self._fixed[record.version]
+            else:
+                filling, order = self._filling(record), self._order
+                payload = fill(order.payload, filling)
+                request = request_of(order.action, payload, version=record.version)
                 wanted = fill(wanted, filling)
             self._csms.send(identity, request, when_done=lambda out: self._note(identity, out))
         except Unfilled as missing:
@@ -245,13 +279,21 @@ class _Asking:
             self._waiting[identity] = wanted
 
     def _filling(self, record: StationRecord) -> Filling:
-        transaction = self._transaction(record, self._csms.book)
+        book = self._csms.book
+        transaction = self._transaction(record, book)
+        id_tag = record.last_tag if transaction is None else transaction.id_tag
+        kind, text = (None, id_tag) if id_tag is None else typed(id_tag)
+        evse_id = None if transaction is None else transaction.connector_id
+        if "transaction_id" not in self._used or evse_id is None:
+            evse_id = free_evse(record, book) or evse_id
         return Filling(
             now=datetime.fromtimestamp(self._csms.wall_s(), UTC),
             identity=record.identity,
             n=self._numbers.next(),
             transaction_id=None if transaction is None else transaction.id,
-            id_tag=record.last_tag if transaction is None else transaction.id_tag,
+            evse_id=evse_id,
+            id_tag=text,
+            id_token=None if text is None else {"idToken": text, "type": kind},
             given=self._order.given,
         )
 

@@ -193,7 +193,9 @@ class _Desk:
 
     async def _begin(self, request: AskCommand, nursery: trio.Nursery) -> None:
         try:
-            wire = request_of(request.action, request.payload)
+            wire = request_of(
+                request.action, request.payload, version=self._csms.version_of(request.identity)
+            )
             if self._commands >= COMMANDS_MAX:
                 raise Refused(f"{COMMANDS_MAX} commands are waiting already")
         except (ProtocolViolation, Refused) as error:

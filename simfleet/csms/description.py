@@ -23,7 +23,7 @@ def described(record: StationRecord, book: Book) -> dict[str, object]:
             "started": transaction.started,
         }
         for connector in record.connectors.values()
-        if (transaction := connector.last_start) is not None and transaction.id in book.open
+        if (transaction := connector.last_start) is not None and transaction.key in book.open
     ]
     events = [
         {"type": event.type, "timestamp": event.timestamp, "tech_info": event.tech_info}
@@ -32,6 +32,7 @@ def described(record: StationRecord, book: Book) -> dict[str, object]:
     ]
     return {
         "identity": record.identity,
+        "version": record.version,
         "connected": bool(record.connected),
         "accepted": record.accepted,
         "boots": record.boots,

@@ -39,6 +39,8 @@ def ledger_of(book: Book) -> dict[str, object]:
         "overlapping_calls": book.overlapping_calls,
         "violations": book.violations,
         "violation_examples": list(book.violation_examples),
+        "results_refused": book.results_refused,
+        "result_refused_examples": list(book.result_refused_examples),
         "calls": dict(sorted(book.calls.items())),
         "statuses": dict(sorted(book.statuses.items())),
         "error_codes": dict(sorted(book.error_codes.items())),

@@ -16,22 +16,48 @@ EVERY_ACTION: Final = "*"
 STATION_ACTIONS: Final = frozenset(
     {
         "Authorize",
+        "BatterySwap",
         "BootNotification",
+        "ClearedChargingLimit",
+        "ClosePeriodicEventStream",
         "DataTransfer",
         "DiagnosticsStatusNotification",
         "FirmwareStatusNotification",
+        "Get15118EVCertificate",
+        "GetCertificateChainStatus",
+        "GetCertificateStatus",
         "Heartbeat",
         "LogStatusNotification",
         "MeterValues",
+        "NotifyChargingLimit",
+        "NotifyCustomerInformation",
+        "NotifyDERAlarm",
+        "NotifyDERStartStop",
+        "NotifyDisplayMessages",
+        "NotifyEVChargingNeeds",
+        "NotifyEVChargingSchedule",
+        "NotifyEvent",
+        "NotifyMonitoringReport",
+        "NotifyPriorityCharging",
+        "NotifyReport",
+        "NotifySettlement",
+        "OpenPeriodicEventStream",
+        "PublishFirmwareStatusNotification",
+        "PullDynamicScheduleUpdate",
+        "ReportChargingProfiles",
+        "ReportDERControl",
+        "ReservationStatusUpdate",
         "SecurityEventNotification",
         "SignCertificate",
         "SignedFirmwareStatusNotification",
         "StartTransaction",
         "StatusNotification",
         "StopTransaction",
+        "TransactionEvent",
+        "VatNumberValidation",
     }
 )
-"""What a station may send in OCPP 1.6 and the Security Whitepaper; a test holds it to `V16`."""
+"""Every CALL of a station in any version; a test holds it to the catalogs."""
 
 SIGNS: Final = ("rejected", "never", "foreign-ca", "wrong-key", "expired", "garbage")
 """What can go wrong with a certificate that a station asks for."""

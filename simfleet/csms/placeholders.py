@@ -5,7 +5,11 @@ string it becomes text (`"$uploads/$identity"`). `$$` is a dollar sign.
 
     $now, $now+10m, $now-1h   a date-time (RFC 3339, UTC) at or around the moment of sending
     $transaction_id           the transaction running at the station, on the payload's connectorId
+                              or evseId; a number in 1.6, a string in 2.x
+    $evse_id                  the EVSE (in 1.6 connector) of that transaction where $transaction_id
+                              is used too, otherwise one that is free if there is one
     $id_tag                   the tag of that transaction, or the last one that was accepted
+    $id_token                 the same as IdToken of 2.x has it: a mapping
     $identity                 the station's identity
     $n                        a number that no other CALL of the run's commands has, from 1
     $uploads                  where files can be put and firmware got: the URL of a loopback server
@@ -23,6 +27,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +40,10 @@ GIVEN: Final = (
     "root_hash_data",
 )
 """Those that whoever sends the command gives a value."""
-NAMES: Final = ("now", "transaction_id", "id_tag", "identity", "n", *GIVEN)
+NAMES: Final = (
+    *("now", "transaction_id", "evse_id", "id_tag", "id_token", "identity", "n"),
+    *GIVEN,
+)
 OFFSET_MAX_DAYS: Final = 3650
 """How far `$now+...` may be from now."""
 
@@ -50,8 +58,10 @@ class Filling(Struct, frozen=True):
     now: datetime
     identity: str
     n: int
-    transaction_id: int | None = None
+    transaction_id: int | str | None = None
+    evse_id: int | None = None
     id_tag: str | None = None
+    id_token: dict[str, Any] | None = None
     given: dict[str, Any] = {}
     """Values of `GIVEN`; a name that is left out has none."""
 
@@ -61,7 +71,9 @@ EXAMPLE: Final = Filling(
     identity="CP-00001",
     n=1,
     transaction_id=1,
+    evse_id=1,
     id_tag="0123456789ABCD",
+    id_token={"idToken": "0123456789ABCD", "type": "ISO14443"},
     given={
         "uploads": "http://127.0.0.1:65535",
         "signing_certificate": "-----BEGIN CERTIFICATE-----",
@@ -76,6 +88,15 @@ EXAMPLE: Final = Filling(
     },
 )
 """For checking a payload before there is a station."""
+
+
+EXAMPLE_2: Final = replace(EXAMPLE, transaction_id="4b4c9ee2-6b3c-4d56-a9e2-5fd2b8a1c0de")
+"""The same for 2.x."""
+
+
+def example_of(version: str) -> Filling:
+    """For checking a payload in this version."""
+    return EXAMPLE if version == "ocpp1.6" else EXAMPLE_2
 
 
 class Unfilled(Exception):

@@ -125,6 +125,7 @@ class StationRecord:
         "serial_number",
         "told",
         "vendor",
+        "version",
     )
 
     def __init__(self, identity: str) -> None:
@@ -136,7 +137,9 @@ class StationRecord:
         """Open connections; 2 while a new one replaces the old."""
         self.seen_at_s = 0.0
         self.last_tag: str | None = None
-        """The last tag of this station that was accepted."""
+        """The last tag of this station that was accepted, as `station.tokens` writes tags."""
+        self.version = ""
+        """The subprotocol of its newest connection."""
         self.vendor: str | None = None
         self.model: str | None = None
         self.serial_number: str | None = None

@@ -23,13 +23,13 @@ from simfleet.csms.access import OPEN, Access, Doorkeeper
 from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.book import Book
 from simfleet.csms.connection import Connection
+from simfleet.csms.passwords import password_in, password_status
 from simfleet.csms.session import Session
 from simfleet.csms.versions import FIRST, VERSIONS
 from simfleet.errors import LinkClosed, QueueFull, Refused, UsageWrong
 from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall, unauthorized
 from simfleet.link.server import serve
 from simfleet.link.tls import server_context
-from simfleet.ocpp.v16.messages import ChangeConfigurationRequest, ChangeConfigurationResponse
 
 if TYPE_CHECKING:
     import ssl
@@ -186,6 +186,13 @@ class Csms:
         records = (connection.session.record for connection in self._connections.values())
         return [record for record in records if record.accepted]
 
+    def version_of(self, identity: str) -> str:
+        """The OCPP version in which a station is connected. Raises `Refused` when it is not."""
+        connection = self._connections.get(identity)
+        if connection is None:
+            raise Refused(f"no station {identity!r} is connected")
+        return connection.session.version.name
+
     def send(self, identity: str, request: Wire, *, when_done: Callable[[Outcome], None]) -> None:
         """Send a CALL to a station; `when_done` is called once with how it ended.
 
@@ -194,8 +201,9 @@ class Csms:
         connection = self._connections.get(identity)
         if connection is None:
             raise Refused(f"no station {identity!r} is connected")
-        if isinstance(request, ChangeConfigurationRequest) and _is_key(request):
-            when_done = partial(self._note_key, identity, request.value, when_done)
+        key = password_in(request)
+        if key is not None:
+            when_done = partial(self._note_key, identity, key, when_done)
         try:
             connection.session.command(request, at_s=trio.current_time(), when_done=when_done)
         except QueueFull as full:
@@ -205,10 +213,10 @@ class Csms:
     def _note_key(
         self, identity: str, key: str, when_done: Callable[[Outcome], None], outcome: Outcome
     ) -> None:
-        """A station was told another AuthorizationKey: if it took it, it comes with that."""
-        response = outcome.response
-        if isinstance(response, ChangeConfigurationResponse) and response.status in _TAKEN:
-            self.doorkeeper.note_key(identity, key, at_once=response.status == "Accepted")
+        """A station was told another password: if it took it, it comes with that."""
+        status = password_status(outcome.response)
+        if status in ("Accepted", "RebootRequired"):
+            self.doorkeeper.note_key(identity, key, at_once=status == "Accepted")
         when_done(outcome)
 
     async def command(self, identity: str, request: Wire) -> Outcome:
@@ -338,13 +346,6 @@ async def serve_csms(
         tls = server_context(pki.server_pem, pki.server_key, client_authority=pki.ca_pem)
     csms = Csms(behaviour=behaviour, book=book, access=access, authority=authority)
     await csms.listen(host=host, port=port, tls=tls, task_status=task_status)
-
-
-def _is_key(request: ChangeConfigurationRequest) -> bool:
-    return request.key.lower() == "authorizationkey"
-
-
-_TAKEN: Final = ("Accepted", "RebootRequired")
 
 
 def _refused(

@@ -139,6 +139,7 @@ class Session:
     def opened(self, *, at_s: float) -> None:
         """Take the connection into the book. Raises `QueueFull` when the book is full."""
         self.record = self.book.connect(self.identity, at_s=at_s)
+        self.record.version = self.version.name
 
     def closed(self, *, at_s: float) -> None:
         """End what was open: commands as `link_lost`, late answers as unanswered."""

@@ -19,15 +19,14 @@ from simfleet.csms.broadcast import (
     Pace,
     Report,
     broadcast,
-    good_statuses_of,
     holds,
-    statuses_of,
 )
 from simfleet.csms.server import Csms
 from simfleet.csms.session import COMMAND_TIMEOUT_S
 from simfleet.errors import LinkClosed, ProtocolViolation, Refused
 from simfleet.link.memory import MemoryNetwork
 from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import good_statuses_of, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -343,10 +342,10 @@ def test_every_message_of_a_csms_has_one_good_status() -> None:
     actions = [name for name, action in V16.actions.items() if "csms" in action.sent_by]
     assert len(actions) == 26
     for action in actions:
-        (good,) = good_statuses_of(action)
-        assert good in statuses_of(action)
-    assert good_statuses_of("UnlockConnector") == ("Unlocked",)
-    assert good_statuses_of("GetConfiguration") == ("Answered",)
+        (good,) = good_statuses_of(V16.version, action)
+        assert good in statuses_of(V16.version, action)
+    assert good_statuses_of(V16.version, "UnlockConnector") == ("Unlocked",)
+    assert good_statuses_of(V16.version, "GetConfiguration") == ("Answered",)
 
 
 @pytest.mark.parametrize(
