@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from simfleet.station import monitors, network_profiles
+from simfleet.station import display, monitors, network_profiles
+from simfleet.station.configuration_keys2 import DISPLAY_MAX
 from simfleet.station.device_model import Place, Row
 from simfleet.station.device_model_hardware import HARDWARE
 from simfleet.station.tokens import CACHE_MAX
@@ -36,6 +37,10 @@ def _present(variable: str, component: str, **fields: Any) -> Row:
 
 
 # ── values ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _messages_shown(station: Station, _: Place, at_s: float) -> str:
+    return str(len(display.messages(station, at_s=at_s)))
 
 
 def _now(station: Station, _: Place, at_s: float) -> str:
@@ -236,6 +241,33 @@ _IDENTITY: Final[tuple[Row, ...]] = (
             "RealTimeClock",
         ),
     ),
+    _present("Available", "DisplayMessageCtrlr"),
+    Row(
+        component="DisplayMessageCtrlr",
+        variable="NumberOfDisplayMessages",
+        live=_messages_shown,
+        high_key=DISPLAY_MAX,
+        monitored=True,
+        **_INTEGER,
+    ),
+    Row(
+        component="DisplayMessageCtrlr",
+        variable="SupportedStates",
+        constant=",".join(sorted(display.STATES_21)),
+        data_type="MemberList",
+        values=tuple(sorted(display.STATES_21)),
+        since="ocpp2.1",
+    ),
+    Row(
+        component="DisplayMessageCtrlr",
+        variable="Language",
+        constant="en",
+        data_type="OptionList",
+        values=tuple(sorted(display.LANGUAGES)),
+        since="ocpp2.1",
+    ),
+    _present("Available", "ISO15118Ctrlr"),
+    _present("Enabled", "ISO15118Ctrlr"),
     Row(
         component="CustomizationCtrlr",
         variable="CustomImplementationEnabled",

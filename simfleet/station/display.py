@@ -21,13 +21,13 @@ from simfleet.station.configuration_keys2 import (
     DISPLAY_MAX,
     DISPLAY_PRIORITIES,
 )
+from simfleet.station.display_message import DisplayMessage
 from simfleet.station.messages import DisplayPage
 from simfleet.station.phase import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simfleet.station.display_message import DisplayMessage
     from simfleet.station.station import Station
 
 ALWAYS_FRONT: Final = "AlwaysFront"
@@ -132,9 +132,7 @@ def _unsupported(
     return None
 
 
-def clear_message(
-    station: Station, number: int, *, at_s: float
-) -> Literal["Accepted", "Unknown"]:
+def clear_message(station: Station, number: int, *, at_s: float) -> Literal["Accepted", "Unknown"]:
     """ClearDisplayMessage."""
     _tidy(station, at_s=at_s)
     if station.display is None or number not in station.display.messages:
@@ -187,9 +185,7 @@ def _tidy(station: Station, *, at_s: float) -> None:
     for one in tuple(known.values()):
         ended = one.end_wall_s is not None and one.end_wall_s <= wall_s
         transaction_id = one.transaction_id
-        if ended or (
-            transaction_id is not None and visits.of_id(station, transaction_id) is None
-        ):
+        if ended or (transaction_id is not None and visits.of_id(station, transaction_id) is None):
             del known[one.id]
 
 

@@ -96,6 +96,7 @@ class Firmware(Struct, omit_defaults=True):
     fail_next: FirmwareFailure = ""
     published: list[Published] = []
     """For other stations, the one asked for last behind the others; see `publishing`."""
+
     @property
     def waits_for_connectors(self) -> bool:
         """Whether the next step depends on the connectors."""

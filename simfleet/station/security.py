@@ -24,6 +24,9 @@ from simfleet.station.effects import Dropped
 from simfleet.station.messages import SecurityNotice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simfleet.ocpp.results import Violation
     from simfleet.station.station import Station
 
 WAITING_MAX: Final = 50
@@ -131,6 +134,7 @@ class Asked(Struct, frozen=True, gc=False, omit_defaults=True):
     tries: int = 0
     use: str = ""
 
+
 class Trial(Struct, gc=False):
     """Credentials that have not connected yet, and what to go back to: the profile before (None: it
     is the same), and the certificate to drop.
@@ -231,7 +235,7 @@ def report(station: Station, event: SecurityEvent, tech_info: str = "", *, at_s:
     noted = LoggedEvent(event.value, station.wall_s(at_s), tech_info[:TECH_INFO_MAX_CHARS])
     state.log.append(noted)
     del state.log[:-LOG_MAX]
-    if event not in CRITICAL and event not in DEMANDED:
+    if event not in CRITICAL and event not in DEMANDED and event not in station.dialect.demanded:
         return
     if state.waiting and _same(state.waiting[-1], noted) and event not in CRITICAL:
         return
@@ -326,6 +330,15 @@ def started(station: Station, *, at_s: float) -> None:
 def clock_set(station: Station, by_s: float, *, at_s: float) -> None:
     """The CSMS's time was taken over."""
     report(station, SecurityEvent.CLOCK_SET, f"set by {by_s:+.0f} s", at_s=at_s)
+
+
+def messages_broken(station: Station, violations: Sequence[Violation], *, at_s: float) -> None:
+    """The CSMS has sent what breaks the protocol: an event in 2.x."""
+    if SecurityEvent.INVALID_MESSAGES not in station.dialect.demanded:
+        return
+    for one in violations:
+        what = f"{one.kind} {one.action}".rstrip()
+        report(station, SecurityEvent.INVALID_MESSAGES, what, at_s=at_s)
 
 
 def rebooting(station: Station, reason: str, *, at_s: float) -> None:

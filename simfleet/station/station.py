@@ -282,6 +282,8 @@ class Station:
             credentials.connected(self, at_s=at_s)
         if self.network is not None:
             network_profiles.connected(self)
+        if self.profiles is not None:
+            smart_charging.link_back(self, at_s=at_s)
         registration.connected(self, at_s=at_s)
         self._settle(at_s)
 
@@ -302,6 +304,8 @@ class Station:
         status.unsaid(self)
         if self.logs is not None:
             self.logs.note(self.wall_s(at_s), "disconnected")
+        if self.profiles is not None:
+            smart_charging.link_lost(self, at_s=at_s)
         if self.security is not None:
             security.link_lost(self)
         if self.faults is not None:
@@ -351,7 +355,9 @@ class Station:
         ):
             self.dialect.handle(self, result, at_s=at_s)  # type: ignore[arg-type]
         if conversation.has_violations:
-            self.effects.extend(conversation.take_violations())
+            violations = conversation.take_violations()
+            self.effects.extend(violations)
+            security.messages_broken(self, violations, at_s=at_s)
         self._settle(at_s)
 
     def tell(self, event: Event, *, at_s: float) -> None:

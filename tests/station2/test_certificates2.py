@@ -304,9 +304,7 @@ def test_security_events_have_the_words_of_2x(
 def test_security_events_wait_until_the_station_is_accepted(version: str) -> None:
     """A04.FR.02, section 5 "certificate flow": queued until Accepted, in order."""
     scene = SecureScene2(version=version, security_events=True)
-    scene.on(
-        "BootNotification", {"status": "Pending", "currentTime": scene.clock, "interval": 30}
-    )
+    scene.on("BootNotification", {"status": "Pending", "currentTime": scene.clock, "interval": 30})
     scene.boot()
     for event in (SecurityEvent.TAMPERED, SecurityEvent.BAD_TLS_VERSION):
         security.report(scene.station, event, at_s=scene.now_s)
@@ -346,3 +344,13 @@ def test_a_csms_with_a_bad_certificate_is_an_event(version: str) -> None:
     scene.attempt()
     scene.run(for_s=1)
     assert "InvalidCsmsCertificate" in scene.security_events()
+
+
+@versions
+def test_what_breaks_the_protocol_is_an_event(version: str) -> None:
+    """Part 4, 4.2.3 (libocpp): RpcFrameworkError and the security event InvalidMessages."""
+    scene = a_secure_scene2(version, security_events=True)
+    scene.mark()
+    scene.receive(b"{not json")
+    scene.run(for_s=1)
+    assert scene.security_events() == ["InvalidMessages"]

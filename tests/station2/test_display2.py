@@ -285,3 +285,18 @@ def test_the_cost_of_an_unknown_transaction_is_taken_without_a_word(version: str
     answer = scene.call("CostUpdated", transactionId="none", totalCost=3.0)
     assert (answer.error, answer.payload) == (None, {})
     assert scene.station.display is None
+
+
+@versions
+def test_the_device_model_counts_the_messages(version: str) -> None:
+    """DisplayMessageCtrlr.NumberOfDisplayMessages: how many there are, and may be."""
+    scene = a_scene(version)
+    put(scene, 1)
+    put(scene, 2)
+    wanted = {
+        "component": {"name": "DisplayMessageCtrlr"},
+        "variable": {"name": "NumberOfDisplayMessages"},
+    }
+    answer = scene.call("GetVariables", getVariableData=[wanted])
+    (result,) = answer.payload["getVariableResult"]
+    assert (result["attributeStatus"], result["attributeValue"]) == ("Accepted", "2")

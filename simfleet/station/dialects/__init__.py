@@ -51,6 +51,10 @@ class Dialect(Protocol):
     def shown(self, phase: Phase, error_code: str) -> tuple[Phase, str]:
         """A connector's state as its status shows it: states that look alike are equal."""
 
+    @property
+    def demanded(self) -> frozenset[str]:
+        """Security events that the CSMS is told of, besides those that every version tells."""
+
     def action_of(self, message: Message) -> str:
         """The OCPP action that carries a message."""
 

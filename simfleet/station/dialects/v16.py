@@ -74,6 +74,7 @@ class Dialect16:
     resumes: bool = False
     tells_all_on_reconnect: bool = True
     error_codes: frozenset[str] = frozenset(get_args(v16.ChargePointErrorCode))
+    demanded: frozenset[str] = frozenset()
 
     def shown(self, phase: Phase, error_code: str) -> tuple[Phase, str]:
         """All of it: every phase is a status, and errors are told with it."""

@@ -47,6 +47,7 @@ from simfleet.station.messages import (
     VendorData,
 )
 from simfleet.station.phase import Phase
+from simfleet.station.security import SecurityEvent
 from simfleet.station.visits import ACCOUNTS_2
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Dialect201:
     resumes: bool = False
     tells_all_on_reconnect: bool = False
     error_codes: frozenset[str] = FAULTS | {NO_ERROR}
+    demanded: frozenset[str] = frozenset({SecurityEvent.INVALID_MESSAGES})
     actions: Mapping[type, str]
     builders: Mapping[type, Callable[[Station, Any], Wire | None]]
     readers: Mapping[type, Callable[[Station, Any, Any, float], None]]

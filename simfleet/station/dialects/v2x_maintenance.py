@@ -117,9 +117,7 @@ def trigger(
 # ── what the station says ─────────────────────────────────────────────────────────────────────────
 
 
-def _firmware(
-    station: Station, message: FirmwareStatus | SignedFirmwareStatus
-) -> Wire:
+def _firmware(station: Station, message: FirmwareStatus | SignedFirmwareStatus) -> Wire:
     number = message.request_id if isinstance(message, SignedFirmwareStatus) else None
     request: Wire = station.dialect.m.FirmwareStatusNotificationRequest(
         status=message.status, request_id=number
