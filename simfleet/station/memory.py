@@ -24,6 +24,7 @@ from simfleet.station import (
     display,
     firmware,
     local_list,
+    monitoring_memory,
     plug_and_charge,
     reservations,
     security_memory,
