@@ -42,7 +42,8 @@ def points_of(connector: Connector, *, occupied: bool = False) -> frozenset[str]
     longer.
     """
     authorized = connector.transaction is not None or connector.authorized_tag is not None
-    holds = _POINTS[connector.plugged, authorized, connector.phase is Phase.CHARGING]
+    charging = connector.transaction is not None and connector.phase is Phase.CHARGING
+    holds = _POINTS[connector.plugged, authorized, charging]
     return holds | {BAY} if occupied else holds
 
 
