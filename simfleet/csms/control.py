@@ -13,6 +13,8 @@ input ends the CSMS: a parent that dies leaves no orphan.
                                                 {"id": 5, "command": {"failure": null, ...}}
     {"id": 6, "ask": "broadcast", "order": {"action": "ClearCache", "share": 0.5}}
                                                 {"id": 6, "broadcast": {"sent": 7, ...}}
+    {"id": 7, "ask": "report", "identity": "CP-1", "kind": "NotifyReport", "request_id": 4}
+                                                {"id": 7, "report": {"items": [...], ...}}
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from msgspec import Meta, Struct
 
 from simfleet.clock import cpu_s
 from simfleet.csms.broadcast import Counter, Order, Pace, broadcast, request_of
-from simfleet.csms.description import described
+from simfleet.csms.description import described, reported
 from simfleet.csms.server import FREEZE_MAX_S
 from simfleet.errors import ProtocolViolation, Refused
 
@@ -85,9 +87,17 @@ class AskStation(Ask, tag="station"):
     identity: str
 
 
+class AskReport(Ask, tag="report"):
+    """What a station of 2.x has reported in parts: `kind` is the action that carried it."""
+
+    identity: str
+    kind: str
+    request_id: int
+
+
 _ENCODE: Final = msgspec.json.Encoder().encode
 _READ: Final = msgspec.json.Decoder(
-    AskLedger | AskStats | AskReset | AskFreeze | AskCommand | AskBroadcast | AskStation
+    AskLedger | AskStats | AskReset | AskFreeze | AskCommand | AskBroadcast | AskStation | AskReport
 ).decode
 
 
@@ -180,6 +190,8 @@ class _Desk:
                 await self._begin_broadcast(request, nursery)
             case AskStation():
                 await self.say(self._station(request))
+            case AskReport():
+                await self.say(self._report(request))
             case AskLedger():
                 await self.say({"id": request.id, "ledger": self._csms.ledger()})
             case AskStats():
@@ -240,6 +252,14 @@ class _Desk:
         if record is None:
             return {"id": request.id, "error": f"no station {request.identity!r} has come yet"}
         return {"id": request.id, "station": described(record, book)}
+
+    def _report(self, request: AskReport) -> dict[str, object]:
+        record = self._csms.book.stations.get(request.identity)
+        report = None if record is None else reported(record, request.kind, request.request_id)
+        if report is None:
+            asked = f"{request.kind} {request.request_id}"
+            return {"id": request.id, "error": f"{request.identity!r} has reported no {asked}"}
+        return {"id": request.id, "report": report}
 
     def _stats(self) -> dict[str, object]:
         return {

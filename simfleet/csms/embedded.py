@@ -107,6 +107,12 @@ class EmbeddedCsms:
         """What it knows of one station, see docs/csms.md. Raises `Refused` for an unknown one."""
         return await self._ask("station", identity=identity)
 
+    async def report(self, identity: str, *, kind: str, request_id: int) -> dict[str, Any]:
+        """What a station of 2.x has reported, `kind` being the action that carried it, such as
+        `NotifyReport`. Raises `Refused` when nothing has come.
+        """
+        return await self._ask("report", identity=identity, kind=kind, request_id=request_id)
+
     async def broadcast(self, order: Order) -> Report:
         """Have it send a CALL to many stations; returns when all of them ended.
 
