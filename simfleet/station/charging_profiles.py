@@ -145,6 +145,7 @@ class Refusal(Struct, frozen=True, gc=False):
         "UnsupportedRateUnit",
         "TxNotFound",
         "NoStorage",
+        "NotEnabled",
     ]
     detail: str
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simfleet.station import visits
+from simfleet.station import visit_events
 from simfleet.station.energy import BIDIRECTIONAL, of
 
 if TYPE_CHECKING:
@@ -124,4 +124,7 @@ def mode_told(station: Station, connector: Connector, mode: Mode | None) -> None
     mode = mode or "ChargingOnly"
     if energy.modes.get(visit.number, "ChargingOnly") != mode:
         energy.modes[visit.number] = mode
-        visits.happened(station, connector, "OperationModeChanged", at_s=connector.metered_s)
+        at_s = connector.metered_s
+        visit_events.tell(
+            station, connector, "Updated", "OperationModeChanged", at_s=at_s, mode=mode
+        )

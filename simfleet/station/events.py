@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from simfleet.station.contract import Contract
+from simfleet.station.energy_events import EnergyEvent
 from simfleet.station.fault_kinds import Fault
 from simfleet.station.vehicle import VehicleSpec
 
@@ -240,4 +241,5 @@ Event = (
     | FaultInjected
     | FaultRemoved
     | Retired
+    | EnergyEvent
 )

@@ -10,6 +10,7 @@ from simfleet.station import (
     certificates,
     charging,
     diagnostics,
+    energy_commands,
     faults,
     firmware,
     plug_and_charge,
@@ -19,6 +20,14 @@ from simfleet.station import (
 )
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import PowerOff, PowerOn
+from simfleet.station.energy_events import (
+    FrequencyMeasured,
+    GridFaulted,
+    LimitImposed,
+    LimitReleased,
+    PriorityPressed,
+    SetpointGiven,
+)
 from simfleet.station.events import (
     ContractGiven,
     ErrandDone,
@@ -120,6 +129,15 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             diagnostics.will_fail(station)
         case Retired(leaving):
             retire(station, leaving=leaving, at_s=at_s)
+        case (
+            LimitImposed()
+            | LimitReleased()
+            | SetpointGiven()
+            | FrequencyMeasured()
+            | PriorityPressed()
+            | GridFaulted()
+        ):
+            energy_commands.happen(station, event, at_s=at_s)
         case _:
             assert_never(event)
 

@@ -45,6 +45,7 @@ from simfleet.station.messages import (
     TransactionStarted,
 )
 from simfleet.station.meter import ElectricalSpec, Meter, Reading
+from simfleet.station.network_profiles import Network
 from simfleet.station.phase import Move
 from simfleet.station.reservations import Reservation
 from simfleet.station.tokens import TokenInfo

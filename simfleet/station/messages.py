@@ -125,6 +125,8 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     limit: Limit | None = None
     earlier: tuple[Measured, ...] = ()
     """Readings kept for the Ended event."""
+    mode: str | None = None
+    """The operation mode of bidirectional charging (2.1)."""
 
 
 class SessionEvent(Step, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from simfleet.station import charging, dynamic_profiles, metering, profile_rules
+from simfleet.station import agenda, charging, dynamic_profiles, metering, profile_rules, visits
 from simfleet.station.allotment import outlet_of, profiles_of
 from simfleet.station.charging_profiles import (
     Profiles,
@@ -24,7 +24,6 @@ from simfleet.station.charging_profiles import (
     anchored,
     why_not,
 )
-from simfleet.station.visits import ACCOUNTS_2
 from simfleet.station.limits import (
     Composite,
     Place,
@@ -34,6 +33,7 @@ from simfleet.station.limits import (
     of_generation,
     of_station,
 )
+from simfleet.station.profile_reports import CSMS, Wanted
 
 if TYPE_CHECKING:
     from simfleet.station.charging_profiles import Period, Profile, RateUnit
@@ -63,7 +63,7 @@ def set_profile(station: Station, profile: Profile, *, at_s: float) -> Refusal |
 def _install(station: Station, profile: Profile, *, at_s: float) -> Refusal | None:
     rules = rules_of(station)
     refusal = why_not(profile, rules)
-    newer = station.dialect.accounts is ACCOUNTS_2
+    newer = station.dialect.accounts is visits.ACCOUNTS_2
     if refusal is None and newer:
         refusal = profile_rules.why_not(station, profile)
     if refusal is not None:
@@ -114,7 +114,7 @@ def may_promise(station: Station, profile: Profile, connector_id: int | None) ->
     # Whichever connector it will be; a wrong one is refused for its own sake.
     placed = replace(profile, connector_id=connector_id or 1)
     refusal = why_not(placed, rules)
-    if refusal is None and station.dialect.accounts is ACCOUNTS_2:
+    if refusal is None and station.dialect.accounts is visits.ACCOUNTS_2:
         refusal = profile_rules.why_not(station, placed)
     if refusal is not None:
         return refusal
@@ -149,6 +149,34 @@ def clear_profiles(
     if cleared:
         charging.apply_limits(station, at_s=at_s)
     return cleared
+
+
+def clear_own(
+    station: Station,
+    *,
+    at_s: float,
+    profile_id: int | None = None,
+    connector_id: int | None = None,
+    purpose: Purpose | None = None,
+    stack_level: int | None = None,
+) -> int:
+    """As `clear_profiles`, but only what the CSMS has set: in 2.x it cannot take away the limits of
+    others (K10.FR.06).
+    """
+    wanted = Wanted(
+        None if profile_id is None else frozenset({profile_id}),
+        connector_id,
+        purpose,
+        stack_level,
+        frozenset({CSMS}),
+    )
+    ids = frozenset(
+        one.id for one in station.profiles or () if wanted.fits(one) and not one.source
+    )
+    if station.profiles is not None and ids:
+        station.profiles.remove(ids)
+        charging.apply_limits(station, at_s=at_s)
+    return len(ids)
 
 
 def rules_of(station: Station) -> Rules:
@@ -252,6 +280,46 @@ def limits_due(station: Station, key: int = 0, *, at_s: float) -> None:
             if connector.sample_due_s <= before_s:
                 charging.take_samples(station, connector, at_s=before_s)
         charging.apply_limits(station, at_s=due_s)
+
+
+# ── the CSMS is away (2.1: maxOfflineDuration) ─────────────────────────────────────────────────────
+
+
+def link_lost(station: Station, *, at_s: float) -> None:
+    """Some profiles count only as long as the CSMS could take them back."""
+    if any(one.offline_max_s is not None for one in station.profiles or ()):
+        away_for_long(station, at_s=at_s)
+
+
+def away_for_long(station: Station, key: int = 0, *, at_s: float) -> None:
+    """Silence the profiles for which the CSMS has been away for too long; see when the next are."""
+    profiles = station.profiles
+    if station.online or profiles is None:
+        return
+    left = {
+        one.id: station.offline_since_s + one.offline_max_s
+        for one in profiles
+        if one.offline_max_s is not None
+    }
+    silent = frozenset(id_ for id_, due_s in left.items() if due_s <= at_s)
+    if silent != profiles.silent:
+        profiles.remove(frozenset(one.id for one in profiles if one.offline_kills) & silent)
+        profiles.silent = silent
+        charging.apply_limits(station, at_s=at_s)
+    later = [due_s for id_, due_s in left.items() if id_ not in silent]
+    if later:
+        agenda.at(station, agenda.Job.PROFILE_OFFLINE, min(later))
+
+
+def link_back(station: Station, *, at_s: float) -> None:
+    """What was silent counts again."""
+    profiles = station.profiles
+    if profiles is None:
+        return
+    agenda.cancel(station, agenda.Job.PROFILE_OFFLINE)
+    if profiles.silent:
+        profiles.silent = frozenset()
+        charging.apply_limits(station, at_s=at_s)
 
 
 # ── what lasts ────────────────────────────────────────────────────────────────────────────────────

@@ -112,6 +112,7 @@ def tell(
     measurands: tuple[str, ...] = (),
     reason: str = "",
     limit: Limit | None = None,
+    mode: str | None = None,
 ) -> None:
     """Queue one event. The tag is told once, at the first event that knows it, and again by the one
     that another tag of the group has caused (2.0.1 E03, E05, E07).
@@ -160,6 +161,7 @@ def tell(
         cable_a=cable_a,
         charging_s=charging_s if charging_s or kind == "Ended" else None,
         limit=limit,
+        mode=mode,
         earlier=() if kind != "Ended" or visit.kept is None else tuple(visit.kept),
     )
     visit.seq_no += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simfleet.station import charging, visit_limits
+from simfleet.station import charging, ev_needs, visit_limits
 from simfleet.station.configuration_keys2 import (
     BEFORE_ACCEPTED,
     RESUMPTION,
@@ -152,6 +152,8 @@ class Accounts2:
         """The session belongs to the visit that its tag or cable has started, if it has."""
         visit, transaction = connector.visit, connector.transaction
         assert transaction is not None
+        if connector.vehicle is not None and connector.vehicle.spec.iso15118:
+            ev_needs.announce(station, connector, at_s=at_s)
         if visit is None:
             return
         visit.id_tag = transaction.id_tag

@@ -33,6 +33,7 @@ def _session_event(station: Station, message: SessionEvent) -> Wire:
         stopped_reason=message.reason or None,
         remote_start_id=message.remote_start_id,
         **({} if message.limit is None else {"transaction_limit": _limit(m, message.limit)}),
+        **({} if message.mode is None else {"operation_mode": message.mode}),
     )
     evse = None
     if message.evse:
