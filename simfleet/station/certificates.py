@@ -40,6 +40,10 @@ V2G: Final = frozenset({"V2GCertificate", "V2G20Certificate"})
 """Uses of a certificate that is shown to vehicles (ISO 15118-2, ISO 15118-20)."""
 COMBINED: Final = "SignCombinedCertificate"
 """The use of one certificate for the CSMS and for vehicles."""
+_FOR_CSMS: Final = frozenset({"CentralSystemRootCertificate", "ManufacturerRootCertificate"})
+_FOR_VEHICLES: Final = frozenset({"V2GRootCertificate"})
+_VOUCHING: Final = dict.fromkeys(V2G, _FOR_VEHICLES) | {COMBINED: _FOR_CSMS | _FOR_VEHICLES}
+"""Roots that a new certificate must come from, where there are any; else `_FOR_CSMS`."""
 
 OWN_MAX: Final = 3
 """Certificates of its own that a station keeps: the one in use, and those before it."""
@@ -205,6 +209,8 @@ def _give_up(station: Station, *, at_s: float) -> None:
 def resume(station: Station, *, at_s: float) -> None:
     """After a recall: set the timers anew."""
     plan_renewal(station, at_s=at_s)
+    if any(one.use in V2G for one in security.of(station).own):
+        agenda.at(station, Job.OCSP, at_s)
     asked = security.of(station).asked
     if asked is not None:
         _wait(station, max(0, asked.tries - 1), at_s=at_s)
@@ -285,9 +291,10 @@ def _problem_with(station: Station, chain: str, *, at_s: float) -> str | None:
         return "no certificate was asked for"
     from simfleet.pki import checks
 
+    vouching = _VOUCHING.get(asked.use, _FOR_CSMS)
     return checks.check_chain(
         chain,
-        b"".join(root.pem for root in security.of(station).roots),
+        b"".join(root.pem for root in security.of(station).roots if root.use in vouching),
         at_wall_s=station.wall_s(at_s),
         key_pem=asked.key_pem,
         common_name=asked.common_name,

@@ -11,7 +11,7 @@ from msgspec import Struct
 from simfleet.station import monitors
 from simfleet.station.device_model import Entry, Place, model_of
 from simfleet.station.monitor import Monitor, MonitorKind, MonitorType, Stream, StreamParams
-from simfleet.station.monitors import MonitoringBase
+from simfleet.station.monitors import LEVEL_MAX, MonitoringBase
 
 if TYPE_CHECKING:
     from simfleet.station.station import Station
@@ -41,7 +41,7 @@ class KeptMonitoring(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     monitors: list[KeptMonitor] = []
     base: MonitoringBase = "HardWiredOnly"
-    level: int = monitors.LEVEL_MAX
+    level: int = LEVEL_MAX
     last_id: int = 0
     events: int = 0
 

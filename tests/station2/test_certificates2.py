@@ -14,8 +14,11 @@ from builders_station2 import SILENCE, versions
 from simfleet.pki.checks import certificate_hash_data
 from simfleet.station import certificates, security
 from simfleet.station.agenda import Job, due_s
+from simfleet.station.chance import Chance
 from simfleet.station.dialects import v2x_certificates
+from simfleet.station.memory import decode_kept, encode_kept, recall, remember
 from simfleet.station.security import SecurityEvent
+from simfleet.station.station import Station
 
 V2G = "V2GCertificate"
 ROOTS = ["CSMSRootCertificate", "ManufacturerRootCertificate", "V2GRootCertificate"]
@@ -354,3 +357,37 @@ def test_what_breaks_the_protocol_is_an_event(version: str) -> None:
     scene.receive(b"{not json")
     scene.run(for_s=1)
     assert scene.security_events() == ["InvalidMessages"]
+
+
+@versions
+def test_a_certificate_for_vehicles_comes_from_a_root_for_vehicles(version: str) -> None:
+    """A02, M05: a V2GRootCertificate vouches for V2G certificates, a CSMSRootCertificate does not
+    matter to them.
+    """
+    scene, other = a_secure_scene2(version), a_ca("V2G Root")
+    assert scene.trust2(use="CSMSRootCertificate") == "Accepted"
+    request = ask(scene, "SignV2GCertificate")
+    assert scene.trust2(other, use="V2GRootCertificate") == "Accepted"
+    assert sign(scene, scene.ca.sign(request["csr"])) == "Rejected"
+    assert sign(scene, other.sign(request["csr"])) == "Accepted"
+
+
+@versions
+def test_certificates_of_both_kinds_outlive_a_new_life(version: str) -> None:
+    """Persistence: what the hardware keeps; the V2G chain is looked up anew."""
+    scene = a_secure_scene2(version)
+    sign(scene, scene.ca.sign(ask(scene)["csr"]))
+    sign(scene, scene.ca.sign(ask(scene, "SignV2GCertificate")["csr"]))
+    scene.trust2(use="MORootCertificate")
+    kept = decode_kept(encode_kept(remember(scene.station)))
+    station = scene.station
+    again = Station(
+        "CP-1", station.spec, station.configuration, chance=Chance.of(2, 1), wall_offset_s=0.0
+    )
+    recall(again, kept, at_s=0.0)
+    assert again.security is not None
+    assert station.security is not None
+    assert again.security.own == station.security.own
+    assert [one.use for one in again.security.own] == ["", V2G]
+    assert again.security.roots == station.security.roots
+    assert due_s(again, Job.OCSP) == 0.0

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders_station2 import Scene2, versions
 from simfleet.station import display
@@ -300,3 +302,38 @@ def test_the_device_model_counts_the_messages(version: str) -> None:
     answer = scene.call("GetVariables", getVariableData=[wanted])
     (result,) = answer.payload["getVariableResult"]
     assert (result["attributeStatus"], result["attributeValue"]) == ("Accepted", "2")
+
+
+# ── whatever is set ───────────────────────────────────────────────────────────────────────────────
+
+PRIORITIES = ("AlwaysFront", "InFront", "NormalCycle")
+STATES = (None, "Charging", "Idle", "Faulted")
+STEP = st.one_of(
+    st.tuples(st.integers(0, 12), st.sampled_from(PRIORITIES), st.sampled_from(STATES)),
+    st.integers(0, 12),
+)
+
+
+@given(steps=st.lists(STEP, max_size=25), priority=st.sampled_from((None, *PRIORITIES)))
+@settings(max_examples=40, deadline=None)
+def test_reports_are_complete_and_hold_what_was_set_last(
+    steps: list[tuple[int, str, str | None] | int], priority: str | None
+) -> None:
+    """O01, O03 to O06 together: a dictionary behaves the same."""
+    scene = a_scene("ocpp2.1")
+    model: dict[int, tuple[str, str | None]] = {}
+    for step in steps:
+        if isinstance(step, int):
+            status = scene.call("ClearDisplayMessage", id=step).status
+            assert (status == "Accepted") == (model.pop(step, None) is not None)
+            continue
+        number, kind, state = step
+        assert put(scene, number, priority=kind, **({"state": state} if state else {}))
+        model.pop(number, None)
+        if kind == "AlwaysFront":
+            model = {key: one for key, one in model.items() if one[0] != kind}
+        model[number] = (kind, state)
+    found = got(scene, **({"priority": priority} if priority else {}))
+    assert [(one["id"], (one["priority"], one.get("state"))) for one in found] == [
+        (key, one) for key, one in model.items() if priority in (None, one[0])
+    ]
