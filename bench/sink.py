@@ -1,4 +1,4 @@
-"""A CSMS-shaped sink: answers every CALL with what OCPP 1.6 wants, and does nothing else.
+"""A CSMS-shaped sink: answers every CALL with what its version wants, and does nothing else.
 
     python -m bench.sink [--heartbeat-interval-s 300] [--keep-sample-times]
 
@@ -55,6 +55,8 @@ JSON = msgspec.json.Encoder()
 NOTHING = msgspec.Raw(b"{}")
 ACCEPTED = msgspec.Raw(b'{"idTagInfo":{"status":"Accepted"}}')
 ANSWERS = {"Authorize": ACCEPTED, "StopTransaction": ACCEPTED}
+ACCEPTED_2 = msgspec.Raw(b'{"idTokenInfo":{"status":"Accepted"}}')
+SUBPROTOCOLS = ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
 
 
 def now_text() -> str:
@@ -88,7 +90,7 @@ class Sink:
             self.connections -= 1
 
     async def _serve(self, sock: trio.socket.SocketType, times: list[str]) -> None:
-        protocol = ServerProtocol(subprotocols=["ocpp1.6"])  # type: ignore[list-item]
+        protocol = ServerProtocol(subprotocols=SUBPROTOCOLS)  # type: ignore[list-item]
         while data := await sock.recv(READ_BYTES):
             protocol.receive_data(data)
             for event in protocol.events_received():
@@ -99,14 +101,14 @@ class Sink:
                 elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                     call = CALL.decode(event.data)
                     if call.type == 2:
-                        answer = self._answer(call, times)
+                        answer = self._answer(call, times, protocol.subprotocol)
                         protocol.send_text(JSON.encode((3, call.id, answer)))
             if out := protocol.data_to_send():
                 await _send_all(sock, b"".join(out))
             if protocol.close_expected():
                 break
 
-    def _answer(self, call: Call, times: list[str]) -> object:
+    def _answer(self, call: Call, times: list[str], version: str | None) -> object:
         action = call.action
         self.answered[action] = self.answered.get(action, 0) + 1
         if action == "MeterValues":
@@ -121,6 +123,8 @@ class Sink:
         if action == "BootNotification":
             interval_s = self._interval_s
             return {"status": "Accepted", "currentTime": now_text(), "interval": interval_s}
+        if version in SUBPROTOCOLS[1:]:
+            return ACCEPTED_2 if action == "Authorize" else NOTHING
         return ANSWERS.get(action, NOTHING)
 
     def counted(self) -> dict[str, object]:

@@ -34,6 +34,7 @@ from simfleet.load.fleet_plans import plans_of
 from simfleet.load.scenario import parse_scenario
 from simfleet.observe.health import ScheduleLag
 from simfleet.observe.hub import Hub
+from simfleet.ocpp.versions import VERSIONS
 from simfleet.station.chance import Chance
 from simfleet.station.configuration import Configuration
 from simfleet.station.station import Station
@@ -52,7 +53,7 @@ name: closed-loop
 seed: 1
 target: {{url: embedded}}
 fleet:
-  - {{name: all, count: {chargers}, id: "SIM-{{n:05}}", version: ocpp1.6, type: AC,
+  - {{name: all, count: {chargers}, id: "SIM-{{n:05}}", version: {version}, type: AC,
      max_power_kw: 22, connectors: 1, configuration: {{MeterValueSampleInterval: {interval_s}}}}}
 behaviour: {{think_time: 0s..1s, energy_kwh: 40..60}}
 stages:
@@ -65,10 +66,11 @@ class ClosedLoopStation(Station):
 
     __slots__ = ()
     looping = False
+    action = "MeterValues"
 
     def _finished(self, outcome: Outcome, at_s: float) -> None:
         super()._finished(outcome, at_s)
-        if ClosedLoopStation.looping and outcome.action.name == "MeterValues":
+        if ClosedLoopStation.looping and outcome.action.name == ClosedLoopStation.action:
             self.connectors[0].sample_due_s = at_s
 
 
@@ -84,16 +86,19 @@ class ClosedLoopBeat(Station):
 
 
 class Job(NamedTuple):
-    """What is repeated, by which station, in which mode of the fleet."""
+    """What is repeated, by which station, in which mode of the fleet. 2.x has another message for
+    the samples of a transaction.
+    """
 
     action: str
+    action_2: str
     station: type[Station]
     mode: Mode
 
 
 JOBS = {
-    "meter-values": Job("MeterValues", ClosedLoopStation, Mode.CHARGING),
-    "heartbeat": Job("Heartbeat", ClosedLoopBeat, Mode.CONNECT),
+    "meter-values": Job("MeterValues", "TransactionEvent", ClosedLoopStation, Mode.CHARGING),
+    "heartbeat": Job("Heartbeat", "Heartbeat", ClosedLoopBeat, Mode.CONNECT),
 }
 
 
@@ -103,10 +108,16 @@ class Fleet:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._job = JOBS[options.job]
+        self._action = self._job.action
+        if options.version != "ocpp1.6":
+            self._action = self._job.action_2
+        ClosedLoopStation.action = self._action
         self._chargers: int = options.chargers
         # Before the loop begins, as seldom as lets every charger enter it within a second or so.
         interval_s = max(1, options.chargers // STARTS_PER_S)
-        content = SCENARIO.format(chargers=options.chargers, interval_s=interval_s).encode()
+        content = SCENARIO.format(
+            chargers=options.chargers, interval_s=interval_s, version=options.version
+        ).encode()
         plans = plans_of(parse_scenario(content, source="closed-loop.yaml"))
         self._clock = WallClock(trio.current_time())
         self.hub = Hub(self._clock)
@@ -134,7 +145,7 @@ class Fleet:
 
     def round_trips(self) -> int:
         """CALLs of the job answered so far."""
-        return self.recorder.latencies.count(self._job.action)
+        return self.recorder.latencies.count(self._action)
 
     def _begun(self) -> bool:
         """Whether all do what the loop needs: charge, or have reported their statuses."""
@@ -190,9 +201,9 @@ class Fleet:
         """A payload of the job as a charger has sent it."""
         for record in self.hub.recent():
             frame = msgspec.json.decode(record.frame)
-            if frame[0] == 2 and frame[2] == self._job.action:
+            if frame[0] == 2 and frame[2] == self._action:
                 return msgspec.json.encode(frame[3]).decode()
-        raise AssertionError(f"no {self._job.action} among the recent frames")
+        raise AssertionError(f"no {self._action} among the recent frames")
 
 
 def _rss_bytes() -> int:
@@ -212,6 +223,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lasts-s", type=float, default=5.0)
     parser.add_argument("--transport", default="websockets")
     parser.add_argument("--job", choices=JOBS, default="meter-values")
+    parser.add_argument("--version", choices=VERSIONS, default="ocpp1.6")
     return parser.parse_args(arguments)
 
 

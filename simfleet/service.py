@@ -37,7 +37,7 @@ from simfleet.load.security import installed
 from simfleet.models.catalogue import Catalogue
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
-from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import VERSIONS, catalog_of
 from simfleet.settings import Settings
 from simfleet.store import JournalLimits, LogRow, Store, open_store
 
@@ -169,7 +169,8 @@ async def _embedded_csms(options: ServeOptions) -> AsyncIterator[Csms | None]:
     if not options.with_csms:
         yield None
         return
-    V16.warm_up()
+    for version in VERSIONS:
+        catalog_of(version).warm_up()
     run = partial(
         serve_csms,
         host=CSMS_HOST,

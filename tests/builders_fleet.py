@@ -34,6 +34,7 @@ from simfleet.link.link import DEFAULT_OPTIONS, LinkOptions
 from simfleet.link.memory import MemoryNetwork
 from simfleet.observe.health import ScheduleLag
 from simfleet.ocpp.rpc import CALL_TIMEOUT_S
+from simfleet.ocpp.versions import VERSIONS
 from simfleet.station.chance import Span
 from simfleet.station.configuration import for_station
 from simfleet.station.meter import ElectricalSpec
@@ -213,7 +214,7 @@ class StampedNetwork(MemoryNetwork):
     """A memory network whose chargers' ends are stamped."""
 
     def __init__(self, wire: Wire) -> None:
-        super().__init__()
+        super().__init__(subprotocols=VERSIONS)
         self._wire = wire
 
     def _connect(self, *wanted: Any) -> Any:

@@ -19,11 +19,11 @@ from simfleet.api.resources import (
     ChargepointId,
     ConnectorId,
     ErrorCode,
-    IdTag,
     ModelName,
     Name,
     Success,
     Text,
+    Token,
     Url,
 )
 from simfleet.api.routes import route
@@ -101,7 +101,7 @@ class Start(Body, frozen=True):
     """A session by hand; without a tag the charger's own, without that the user's."""
 
     energy_kwh: KilowattHours
-    rfid_tag: IdTag = ""
+    rfid_tag: Token = ""
     connector_id: ConnectorId = 1
 
 

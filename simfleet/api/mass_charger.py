@@ -8,7 +8,7 @@ import msgspec
 from quart import Blueprint
 
 from simfleet.api.auth import current_user
-from simfleet.api.resources import Body, ModelName, Success
+from simfleet.api.resources import Body, ModelName, Success, Text
 from simfleet.api.routes import route
 from simfleet.api.services import services
 from simfleet.fleet.orders import Mode
@@ -26,6 +26,7 @@ class Apply(Body, frozen=True):
     target: Annotated[int, msgspec.Meta(ge=0, le=TARGET_MAX)]
     mode: Mode
     model: ModelName = ""
+    ocpp_version: Text = ""
 
 
 @route(
@@ -49,7 +50,8 @@ async def mass_stats() -> MassStats:
     description=(
         "Declarative: the fleet moves towards the wish that came last, `mass_batch_size` chargers"
         " at a time, without reconnecting those that stay. A target of 0 stops it. `model` is what"
-        " the chargers are, from their first to their last: 409 while others run."
+        " the chargers are, from their first to their last: 409 while others run. The same goes for"
+        " `ocpp_version`: 1.6 (what a new fleet speaks without it), 2.0.1 or 2.1."
     ),
     body=Apply,
     answers={200: MassStats},
@@ -57,7 +59,9 @@ async def mass_stats() -> MassStats:
 )
 async def mass_apply(body: Apply) -> MassStats:
     user, mass = await current_user(), services().mass
-    stats: MassStats = await mass.apply(user, body.target, body.mode, model=body.model)
+    stats: MassStats = await mass.apply(
+        user, body.target, body.mode, model=body.model, ocpp_version=body.ocpp_version
+    )
     return stats
 
 

@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from simfleet.fleet.charger_rules import CONNECTORS_MAX, ID_TAG_MAX, NAME_MAX, PNC_MAX, URL_MAX
+from simfleet.fleet.charger_rules import (
+    CONNECTORS_MAX,
+    ID_TAG_MAX,
+    NAME_MAX,
+    PNC_MAX,
+    TOKEN_MAX,
+    URL_MAX,
+)
 from simfleet.models.schema import MODEL_NAME_MAX
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "Name",
     "Success",
     "Text",
+    "Token",
     "Url",
 ]
 
@@ -35,6 +43,8 @@ ChargepointId = Annotated[
 ConnectorId = Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_MAX)]
 IdTag = Annotated[str, msgspec.Meta(max_length=ID_TAG_MAX)]
 """OCPP 1.6 IdToken: CiString20."""
+Token = Annotated[str, msgspec.Meta(max_length=TOKEN_MAX)]
+"""What is presented at a reader: a tag, in 2.x with its type if that is not ISO14443."""
 ModelName = Annotated[str, msgspec.Meta(max_length=MODEL_NAME_MAX)]
 """`brand/model` of the catalogue, or "" for none."""
 Name = Annotated[str, msgspec.Meta(max_length=NAME_MAX)]

@@ -14,6 +14,7 @@ from msgspec import Struct
 from simfleet.errors import Invalid
 from simfleet.fleet import charger_rules as rules
 from simfleet.station.connector import NO_ERROR
+from simfleet.station.dialects import dialect_of
 from simfleet.station.events import (
     EvPaused,
     EvResumed,
@@ -72,9 +73,10 @@ class Arguments(Struct, frozen=True, kw_only=True):
 
 
 def check(
-    action: str, connector_id: int, arguments: Arguments, *, connectors: int, faults: frozenset[str]
+    action: str, connector_id: int, arguments: Arguments, *, connectors: int, version: str
 ) -> None:
-    """Raise `Invalid` for what could never be done. `faults` are the error codes of the version."""
+    """Raise `Invalid` for what could never be done by a charger of a version such as `2.0.1`."""
+    faults = dialect_of(f"ocpp{version}").error_codes
     if action not in ACTIONS:
         raise Invalid(f"action is {action!r}; it is one of {', '.join(ACTIONS)}")
     if not (connector_id == 0 and action in WITH_CONNECTOR_0):
@@ -86,7 +88,8 @@ def check(
     surplus = given - _TAKES.get(action, set())
     if surplus:
         raise Invalid(f"{action} takes no {' and no '.join(sorted(surplus))}")
-    if arguments.id_tag is not None and not rules.id_tag("id_tag", arguments.id_tag):
+    id_tag = arguments.id_tag
+    if id_tag is not None and not rules.token("id_tag", id_tag, version=version):
         raise Invalid("id_tag is empty; leave it out for the charger's own tag")
     if arguments.error_code is not None and arguments.error_code not in faults - {NO_ERROR}:
         known = ", ".join(sorted(faults - {NO_ERROR}))

@@ -19,7 +19,7 @@ import msgspec
 import trio
 
 from simfleet.errors import Refused, StoreFailed
-from simfleet.fleet import charger_making
+from simfleet.fleet import charger_making, plug_and_charge
 from simfleet.fleet import charger_rules as rules
 from simfleet.fleet.charger_site import ChargerRecord, Owner, Site
 from simfleet.fleet.charger_state import ChargerMode, ChargerState, Definition, state_of
@@ -97,8 +97,13 @@ class ChargerLife:
 
     @property
     def tag(self) -> str:
-        """The tag its drivers present: its own, else the user's."""
-        return self.definition.rfid_tag or self._owner.settings.rfid_card_id
+        """What its drivers present: its own tag, else the user's; their contract where they plug
+        and charge.
+        """
+        definition = self.definition
+        if definition.auth_mode == "plug_and_charge":
+            return plug_and_charge.tag_of(definition.pnc_emaid, definition.ocpp_version)
+        return definition.rfid_tag or self._owner.settings.rfid_card_id
 
     @property
     def url(self) -> str:

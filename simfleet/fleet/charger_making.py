@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from simfleet.fleet.charger_rules import factory_settings, wanted_of
-from simfleet.station.memory import recall
+from simfleet.fleet.charger_rules import factory_settings, subprotocol_of, wanted_of
+from simfleet.station.memory import Kept, recall
 from simfleet.station.meter import ElectricalSpec
 from simfleet.station.spec import StationSpec
 from simfleet.station.station import Station
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from simfleet.fleet.charger_state import ChargerType, Definition
     from simfleet.models.model import ChargerModel
     from simfleet.station.chance import Chance
-    from simfleet.station.memory import Kept
 
 ROOM: Final = 1.25
 """A vehicle that comes for a target has more room than that: its curve falls near full."""
@@ -28,11 +27,16 @@ def spec_of(definition: Definition, model: ChargerModel | None) -> StationSpec:
     """The kind of charger that a definition describes; `model` is the one that it names."""
     if model is not None:
         spec = model.spec(wanted_of(definition, model))
-        return structs.replace(spec, free_charging=definition.free_charging)
+        return structs.replace(
+            spec,
+            version=subprotocol_of(definition),
+            free_charging=definition.free_charging,
+        )
     kind = definition.charger_type
     return StationSpec(
         electrical=ElectricalSpec.of(kind, max_power_w=definition.max_power_kw * 1000.0),
         vehicles=vehicles_for(kind),
+        version=subprotocol_of(definition),
         connectors=definition.num_connectors,
         free_charging=definition.free_charging,
     )
@@ -62,6 +66,24 @@ def station_of(
     if kept is not None:
         recall(station, kept, at_s=at_s)
     return station
+
+
+def with_other_firmware(kept: Kept) -> Kept:
+    """What is left in the hardware when it comes to speak another version: the meters, the
+    settings, what it was told of tags and certificates. Reservations, charging profiles and what
+    was still to be told of transactions are gone: they are in the old version's words.
+    """
+    return Kept(
+        configuration=kept.configuration,
+        inoperative=kept.inoperative,
+        error_code=kept.error_code,
+        connectors=[structs.replace(one, running=None) for one in kept.connectors],
+        transaction_count=kept.transaction_count,
+        tokens=kept.tokens,
+        security=kept.security,
+        message_id_prefix=kept.message_id_prefix,
+        message_id_count=kept.message_id_count,
+    )
 
 
 def vehicle_with_room(

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from msgspec import Struct
 
 from simfleet.errors import Invalid, Missing, Refused, UsageWrong
+from simfleet.fleet import plug_and_charge
 from simfleet.fleet.charger_state import AuthMode, ChargerMode, ChargerType, Definition
 from simfleet.link.address import parse_target
 from simfleet.models.model import Wanted
 from simfleet.station.configuration import Configuration, for_station
 from simfleet.station.connector import NO_ERROR
+from simfleet.station.tokens import typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simfleet.models.catalogue import Catalogue
     from simfleet.models.model import ChargerModel
+    from simfleet.ocpp.versions import Version
 
 CONNECTORS_MAX: Final = 5
 POWER_MAX_KW: Final = 100_000.0
@@ -32,6 +35,11 @@ ENERGY_MIN_KWH: Final = 0.001
 ENERGY_MAX_KWH: Final = 100_000.0
 ID_TAG_MAX: Final = 20
 """Characters of an idTag (CiString20Type)."""
+ID_TOKEN_MAX: Final = 36
+"""Characters of an idToken in OCPP 2.0.1; 2.1 has room for more."""
+TOKEN_MAX: Final = 52
+"""An idToken with the longest type before it."""
+OCPP_VERSIONS: Final = ("1.6", "2.0.1", "2.1")
 NAME_MAX: Final = 100
 URL_MAX: Final = 500
 PNC_MAX: Final = 255
@@ -238,14 +246,18 @@ def definition_of(new: NewCharger, models: Catalogue) -> Definition:
         raise Invalid(f"charger_type is {_shown(kind)}; it is AC or DC")
     if not (math.isfinite(power_kw) and 0 < power_kw <= POWER_MAX_KW):
         raise Invalid(f"max_power_kw is {power_kw:g}; it is above 0 and at most {POWER_MAX_KW:.0f}")
-    # Before the version: plug_and_charge would make it 2.0.1 whatever was written.
-    auth_mode(new.auth_mode)
+    version, mode = ocpp_version(new.ocpp_version), auth_mode(new.auth_mode)
+    emaid = plug_and_charge.emaid(new.pnc_emaid)
+    if mode == "plug_and_charge":
+        version = plug_and_charge.FORCED_VERSION
+        emaid = emaid or plug_and_charge.generated_emaid(new.chargepoint_id)
     definition = Definition(
         charger_type=kind,
         max_power_kw=power_kw,
         num_connectors=num_connectors(1 if connectors is None else connectors),
-        ocpp_version=ocpp_version(new.ocpp_version),
-        pnc_emaid=_pnc("pnc_emaid", new.pnc_emaid),
+        ocpp_version=version,
+        auth_mode=mode,
+        pnc_emaid=emaid,
         configuration=dict(new.configuration),
         backend_url=backend_url("backend_url", new.backend_url),
         charger_name=charger_name(new.charger_name),
@@ -280,9 +292,12 @@ def factory_settings(
 
     def made(values: Mapping[str, str]) -> Configuration:
         if model is not None:
-            return Configuration(model.factory(wanted_of(definition, model), values))
-        return for_station(definition.num_connectors, values, kind=definition.charger_type)
+            wanted = wanted_of(definition, model)
+            return Configuration(model.factory(wanted, values, version=version))
+        connectors, kind = definition.num_connectors, definition.charger_type
+        return for_station(connectors, values, kind=kind, version=version)
 
+    version = subprotocol_of(definition)
     given = definition.configuration
     settings = {} if model is None else model.settings
     known = made({})
@@ -317,20 +332,21 @@ def charger_mode(value: str) -> ChargerMode:
 
 def ocpp_version(value: str) -> str:
     """A version that is spoken here. Raises `Invalid`."""
-    if value in ("2.0.1", "2.1"):
-        raise Invalid(f"ocpp_version {value} is not supported yet; write 1.6")
-    if value != "1.6":
-        raise Invalid(f"ocpp_version is {_shown(value)}; write 1.6")
+    if value not in OCPP_VERSIONS:
+        raise Invalid(f"ocpp_version is {_shown(value)}; write {', '.join(OCPP_VERSIONS)}")
     return value
 
 
+def subprotocol_of(definition: Definition) -> Version:
+    """The version of a charger as its WebSocket subprotocol has it."""
+    return cast("Version", f"ocpp{definition.ocpp_version}")
+
+
 def auth_mode(value: str) -> AuthMode:
-    """A way to authorize that is supported. Raises `Invalid`."""
-    if value == "plug_and_charge":
-        raise Invalid("auth_mode plug_and_charge is not supported yet; write rfid")
-    if value != "rfid":
-        raise Invalid(f"auth_mode is {_shown(value)}; write rfid")
-    return "rfid"
+    """A way to authorize. Raises `Invalid`."""
+    if value not in get_args(AuthMode):
+        raise Invalid(f"auth_mode is {_shown(value)}; write rfid or plug_and_charge")
+    return cast("AuthMode", value)
 
 
 def num_connectors(value: int) -> int:
@@ -374,6 +390,22 @@ def id_tag(name: str, value: str) -> str:
     return value
 
 
+def token(name: str, value: str, *, version: str) -> str:
+    """A tag that is presented to a charger of this version, or "". Raises `Invalid`.
+
+    In 2.x it may begin with its type, `eMAID:DE*ABC*12345`, see `tokens.typed`.
+    """
+    if version == "1.6":
+        return id_tag(name, value)
+    text = typed(value)[1]
+    if len(text) > ID_TOKEN_MAX or not (value.isascii() and value.isprintable()):
+        raise Invalid(
+            f"{name} is {_shown(value)}; an idToken has at most {ID_TOKEN_MAX} printable ASCII"
+            " characters"
+        )
+    return value
+
+
 def charger_name(value: str) -> str:
     """A name for people. Raises `Invalid`."""
     if len(value) > NAME_MAX or not value.isprintable():
@@ -384,7 +416,7 @@ def charger_name(value: str) -> str:
 def pnc_values(emaid: str, pcid: str, certificate_hash: str) -> tuple[str, str, str]:
     """What Plug & Charge would use; kept, and shown. Raises `Invalid`."""
     return (
-        _pnc("pnc_emaid", emaid),
+        plug_and_charge.emaid(emaid),
         _pnc("pnc_pcid", pcid),
         _pnc("pnc_certificate_hash", certificate_hash),
     )

@@ -14,6 +14,7 @@ from simfleet.clock import utc
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.phase import Phase
 from simfleet.station.registration import Registration
+from simfleet.station.tokens import typed
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -36,7 +37,10 @@ class ChargerState(Struct, frozen=True):
     1. A charger that is off, or without power, is "Unavailable"; one that is only offline shows
     what its connectors do, and `connected` says the rest. `backend_url` and `rfid_tag` are the
     charger's own, "" where it uses the user's default. `energy_delivered_wh` counts since the
-    charger was made. Without a session `transaction_id` and `session_start` are null, the energies
+    charger was made. The statuses are the nine of 1.6 in all versions, for 2.x has one word,
+    Occupied, for five of them. `transaction_id` is the CSMS's in 1.6; in 2.x, where it is a text
+    that the charger makes up, the transaction's number at the charger. Without a session
+    `transaction_id` and `session_start` are null, the energies
     0.0 and the tag "". `session_start` is UTC, without a zone, in whole seconds.
     """
 
@@ -176,6 +180,9 @@ def _resting(kept: Kept | None) -> _Session:
 def _running(station: Station, at_s: float) -> _Session:
     shown = next(
         (connector for connector in station.connectors if connector.transaction is not None),
+        None,
+    ) or next(
+        (connector for connector in station.connectors if connector.visit is not None),
         station.connectors[0],
     )
     ahead = [energy_ahead_wh(connector, at_s=at_s) for connector in station.connectors]
@@ -195,20 +202,30 @@ def _running(station: Station, at_s: float) -> _Session:
         if station.registration is Registration.ACCEPTED
         else None,
     )
-    transaction = shown.transaction
-    if transaction is None:
-        return session
+    transaction, visit = shown.transaction, shown.visit
     register_wh = shown.meter.energy_wh + ahead[shown.id - 1][0]
+    if transaction is None:
+        if visit is None:
+            return session
+        return session._replace(  # of 2.x: it began before the energy flows, or ends after
+            transaction_id=visit.number,
+            start=_naive(visit.start_wall_s),
+            energy_wh=register_wh - visit.start_wh,
+            id_tag=typed(visit.id_tag or "")[1],
+        )
     target_wh = 0.0 if shown.target_wh is None else shown.target_wh - transaction.start_wh
-    started = utc(transaction.start_wall_s).replace(tzinfo=None)
     return session._replace(
-        transaction_id=transaction.id,
-        start=started.isoformat(timespec="seconds"),
+        transaction_id=transaction.id if visit is None else visit.number,
+        start=_naive(transaction.start_wall_s),
         energy_wh=register_wh - transaction.start_wh,
         target_wh=target_wh,
-        id_tag=transaction.id_tag,
+        id_tag=typed(transaction.id_tag)[1],
         remote_start=transaction.remote_start,
     )
+
+
+def _naive(wall_s: float) -> str:
+    return utc(wall_s).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def energy_ahead_wh(connector: Connector, *, at_s: float) -> tuple[float, float]:

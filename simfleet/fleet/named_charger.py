@@ -14,13 +14,12 @@ import trio
 from msgspec import structs
 
 from simfleet.errors import Invalid, Refused
-from simfleet.fleet import charger_actions, charger_faults, charger_making
+from simfleet.fleet import charger_actions, charger_faults, charger_making, plug_and_charge
 from simfleet.fleet import charger_rules as rules
 from simfleet.fleet.charger_actions import Arguments
 from simfleet.fleet.charger_life import SETTLE_S, ChargerLife
 from simfleet.station import commands, credentials
 from simfleet.station.connector import NO_ERROR
-from simfleet.station.dialects import dialect_of
 from simfleet.station.events import (
     Failed,
     FaultCleared,
@@ -68,9 +67,13 @@ class NamedCharger(ChargerLife):
         pnc_pcid: str = "",
         pnc_certificate_hash: str = "",
     ) -> None:
-        """How its drivers authorize: `rfid` is all there is yet; None leaves the tag as it is."""
+        """How its drivers authorize; None leaves the tag as it is. Without an eMAID, Plug & Charge
+        gets one that is made of the identity. The version stays: 1.6 has an idTag for the eMAID.
+        """
         mode = rules.auth_mode(auth_mode)
         emaid, pcid, certificate = rules.pnc_values(pnc_emaid, pnc_pcid, pnc_certificate_hash)
+        if mode == "plug_and_charge":
+            emaid = emaid or plug_and_charge.generated_emaid(self.identity)
         changes: dict[str, Any] = {
             "auth_mode": mode,
             "pnc_emaid": emaid,
@@ -93,16 +96,30 @@ class NamedCharger(ChargerLife):
         await self.move_soon().wait()
 
     async def set_version(self, ocpp_version: str) -> None:
-        """The OCPP version; only while off."""
+        """The OCPP version; only while off. Raises `Invalid` for a charger that was made with
+        configuration keys which the other version does not have.
+        """
         version = rules.ocpp_version(ocpp_version)
+        definition = structs.replace(self.definition, ocpp_version=version)
+        rules.factory_settings(definition, self._model)
         async with self._off():
-            await self._save_definition(ocpp_version=version)
+            if version == self.definition.ocpp_version:
+                return
+            kept = charger_making.with_other_firmware(self.kept())
+            definition = structs.replace(self.definition, ocpp_version=version)
+            await self._save(definition=definition, kept=kept)
+            self.definition, self._kept = definition, kept
 
     async def set_num_connectors(self, num_connectors: int) -> None:
         """How many connectors; only while off. Registers of connectors that go are forgotten."""
         count = rules.num_connectors(num_connectors)
         async with self._off():
             await self._save_definition(num_connectors=count)
+
+    async def follow_identity(self, old: str) -> None:
+        """For the registry: it was called `old`, and an eMAID that was made of that follows."""
+        if self.definition.pnc_emaid == plug_and_charge.generated_emaid(old):
+            await self._save_definition(pnc_emaid=plug_and_charge.generated_emaid(self.identity))
 
     async def _redefine(self, **changes: Any) -> None:
         """Change what does not need a restart, and have a living station follow."""
@@ -187,7 +204,10 @@ class NamedCharger(ChargerLife):
         out of service, or offline with a tag that may not charge then.
         """
         target_wh = rules.energy_wh(energy_kwh)
-        tag = rules.id_tag("rfid_tag", rfid_tag or "") or self.tag
+        version = self.definition.ocpp_version
+        tag = rules.token("rfid_tag", rfid_tag or "", version=version) or self.tag
+        if self.definition.auth_mode == "plug_and_charge":
+            tag = self.tag
         rules.connector_id(connector_id, count=self.definition.num_connectors)
         async with self._alone():
             await self._booted()
@@ -295,7 +315,7 @@ class NamedCharger(ChargerLife):
             connector_id,
             given,
             connectors=self.definition.num_connectors,
-            faults=dialect_of(f"ocpp{self.definition.ocpp_version}").error_codes,
+            version=self.definition.ocpp_version,
         )
         async with self._alone():
             charger = self.handled()

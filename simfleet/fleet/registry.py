@@ -263,10 +263,11 @@ class Registry:
                     new_id if one is charger else identity: one
                     for identity, one in self._chargers.items()
                 }
-                charger.identity = new_id
+                old_id, charger.identity = charger.identity, new_id
                 # A save under way may have gone to the old name.
                 charger.saved_kept = b""
                 self.saver.touch(charger)
+                await charger.follow_identity(old_id)
             finally:
                 self._taken.discard(new_id)
         return charger

@@ -162,17 +162,19 @@ class Commander:
             self._take(number, command, report, failure, at_s=at_s)
 
     def _order(self, command: Command) -> Order:
-        slices = {part.name: part for part in self._scenario.fleet}
+        to, fleet = command.to, self._scenario.fleet
         identities = [
-            slices[name].identity(n + 1)
-            for name in command.to.slices
-            for n in range(slices[name].count)
+            part.identity(n + 1)
+            for part in fleet
+            if (not to.slices or part.name in to.slices)
+            and (not to.versions or part.version in to.versions)
+            for n in range(part.count)
         ]
         return Order(
             action=command.send,
             payload=command.payload,
-            identities=identities if command.to.slices else None,
-            share=command.to.share,
+            identities=identities if to.slices or to.versions else None,
+            share=to.share,
             choice=str(self._scenario.seed),
             expect=command.expected,
             answer=command.answer,

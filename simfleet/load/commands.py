@@ -24,9 +24,18 @@ from simfleet.documents.kinds import (
 )
 from simfleet.documents.nodes import Items, Node, Pairs, Report, Scalar, join
 from simfleet.documents.quantities import shown
+from simfleet.ocpp.versions import (
+    VERSIONS,
+    Version,
+    actions_sent_by,
+    catalog_of,
+    good_statuses_of,
+    number_of,
+    statuses_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COMMANDS_MAX: Final = 200
 ROUNDS_MAX: Final = 10_000
@@ -41,7 +50,7 @@ SHARE_MIN: Final = 0.0001
 
 
 class CsmsAction(ScalarKind):
-    """The name of a message that a CSMS sends in OCPP 1.6."""
+    """The name of a message that a CSMS sends, in any version."""
 
     accepts = "a message that a CSMS sends, such as SetChargingProfile"
 
@@ -50,7 +59,7 @@ class CsmsAction(ScalarKind):
         actions = _actions()
         if text not in actions:
             near = did_you_mean(text, actions) or f"; write one of {', '.join(actions)}"
-            raise ValueError(f"{shown(text)} is not a message that a CSMS sends in OCPP 1.6{near}")
+            raise ValueError(f"{shown(text)} is not a message that a CSMS sends{near}")
         return text
 
     def json_schema(self) -> dict[str, Any]:
@@ -59,9 +68,7 @@ class CsmsAction(ScalarKind):
 
 
 def _actions() -> tuple[str, ...]:
-    from simfleet.ocpp.v16 import V16  # here: scenarios without commands need no catalog
-
-    return tuple(sorted(name for name, action in V16.actions.items() if "csms" in action.sent_by))
+    return actions_sent_by("csms")  # when asked: scenarios without commands need no catalog
 
 
 class Share(ScalarKind):
@@ -118,6 +125,30 @@ class Names(Kind):
             "anyOf": [
                 name,
                 {"type": "array", "items": name, "minItems": 1, "maxItems": NAMES_MAX},
+            ]
+        }
+
+
+class Versions(Names):
+    """One version, or a list of them; a tuple."""
+
+    def read(self, node: Node, path: str, report: Report) -> Value:
+        """See Kind."""
+        found = super().read(node, path, report)
+        for name in () if found is BAD else found:
+            if name not in VERSIONS:
+                near = did_you_mean(name, VERSIONS) or f"; write {', '.join(VERSIONS)}"
+                report(node.place, path, f"{shown(name)} is not a version{near}")
+                return BAD
+        return found
+
+    def json_schema(self) -> dict[str, Any]:
+        """See Kind."""
+        version = {"enum": list(VERSIONS)}
+        return {
+            "anyOf": [
+                version,
+                {"type": "array", "items": version, "minItems": 1, "maxItems": NAMES_MAX},
             ]
         }
 
@@ -185,6 +216,14 @@ class Recipients(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Key(Names("the name of a slice"), "only chargers of this slice, or of these", "slice"),
     ] = ()
+    versions: Annotated[
+        tuple[Version, ...],
+        Key(
+            Versions("an OCPP version, spelled as the subprotocol"),
+            "only chargers that speak this version, or one of these",
+            "version",
+        ),
+    ] = ()
     share: Annotated[
         float,
         Key(
@@ -214,7 +253,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
             "until",
         ),
     ] = None
-    send: Annotated[str, Key(CsmsAction(), "the message, by its name in OCPP 1.6")]
+    send: Annotated[str, Key(CsmsAction(), "the message, by its name in OCPP")]
     to: Annotated[
         Recipients,
         Key(Part(Recipients, "a mapping such as {slice: ac, share: 50%}"), "who gets it"),
@@ -240,10 +279,16 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def expected(self) -> tuple[str, ...]:
-        """`expect`, or the good status of the message."""
-        from simfleet.csms.broadcast import good_statuses_of  # as for `_actions`
-
-        return self.expect or good_statuses_of(self.send)
+        """`expect`, or the good status of the message, whatever version it has that in."""
+        if self.expect:
+            return self.expect
+        good = (
+            status
+            for version in VERSIONS
+            if self.send in catalog_of(version).actions
+            for status in good_statuses_of(version, self.send)
+        )
+        return tuple(dict.fromkeys(good))
 
     def moments(self, lasts_s: float) -> Iterator[float]:
         """When it is sent, in seconds from the start, in stages that last so long."""
@@ -256,7 +301,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandPart(Part):
-    """A command, and whether its message allows what it says."""
+    """A command. Whether its message allows what it says depends on whom it goes to: see
+    `check_command`.
+    """
 
     def __init__(self) -> None:
         super().__init__(Command, "a command such as {at: 5s, send: ClearCache}")
@@ -268,10 +315,50 @@ class CommandPart(Part):
             return BAD
         assert isinstance(node, Pairs)
         _check_times(draft, report)
-        if draft.get("send") is not BAD:
-            _check_payload(draft, node, report)
-            _check_expect(draft, report)
-        return draft
+        for name in ("payload", "answer"):
+            value = draft.get(name)
+            if name in node.entries and value is not BAD:
+                place = node.entries[name].value
+                if not _check_placeholders(place, f"{draft.path}.{name}", report):
+                    del draft.values[name]
+        return CommandDraft(draft, node)
+
+
+class CommandDraft(Draft):
+    """A command being read, with what is written of it: places inside its payload are there."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, draft: Draft, node: Pairs) -> None:
+        super().__init__(draft.struct, draft.place, draft.path)
+        self.values, self.places = draft.values, draft.places
+        self.node = node
+
+
+def check_command(draft: Draft, versions: Sequence[str], report: Report) -> None:
+    """Report what a command says that the versions of its recipients do not allow."""
+    action = draft.get("send")
+    if action is BAD or not versions:
+        return
+    assert isinstance(draft, CommandDraft)
+    for version in versions:
+        if not _sends(version, action):
+            message = f"a CSMS sends no {action} in OCPP {number_of(version)}"
+            able = [one for one in VERSIONS if _sends(one, action)]
+            message += f", but in {', '.join(number_of(one) for one in able)}"
+            if len(versions) > 1:
+                message += "; say whom it is for: to: {version: " + able[0] + "}"
+            report(draft.place_of("send"), f"{draft.path}.send", message)
+            return
+    for version in versions:
+        if not _check_payload(draft, version, report):
+            return
+    _check_expect(draft, versions, report)
+
+
+def _sends(version: str, action: str) -> bool:
+    known = catalog_of(version).actions.get(action)
+    return known is not None and "csms" in known.sent_by
 
 
 def _check_times(draft: Draft, report: Report) -> None:
@@ -286,16 +373,18 @@ def _check_times(draft: Draft, report: Report) -> None:
         report(draft.place_of("until_s"), f"{draft.path}.until", message)
 
 
-def _check_expect(draft: Draft, report: Report) -> None:
-    from simfleet.csms.broadcast import ANY, statuses_of
+def _check_expect(draft: Draft, versions: Sequence[str], report: Report) -> None:
+    from simfleet.csms.broadcast import ANY
     from simfleet.ocpp.results import TIMED_OUT
-    from simfleet.ocpp.v16 import V16
 
     expect, action = draft.get("expect"), draft.get("send")
     if expect is BAD:
         return
-    statuses = statuses_of(action)
-    known = (*statuses, ANY, TIMED_OUT, *sorted(V16.codes.known))
+    statuses = dict.fromkeys(s for version in versions for s in statuses_of(version, action))
+    codes = dict.fromkeys(
+        c for version in versions for c in sorted(catalog_of(version).codes.known)
+    )
+    known = (*statuses, ANY, TIMED_OUT, *codes)
     for word in expect:
         if word not in known:
             near = did_you_mean(word, known)
@@ -304,28 +393,25 @@ def _check_expect(draft: Draft, report: Report) -> None:
             report(draft.place_of("expect"), f"{draft.path}.expect", message)
 
 
-def _check_payload(draft: Draft, node: Pairs, report: Report) -> None:
-    """Check placeholders one by one, then the whole against the schema of the message."""
-    from simfleet.csms.placeholders import EXAMPLE, fill
-    from simfleet.ocpp.v16 import V16
+def _check_payload(draft: CommandDraft, version: str, report: Report) -> bool:
+    """Check the payload, with examples for its placeholders, against the schema of its message."""
+    from simfleet.csms.placeholders import example_of, fill
 
-    sound = True
-    for name in ("payload", "answer"):
-        if name in node.entries and draft.get(name) is not BAD:
-            sound &= _check_placeholders(node.entries[name].value, f"{draft.path}.{name}", report)
-    payload = draft.get("payload")
-    if payload is BAD or not sound:
-        return
-    raw = msgspec.json.encode(fill(payload, EXAMPLE))
-    violation = V16.actions[draft.get("send")].check_request(raw)
+    payload, action = draft.get("payload"), draft.get("send")
+    if payload is BAD:
+        return False
+    raw = msgspec.json.encode(fill(payload, example_of(version)))
+    violation = catalog_of(version).actions[action].check_request(raw)
     if violation is None:
-        return
-    entry = node.entries.get("payload")
+        return True
+    entry = draft.node.entries.get("payload")
     place, path = draft.place, f"{draft.path}.payload"
     if entry is not None:
         found, steps = _at(entry.value, violation.path)
         place, path = found.place, path + steps
-    report(place, path, f"{violation.description}, says the schema of {draft.get('send')}")
+    of = "" if version == "ocpp1.6" else f" in OCPP {number_of(version)}"
+    report(place, path, f"{violation.description}, says the schema of {action}{of}")
+    return False
 
 
 def _check_placeholders(node: Node, path: str, report: Report) -> bool:

@@ -27,6 +27,7 @@ from msgspec import Meta
 from simfleet.documents.fields import Draft, Key, OneOf, Part, fields_of
 from simfleet.documents.kinds import BAD, Choice, Duration, Kind, Measure, ScalarKind, Text, Whole
 from simfleet.load.commands import Names, Recipients, Share
+from simfleet.ocpp.versions import catalog_of
 from simfleet.station.fault_kinds import FAULTS, problems
 
 if TYPE_CHECKING:
@@ -193,14 +194,17 @@ def check_faults(stage: Draft, slices: list[Draft], report: Report) -> None:
 
 
 def _check_fault(draft: Draft, slices: list[Draft], report: Report) -> None:
-    from simfleet.ocpp.v16 import V16  # here: scenarios without faults need no catalog
-
     fields = fields_of(draft.struct)
     struct = _STRUCTS[str(draft.struct.__struct_config__.tag)]
     given = {name: draft.get(name) for name in struct.__struct_fields__}
     counts = [item.get("connectors") for item in slices]
     if BAD in given.values() or BAD in counts or not counts:
         return
-    for attribute, message in problems(struct(**given), connectors=min(counts), catalog=V16):
-        name = next(name for name, field in fields.items() if field.attribute == attribute)
-        report(draft.place_of(attribute), f"{draft.path}.{name}", message)
+    versions = [item.get("version") for item in slices]
+    for version in dict.fromkeys(one for one in versions if one is not BAD):
+        found = list(problems(struct(**given), connectors=min(counts), catalog=catalog_of(version)))
+        for attribute, message in found:
+            name = next(name for name, field in fields.items() if field.attribute == attribute)
+            report(draft.place_of(attribute), f"{draft.path}.{name}", message)
+        if found:
+            return  # once is enough

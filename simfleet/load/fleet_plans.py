@@ -100,7 +100,7 @@ def configuration_of(part: Slice) -> dict[str, str]:
 
 def _factory_of(part: Slice) -> FactorySettings:
     try:
-        return factory_of(part.model, wanted_of(part), configuration_of(part))
+        return factory_of(part.model, wanted_of(part), configuration_of(part), version=part.version)
     except ValueError as wrong:
         where = f"fleet slice {part.name!r}: configuration"
         raise ScenarioInvalid([f"{where}: {line}" for line in str(wrong).splitlines()]) from None

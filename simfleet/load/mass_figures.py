@@ -149,6 +149,8 @@ class MassStats(Struct, frozen=True, kw_only=True):
     generator: GeneratorFigures = GeneratorFigures()
     injected: dict[str, int] = {}
     """Acts of faults on purpose, by kind."""
+    ocpp_version: str = ""
+    """Of all of them; "" when there never was a fleet."""
     backend_url: str = ""
     started_at: str | None = None
     """UTC, without a zone as the document writes times; null when there never was a fleet."""

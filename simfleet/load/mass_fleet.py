@@ -16,6 +16,7 @@ import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
+from msgspec.structs import replace
 
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.mass import DRAIN_MAX_S, Mass
@@ -30,6 +31,7 @@ from simfleet.load.schema1 import Target
 from simfleet.load.stage_faults import chosen
 from simfleet.models.model import merged
 from simfleet.observe.health import Health
+from simfleet.ocpp.versions import number_of
 from simfleet.station.configuration import for_station
 from simfleet.station.events import FaultInjected, FaultRemoved
 from simfleet.station.meter import ElectricalSpec
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from simfleet.load.generator import Hold
     from simfleet.models.model import ChargerModel
     from simfleet.observe.hub import Hub
+    from simfleet.ocpp.versions import Version
     from simfleet.station.events import Event
     from simfleet.station.fault_kinds import Fault
 
@@ -87,7 +90,9 @@ class MassSettings(Protocol):
         """Chargers per `BATCH_PERIOD_S`."""
 
 
-def mass_plans(settings: MassSettings, model: ChargerModel | None = None) -> list[ChargerPlan]:
+def mass_plans(
+    settings: MassSettings, model: ChargerModel | None = None, *, version: Version = "ocpp1.6"
+) -> list[ChargerPlan]:
     """All the chargers that a mass fleet can have: MASS000001 and on, of a model, or AC with 22 kW.
 
     A model's own intervals count, where it has any.
@@ -98,11 +103,13 @@ def mass_plans(settings: MassSettings, model: ChargerModel | None = None) -> lis
     }
     if model is None:
         electrical = ElectricalSpec.of("AC", max_power_w=MAX_POWER_W)
-        spec = StationSpec(electrical=electrical, vehicles=vehicles_for("AC"))
-        factory = for_station(1, configuration, kind="AC").factory
+        spec = StationSpec(electrical=electrical, vehicles=vehicles_for("AC"), version=version)
+        factory = for_station(1, configuration, kind="AC", version=version).factory
     else:
-        spec = model.spec()
-        factory = model.factory(configuration=merged(configuration, model.settings))
+        spec = replace(model.spec(), version=version)
+        factory = model.factory(
+            configuration=merged(configuration, model.settings), version=version
+        )
     id_tag = settings.rfid_card_id or None
     return [
         ChargerPlan(f"MASS{n + 1:06}", n, 0, "mass", spec, factory, id_tag)
@@ -125,11 +132,13 @@ class MassFleet:
         dial: Dialer,
         registers_wh: dict[str, tuple[float, ...]],
         model: str = "",
+        version: Version = "ocpp1.6",
     ) -> None:
         at_s = trio.current_time()
         self.hold = hold
         self.model = model
         """What its chargers are; "": SimFleet's own."""
+        self.version = version
         self.gone = trio.Event()
         """The last charger has gone, and nothing of the fleet runs any more."""
         self.cut_off = False
@@ -244,6 +253,7 @@ class MassFleet:
             actions=costly.actions,
             generator=costly.generator,
             injected=counters.injected.snapshot(),
+            ocpp_version=number_of(self.version),
             backend_url=self._surroundings.url,
             started_at=naive_iso(self._started_wall_s),
         )

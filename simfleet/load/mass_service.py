@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import trio
 from msgspec.structs import replace
@@ -25,7 +25,7 @@ from simfleet.load.mass_figures import ERRORS_MAX, ErrorRing, MassError, MassSta
 from simfleet.load.mass_fleet import IDENTITY_PATTERN, TARGET_MAX, MassFleet, mass_plans
 from simfleet.models.catalogue import built_in
 from simfleet.observe.hub import RECENT_RECORDS
-from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import VERSIONS, catalog_of, number_of
 from simfleet.station.fault_kinds import problems
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from simfleet.models.model import ChargerModel
     from simfleet.observe.hub import Hub
     from simfleet.observe.records import Record
+    from simfleet.ocpp.versions import Version
     from simfleet.station.fault_kinds import Fault
 
 __all__ = ["MassService"]
@@ -68,6 +69,18 @@ class OtherModel(Refused):
         super().__init__(
             f"the fleet that runs is of {_model_text(running)}; stop it before you start one of"
             f" {_model_text(wanted)}"
+        )
+
+
+class OtherVersion(Refused):
+    """The fleet that runs speaks another version."""
+
+    code = "OTHER_VERSION"
+
+    def __init__(self, running: str, wanted: str) -> None:
+        super().__init__(
+            f"the fleet that runs speaks OCPP {running}; stop it before you start one that speaks"
+            f" {wanted}"
         )
 
 
@@ -143,11 +156,14 @@ class MassService:
 
     # ── for handlers ────────────────────────────────────────────────────────────────────────────
 
-    async def apply(self, user: Caller, target: int, mode: Mode, *, model: str = "") -> MassStats:
+    async def apply(
+        self, user: Caller, target: int, mode: Mode, *, model: str = "", ocpp_version: str = ""
+    ) -> MassStats:
         """Wish for `target` chargers (0 to 10,000; 0 stops the fleet) in `mode`.
 
         `model` is what a new fleet's chargers are ("": SimFleet's own), and those of one that runs
-        must be: `OtherModel`. Without one, a fleet stays what it is. Raises `Invalid`,
+        must be: `OtherModel`. Without one, a fleet stays what it is. The same goes for the version
+        (`1.6`, `2.0.1` or `2.1`; "": 1.6 for a new fleet) and `OtherVersion`. Raises `Invalid`,
         `GeneratorBusy` when somebody else has the generator or a run has, `NoBackend`, and
         `PreflightFailed` when this machine cannot hold so many sockets.
         """
@@ -157,6 +173,10 @@ class MassService:
             found = self._models.find(model) if model else None
         except Missing as missing:
             raise Invalid(f"model: {missing}") from None
+        version = f"ocpp{ocpp_version}"
+        if ocpp_version and version not in VERSIONS:
+            known = ", ".join(number_of(one) for one in VERSIONS)
+            raise Invalid(f"ocpp_version is {ocpp_version[:40]!r}; write {known}")
         settings = await self._settings_of(user.id)
         await self._until_not_ending(user)
         # From here to the wish nothing waits: two callers cannot get into each other's way.
@@ -166,9 +186,11 @@ class MassService:
                 raise NoBackend("there is no backend to connect to; set ocpp_backend_url first")
             self._ensure_room(target, settings.ocpp_backend_url)
             if fleet is None:
-                fleet = self._begin(user, settings, found)
+                fleet = self._begin(user, settings, found, version if ocpp_version else VERSIONS[0])
             elif model and model != fleet.model:
                 raise OtherModel(fleet.model, model)
+            elif ocpp_version and version != fleet.version:
+                raise OtherVersion(number_of(fleet.version), ocpp_version)
             fleet.direct(settings.ocpp_backend_url)
         if fleet is not None:
             fleet.apply(target, mode, batch=settings.mass_batch_size)
@@ -183,7 +205,9 @@ class MassService:
 
         Raises `Invalid` for what they cannot have, and `NoFleet`.
         """
-        for name, problem in problems(fault, connectors=1, catalog=V16):
+        fleet = self._fleet_of(user)
+        version = VERSIONS[0] if fleet is None else fleet.version
+        for name, problem in problems(fault, connectors=1, catalog=catalog_of(version)):
             raise Invalid(f"{fault.kind}: {name}: {problem}")
         return self._living(user).add_fault(fault, share=share)
 
@@ -241,13 +265,16 @@ class MassService:
         preflight.ensure_descriptors(target, both_ends=both_ends)
         preflight.ensure_ports(target)
 
-    def _begin(self, user: Caller, settings: MassSettings, model: ChargerModel | None) -> MassFleet:
+    def _begin(
+        self, user: Caller, settings: MassSettings, model: ChargerModel | None, version: str
+    ) -> MassFleet:
         assert self._nursery is not None, "apply() needs run()"
+        spoken = cast("Version", version)
         hold = self._generator.take(user, "the mass fleet")
         mine = self._of.setdefault(user.id, _Mine())
         try:
             fleet = MassFleet(
-                mass_plans(settings, model),
+                mass_plans(settings, model, version=spoken),
                 settings,
                 hold=hold,
                 errors=mine.errors,
@@ -256,6 +283,7 @@ class MassService:
                 dial=self._dial,
                 registers_wh=self._registers_wh,
                 model="" if model is None else model.name,
+                version=spoken,
             )
         except BaseException:
             self._generator.release(hold)

@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from simfleet.ocpp.versions import actions_sent_by
+
 Figures: TypeAlias = Mapping[str, Any]
 _Reader: TypeAlias = Callable[[Figures], float | None]
 MetricKind: TypeAlias = Literal["ratio", "duration", "count", "rate", "energy"]
@@ -357,22 +359,14 @@ _WITH_ACTION = re.compile(r"(call|command)\[([^\[\]]*)\]\.(.*)", re.DOTALL)
 
 @functools.cache
 def fleet_actions() -> tuple[str, ...]:
-    """The actions a charger may send in OCPP 1.6, of which CALL metrics can be asked."""
-    from simfleet.ocpp.v16 import (
-        V16,
-    )  # here, since scenarios without such thresholds need no catalog
-
-    return tuple(
-        sorted(name for name, action in V16.actions.items() if "station" in action.sent_by)
-    )
+    """The actions a charger may send in any version, of which CALL metrics can be asked."""
+    return actions_sent_by("station")
 
 
 @functools.cache
 def csms_actions() -> tuple[str, ...]:
-    """The actions a CSMS may send in OCPP 1.6, of which metrics of commands can be asked."""
-    from simfleet.ocpp.v16 import V16  # as above
-
-    return tuple(sorted(name for name, action in V16.actions.items() if "csms" in action.sent_by))
+    """The actions a CSMS may send in any version, of which metrics of commands can be asked."""
+    return actions_sent_by("csms")
 
 
 def metric_named(name: str) -> tuple[Metric, str | None]:
@@ -384,10 +378,10 @@ def metric_named(name: str) -> tuple[Metric, str | None]:
     action, bare = (found[2], f"{found[1]}.{found[3]}") if found else (None, name)
     if found is not None and found[1] == "call" and found[2] not in fleet_actions():
         near = _nearest(found[2], fleet_actions())
-        raise ValueError(f"{found[2][:40]!r} is not an action that an OCPP 1.6 charger sends{near}")
+        raise ValueError(f"{found[2][:40]!r} is not an action that a charger sends{near}")
     if found is not None and found[1] == "command" and found[2] not in csms_actions():
         near = _nearest(found[2], csms_actions())
-        raise ValueError(f"{found[2][:40]!r} is not an action that an OCPP 1.6 CSMS sends{near}")
+        raise ValueError(f"{found[2][:40]!r} is not an action that a CSMS sends{near}")
     metric = _of_books(name) or METRICS.get(bare)
     if metric is None or (action is not None and not (metric.of_calls or metric.of_commands)):
         raise ValueError(f"unknown metric{_nearest(bare, METRICS)}")

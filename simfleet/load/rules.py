@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simfleet.documents.fields import Draft
 from simfleet.documents.kinds import BAD
 from simfleet.documents.nodes import join
 from simfleet.documents.quantities import duration_text
+from simfleet.load.commands import check_command
 from simfleet.load.fault_fields import check_faults
 from simfleet.load.identities import clashes, identity_of, pattern_problem
 from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
 from simfleet.load.slice_models import factory_of
 from simfleet.models.model import Wanted
+from simfleet.ocpp.versions import VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,14 +119,14 @@ def _check_configuration(slices: list[Draft], report: Report) -> None:
     """What the station itself would refuse, asked of it here so that it has a line and a column."""
     for item in slices:
         configuration = item.get("configuration")
-        attributes = ("type", "max_power_w", "connectors", "vendor")
-        kind, power_w, connectors, vendor = (item.get(name) for name in attributes)
+        attributes = ("type", "max_power_w", "connectors", "vendor", "version")
+        kind, power_w, connectors, vendor, version = (item.get(name) for name in attributes)
         model = item.get("model")
-        if BAD in (configuration, model, kind, power_w, connectors, vendor):
+        if BAD in (configuration, model, kind, power_w, connectors, vendor, version):
             continue
         wanted = Wanted(kind=kind, max_power_w=power_w, connectors=connectors, vendor=vendor)
         try:
-            factory_of(model, wanted, configuration)
+            factory_of(model, wanted, configuration, version=version)
         except ValueError as wrong:
             for line in str(wrong).splitlines():
                 _report_setting(item, configuration, line, report)
@@ -169,6 +172,7 @@ def _check_commands(draft: Draft, slices: list[Draft], report: Report) -> None:
         if command is BAD:
             continue
         _check_recipients(command, names, report)
+        check_command(command, _versions_meant(command, slices), report)
         at_s = command.get("at_s")
         if BAD not in (at_s, lasts_s) and at_s > lasts_s:
             message = f"is after the stages, which end at {duration_text(lasts_s)}"
@@ -182,6 +186,21 @@ def _check_recipients(command: Draft, names: list[Any], report: Report) -> None:
         if name not in names:
             message = f"{name!r} is not a slice of the fleet; write {', '.join(names)}"
             report(to.place_of("slices"), f"{to.path}.slice", message)
+
+
+def _versions_meant(command: Draft, slices: list[Draft]) -> tuple[str, ...]:
+    """The versions of the chargers that a command may go to; empty where that is not known."""
+    to = command.get("to")
+    if to is BAD:
+        return ()
+    get = to.get if isinstance(to, Draft) else partial(getattr, to)
+    wanted, chosen = get("versions"), get("slices")
+    if BAD in (wanted, chosen):
+        return ()
+    found = [item.get("version") for item in slices if not chosen or item.get("name") in chosen]
+    if BAD in found:
+        return ()
+    return tuple(one for one in VERSIONS if one in found and (not wanted or one in wanted))
 
 
 def _lasts_s(draft: Draft) -> Any:

@@ -43,7 +43,7 @@ from simfleet.load.summary import most_wanted
 from simfleet.load.timeline import Timeline
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
-from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -131,7 +131,8 @@ class Runner:
         preflight.ensure_ports(self._target)
         ensure_credentials(self._scenario, self._plans)
         options = link_options(self._scenario.target)
-        V16.warm_up()
+        for version in {plan.spec.version for plan in self._plans}:
+            catalog_of(version).warm_up()
         refused: TargetUnreachable | None = None
         with _signals(heed_signals) as signals:
             async with trio.open_nursery() as nursery:

@@ -24,6 +24,7 @@ from simfleet.load.target_url import TARGET_PATTERN, parse_target_url
 from simfleet.load.thresholds import Threshold
 from simfleet.models.model import ChargerModel
 from simfleet.models.schema import CONFIGURATION
+from simfleet.ocpp.versions import VERSIONS, Version
 
 if TYPE_CHECKING:
     from simfleet.documents.nodes import Scalar
@@ -36,22 +37,19 @@ STAGES_MAX = 100
 DAY_S = 86_400.0
 
 Mode: TypeAlias = Literal["idle", "connect", "charging"]
-Version: TypeAlias = Literal["ocpp1.6"]
 Transport: TypeAlias = Literal["websockets", "trio-websocket"]
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _KW, _KWH = 1000.0, 1000.0
-_LATER = "is not supported yet; write ocpp1.6"
-_AS_SUBPROTOCOL = "is not a version; versions are spelled as the subprotocol, write ocpp1.6"
+_AS_SUBPROTOCOL = "is not a version; versions are spelled as the subprotocol, write"
 _VERSIONS = Choice(
-    "ocpp1.6",
+    *VERSIONS,
     instead={
-        "ocpp2.0.1": _LATER,
-        "ocpp2.1": _LATER,
-        "1.6": _AS_SUBPROTOCOL,
-        "1.6J": _AS_SUBPROTOCOL,
-        "2.0.1": _LATER,
-        "2.1": _LATER,
+        "1.6": f"{_AS_SUBPROTOCOL} ocpp1.6",
+        "1.6J": f"{_AS_SUBPROTOCOL} ocpp1.6",
+        "2.0.1": f"{_AS_SUBPROTOCOL} ocpp2.0.1",
+        "2.0": "is a version that nobody speaks any more; write ocpp2.0.1",
+        "2.1": f"{_AS_SUBPROTOCOL} ocpp2.1",
     },
 )
 

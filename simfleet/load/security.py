@@ -27,13 +27,14 @@ from simfleet.fleet.keyring import ClientCertificate, Keyring
 from simfleet.fleet.plan import authorization_key
 from simfleet.link.client_tls import ClientContexts
 from simfleet.link.link import LinkOptions
-from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import VERSIONS, catalog_of
 from simfleet.station.credentials import current
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from simfleet.fleet.plan import ChargerPlan
+    from simfleet.load.commands import Command
     from simfleet.load.schema1 import Scenario, Target
     from simfleet.pki.authority import Authority
 
@@ -148,10 +149,21 @@ class _Made(NamedTuple):
 def _needs_pki(scenario: Scenario, plans: Sequence[ChargerPlan]) -> bool:
     """Whether anybody connects with credentials, or is told something about certificates."""
     return any(profile_of(plan) for plan in plans) or any(
-        V16.actions[command.send].block == "Security"
-        or (command.send == "ChangeConfiguration" and "SecurityProfile" in command.payload.values())
-        for command in scenario.commands
+        _of_certificates(command) for command in scenario.commands
     )
+
+
+_BLOCKS_OF_CERTIFICATES: Final = ("Security", "ISO15118Certificates")
+
+
+def _of_certificates(command: Command) -> bool:
+    """Whether a command is about certificates, or about the profiles that need them."""
+    if command.send == "ChangeConfiguration":
+        return "SecurityProfile" in command.payload.values()
+    if command.send == "SetNetworkProfile":
+        return True
+    found = (catalog_of(version).actions.get(command.send) for version in VERSIONS)
+    return any(one is not None and one.block in _BLOCKS_OF_CERTIFICATES for one in found)
 
 
 def _make_pki(path: Path, scenario: Scenario, plans: Sequence[ChargerPlan]) -> _Made:

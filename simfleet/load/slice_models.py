@@ -84,9 +84,13 @@ def wanted_of(part: Slice) -> Wanted:
 
 
 def factory_of(
-    model: ChargerModel | str, wanted: Wanted, configuration: Mapping[str, str]
+    model: ChargerModel | str,
+    wanted: Wanted,
+    configuration: Mapping[str, str],
+    *,
+    version: str = "ocpp1.6",
 ) -> FactorySettings:
     """The factory settings of a slice's chargers. ValueError as of `configuration.for_station`."""
     if isinstance(model, ChargerModel):
-        return model.factory(wanted, configuration)
-    return for_station(wanted.connectors, configuration, kind=wanted.kind).factory
+        return model.factory(wanted, configuration, version=version)
+    return for_station(wanted.connectors, configuration, kind=wanted.kind, version=version).factory

@@ -117,7 +117,11 @@ class ChargerModel(Struct, frozen=True):
         return self.words.quirks.for_station()
 
     def factory(
-        self, wanted: Wanted | None = None, configuration: Mapping[str, str] | None = None
+        self,
+        wanted: Wanted | None = None,
+        configuration: Mapping[str, str] | None = None,
+        *,
+        version: str = "ocpp1.6",
     ) -> FactorySettings:
         """What its stations come out of the factory with; `configuration` wins over the model's.
 
@@ -129,6 +133,7 @@ class ChargerModel(Struct, frozen=True):
             merged(self.settings, configuration or {}),
             kind=wanted.kind,
             keys=key_rows(self.words, kind=wanted.kind),
+            version=version,
         ).factory
 
     @property

@@ -111,10 +111,11 @@ async def test_a_new_charger_is_off_and_shows_the_28_keys_in_the_order_of_the_do
         ({"max_power_kw": float("inf")}, "max_power_kw"),
         ({"num_connectors": 0}, "num_connectors"),
         ({"num_connectors": 6}, "num_connectors"),
-        ({"ocpp_version": "2.0.1"}, "not supported yet"),
-        ({"ocpp_version": "2.1"}, "not supported yet"),
-        ({"ocpp_version": "1.5"}, "write 1.6"),
-        ({"auth_mode": "plug_and_charge"}, "not supported yet"),
+        ({"ocpp_version": "1.5"}, "write 1.6, 2.0.1, 2.1"),
+        ({"auth_mode": "telepathy"}, "rfid or plug_and_charge"),
+        ({"auth_mode": "plug_and_charge", "pnc_emaid": "DE PIP 1"}, "pnc_emaid"),
+        ({"auth_mode": "plug_and_charge", "pnc_emaid": "x" * 37}, "pnc_emaid"),
+        ({"configuration": {"TxCtrlr.TxStartPoint": "EVConnected"}}, "TxCtrlr.TxStartPoint"),
         ({"backend_url": "http://x"}, "backend_url"),
         ({"backend_url": "ws://x y"}, "backend_url"),
         ({"configuration": {"Nonsense": "1"}}, "Nonsense"),
@@ -769,9 +770,8 @@ async def test_names_authorization_and_connectors_are_kept_as_given(
         await charger.set_name("")
         assert charger.state().charger_name == ""
         for wrong in (
-            charger.set_auth("plug_and_charge"),
             charger.set_auth("telepathy"),
-            charger.set_version("2.0.1"),
+            charger.set_version("2.0"),
             charger.set_num_connectors(6),
             charger.set_rfid("x" * 21),
             charger.set_name("\n"),

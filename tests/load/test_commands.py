@@ -118,7 +118,7 @@ MISTAKES: list[tuple[str, str]] = [
     ("  - {send: ClearCache}", "6:5: commands[0]: 'at' is missing"),
     ("  - {at: 1s}", "6:5: commands[0]: 'send' is missing"),
     ("  - {at: 1s, send: ClearCash}", "6:20: commands[0].send: 'ClearCash' is not a message"),
-    ("  - {at: 1s, send: Heartbeat}", "not a message that a CSMS sends in OCPP 1.6"),
+    ("  - {at: 1s, send: Heartbeat}", "not a message that a CSMS sends"),
     ("  - {at: 1s, send: ClearCache, until: 2s}", "until: is only for a command that is repeated"),
     ("  - {at: 3s, every: 1s, until: 2s, send: ClearCache}", "until: comes before at: 3s"),
     ("  - {at: 3s, every: 1ms, send: ClearCache}", "every: '1ms' is out of range"),

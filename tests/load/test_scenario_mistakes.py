@@ -146,13 +146,15 @@ ONE_LINE = [
     ),
     (
         4,
-        '  - {name: ac, count: 10, id: "S{n}", version: ocpp2.0.1}',
-        "s.yaml:4:48: fleet[0].version: 'ocpp2.0.1' is not supported yet; write ocpp1.6",
+        '  - {name: ac, count: 10, id: "S{n}", version: 2.0.1}',
+        "s.yaml:4:48: fleet[0].version: '2.0.1' is not a version;"
+        " versions are spelled as the subprotocol, write ocpp2.0.1",
     ),
     (
         4,
-        '  - {name: ac, count: 10, id: "S{n}", version: ocpp2.1}',
-        "s.yaml:4:48: fleet[0].version: 'ocpp2.1' is not supported yet; write ocpp1.6",
+        '  - {name: ac, count: 10, id: "S{n}", version: "2.0"}',
+        "s.yaml:4:48: fleet[0].version: '2.0' is a version that nobody speaks any more;"
+        " write ocpp2.0.1",
     ),
     (
         4,
@@ -163,7 +165,7 @@ ONE_LINE = [
     (
         4,
         '  - {name: ac, count: 10, id: "S{n}", version: ocpp16}',
-        "s.yaml:4:48: fleet[0].version: 'ocpp16' is not accepted; write ocpp1.6;"
+        "s.yaml:4:48: fleet[0].version: 'ocpp16' is not accepted; write ocpp1.6, ocpp2.0.1 or ocpp2.1;"
         " did you mean 'ocpp1.6'?",
     ),
     (
@@ -421,12 +423,12 @@ APPENDED = [
     (
         'thresholds: {"call[MeterValue].count": "> 0"}',
         "s.yaml:7:14: thresholds.call[MeterValue].count: 'MeterValue' is not an action"
-        " that an OCPP 1.6 charger sends; did you mean 'MeterValues'?",
+        " that a charger sends; did you mean 'MeterValues'?",
     ),
     (
         'thresholds: {"call[Reset].count": "> 0"}',
         "s.yaml:7:14: thresholds.call[Reset].count: 'Reset' is not an action"
-        " that an OCPP 1.6 charger sends",
+        " that a charger sends",
     ),
     ("name: again", "s.yaml:7:1: name: duplicate key; the first is on line 2, keep one of them"),
     (
