@@ -4,7 +4,7 @@ for being offline (OCPP 1.6 section 3.4).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from simfleet.errors import Refused
 from simfleet.station import charging, local_list, plug_and_charge
@@ -14,7 +14,7 @@ from simfleet.station.messages import TokenQuestion
 from simfleet.station.phase import Move, Phase
 from simfleet.station.registration import Registration
 from simfleet.station.status import moved
-from simfleet.station.tokens import TokenInfo, is_unasked, same_tag
+from simfleet.station.tokens import TokenInfo, is_unasked, same_tag, typed
 
 if TYPE_CHECKING:
     from simfleet.station.connector import Connector
@@ -35,10 +35,14 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     """A tag at the reader: starts a session, or stops the one it (or its group) started. One that
     may not charge, or not here, is refused as at a reader: nothing happens.
     """
+    if ":" in id_tag:
+        _check_type(station, id_tag)
     session = connector.transaction or connector.held
     if session is not None:
         if same_tag(id_tag, session.id_tag):  # needs no Authorize (OCPP 1.6 section 4.8)
             _finish(station, connector, id_tag, at_s=at_s)
+        elif is_unasked(id_tag):
+            return None  # a button does not end what a tag has begun
         elif _can_ask(station):
             ask(station, connector, id_tag, purpose=TO_STOP, at_s=at_s)
         else:
@@ -60,6 +64,14 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     else:
         authorize(station, connector, id_tag, surely=claim == "ask", at_s=at_s)
     return None
+
+
+def _check_type(station: Station, id_tag: str) -> None:
+    """Raise `Refused` for a tag of a type that the version cannot name; 2.1 can name any."""
+    kind, _ = typed(id_tag)
+    types = get_args(getattr(station.dialect.m, "IdTokenEnum", None))
+    if types and kind not in types:
+        raise Refused(f"a tag of type {kind!r} cannot be read here; known: {', '.join(types)}")
 
 
 def needs_asking(station: Station, id_tag: str) -> bool:

@@ -57,7 +57,6 @@ TOKEN_TYPES: Final = frozenset(
 DEFAULT_TYPE: Final = "ISO14443"
 
 
-TOKEN_TYPES_201: Final = TOKEN_TYPES - {"DirectPayment", "EVCCID", "NEMA", "VIN"}
 UNASKED: Final = frozenset({"Central", "NoAuthorization"})
 """Types of tags that the CSMS is never asked about, nor is anything kept of them: it has given out
 the one itself, and the other is nobody's (2.0.1 C02, C05).
