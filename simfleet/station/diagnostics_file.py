@@ -132,7 +132,9 @@ def _connector(connector: Connector, *, at_s: float) -> list[str]:
     ]
     if connector.error_code != NO_ERROR:
         lines.append(f"errorCode = {connector.error_code} {connector.error_info}".rstrip())
-    if connector.transaction is not None:
+    if connector.visit is not None:
+        lines.append(f"transaction = {connector.visit.number} (id {connector.visit.id})")
+    elif connector.transaction is not None:
         lines.append(f"transaction = {_named(connector.transaction)}")
     return lines
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import quote
 
 from simfleet.station import agenda
 from simfleet.station.agenda import Job
@@ -94,8 +93,8 @@ def status_of(station: Station) -> PublishStatus:
 
 def locations_of(station: Station, url: str) -> tuple[str, ...]:
     """The addresses at which others get a file that came from this URL."""
-    host = quote(station.identity, safe="").lower()
-    location = f"http://{host}.local/firmware/{quote(file_name(url))}"
+    host = "".join(sign if sign.isalnum() and sign.isascii() else "-" for sign in station.identity)
+    location = f"http://{host.lower()}.local/firmware/{file_name(url)}"
     return (location[:LOCATION_MAX_CHARS],)
 
 

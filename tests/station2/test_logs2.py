@@ -98,3 +98,12 @@ def test_data_transfer_knows_no_extensions(version: str, vendor: str, status: st
     """P01: UnknownVendorId, or UnknownMessageId for the station's own vendor."""
     scene = a_scene2(version)
     assert scene.call("DataTransfer", vendorId=vendor, messageId="x", data={}).status == status
+
+
+@versions
+def test_the_diagnostics_name_the_transaction_that_runs(version: str) -> None:
+    """N01: the file is true: a transaction has the id that the CSMS knows it by."""
+    scene = a_scene2(version)
+    scene.charge()
+    scene.get_log()
+    assert f"transaction = 1 (id {scene.transaction})" in scene.put()
