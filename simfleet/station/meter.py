@@ -149,6 +149,27 @@ class Meter:
         """The power the vehicle takes now."""
         return vehicle.power_w(self.spec.usable_w(offered_w, vehicle))
 
+    def voltage_v(self, power_w: float, vehicle: Vehicle) -> float:
+        """The voltage while the vehicle takes that power, as `reading` shows it."""
+        spec = self.spec
+        if spec.kind == "DC":
+            return vehicle.spec.pack_v * (0.9 + 0.2 * vehicle.soc)
+        load = power_w * spec.phases / (spec.phases_used(vehicle) * spec.max_power_w)
+        return spec.nominal_v * (1.0 + _OPEN_CIRCUIT_RISE * (1.0 - min(1.0, load)))
+
+    def power_at_current(self, current_a: float, vehicle: Vehicle) -> tuple[float, float]:
+        """The power at which so much current flows in all phases together, and by how much that
+        power rises per unit of soc.
+        """
+        spec = self.spec
+        if spec.kind == "DC":
+            pack_v = vehicle.spec.pack_v
+            return current_a * pack_v * (0.9 + 0.2 * vehicle.soc), current_a * pack_v * 0.2
+        nominal_w = current_a * spec.nominal_v
+        load_per_w = spec.phases / (spec.phases_used(vehicle) * spec.max_power_w)
+        rise = _OPEN_CIRCUIT_RISE
+        return nominal_w * (1.0 + rise) / (1.0 + nominal_w * rise * load_per_w), 0.0
+
     def seconds_until(self, energy_wh: float, *, vehicle: Vehicle, offered_w: float) -> float:
         """How long `advance` takes to deliver `energy_wh`; inf when it never will."""
         return vehicle.seconds_until(energy_wh, self.spec.usable_w(offered_w, vehicle))

@@ -230,6 +230,29 @@ class Vehicle:
             scout.soc = end
         return bends
 
+    def next_bend_s(self, limit_w: float) -> float:
+        """How long until the next bend of the power that is drawn with this limit; inf: none."""
+        if limit_w <= 0.0 or self.soc >= 1.0:
+            return inf
+        end, power_w, slope_w = self._stretch(limit_w)
+        battery_ws = self.spec.battery_wh * _WATT_SECONDS_PER_WH
+        return _seconds(end - self.soc, power_w, slope_w, battery_ws)
+
+    def seconds_to_level(self, limit_w: float, level_w: float, rise_w: float = 0.0) -> float:
+        """How long until the power that is drawn with this limit meets a level, which rises by
+        `rise_w` per unit of soc; inf: not before the next bend.
+        """
+        if limit_w <= 0.0 or self.soc >= 1.0:
+            return inf
+        end, power_w, slope_w = self._stretch(limit_w)
+        if slope_w == rise_w:
+            return inf
+        ahead = (level_w - power_w) / (slope_w - rise_w)
+        if not 0.0 < ahead <= end - self.soc:
+            return inf
+        battery_ws = self.spec.battery_wh * _WATT_SECONDS_PER_WH
+        return _seconds(ahead, power_w, slope_w, battery_ws)
+
     def seconds_until_full(self, limit_w: float) -> float:
         """How long until the battery is full; 0 when it is, inf when nothing is on offer."""
         return self.seconds_until(self.room_wh, limit_w)
