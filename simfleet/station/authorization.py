@@ -320,5 +320,7 @@ def connection_timed_out(station: Station, connector: Connector, *, at_s: float)
     """A tag was accepted and no cable came (ConnectionTimeOut)."""
     connector.plug_deadline_s = NEVER_S
     if connector.phase is Phase.PREPARING and not connector.plugged:
+        if station.reservations is not None:
+            station.reservations.unused(station, connector, at_s=at_s)
         station.dialect.accounts.timed_out(station, connector, at_s=at_s)
         charging.release(station, connector, at_s=at_s)

@@ -8,8 +8,8 @@ alone, and when the reservation is over the cable makes it Preparing.
 
 A reservation ends when its transaction begins, at its expiry, when it is cancelled, and when its
 connector (all connectors; the station) is Faulted or Unavailable. It outlives reboots and power
-losses. A holder whose cable does not come in time (ConnectionTimeOut) has not used it up. A CSMS
-of 2.x is told of those that end neither by its own word nor by their use.
+losses. A holder whose cable does not come in time (ConnectionTimeOut) has not used it up, but in
+2.1. A CSMS of 2.x is told of those that end neither by its own word nor by their use.
 
 Whether a connector is Reserved follows from the reservations and the phases, so `settle` may be
 called at any time; `status.moved` does.
@@ -17,7 +17,7 @@ called at any time; `status.moved` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -38,6 +38,7 @@ ANY_CONNECTOR: Final = 0
 UPDATE_ACTION: Final = "ReservationStatusUpdate"
 EXPIRED: Final = "Expired"
 REMOVED: Final = "Removed"
+NO_TRANSACTION: Final = "NoTransaction"
 
 ReserveStatus = Literal["Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"]
 Verdict = Literal["yes", "no", "ask"]
@@ -99,6 +100,20 @@ class Reservations:
                 _keep(station, [kept for kept in self.held if kept is not one])
                 return one.id
         return None
+
+    def unused(self, station: Station, connector: Connector, *, at_s: float) -> None:
+        """The holder had the connector and brought no cable. The reservation stays, but 2.1 has a
+        word for its end; `settle` afterwards.
+        """
+        words = get_args(getattr(station.dialect.m, "ReservationUpdateStatusEnum", None))
+        id_tag = connector.authorized_tag
+        if id_tag is None or NO_TRANSACTION not in words:
+            return
+        for one in self._claims(station, connector):
+            if one.is_for(id_tag, connector.parent_id_tag):
+                kept = [other for other in self.held if other is not one]
+                _keep(station, kept, told=NO_TRANSACTION, at_s=at_s)
+                return
 
     def _claims(self, station: Station, connector: Connector) -> list[Reservation]:
         """What a connector can be used for: its own reservation, else those for any."""

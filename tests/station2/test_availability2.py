@@ -189,7 +189,7 @@ def test_no_transaction_starts_out_of_service(version: str) -> None:
     out(scene, EVSE_1)
     scene.plug_in(1)
     scene.mark()
-    start = {"idToken": {"idToken": "04A1B2C3", "type": "ISO14443"}, "remoteStartId": 1}
+    start: Any = {"idToken": {"idToken": "04A1B2C3", "type": "ISO14443"}, "remoteStartId": 1}
     assert scene.call("RequestStartTransaction", evseId=1, **start).status == "Rejected"
     assert scene.sent() == []
 

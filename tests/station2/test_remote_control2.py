@@ -209,7 +209,7 @@ def test_a_remote_start_is_rejected_out_of_service(version: str) -> None:
 @versions
 def test_a_remote_start_is_rejected_where_another_tag_has_reserved(version: str) -> None:
     scene = a_scene(version)
-    reserve = {"id": 1, "expiryDateTime": "2026-03-01T13:00:00Z", "evseId": 1}
+    reserve: Any = {"id": 1, "expiryDateTime": "2026-03-01T13:00:00Z", "evseId": 1}
     scene.call("ReserveNow", idToken=id_token(OTHER_TAG), **reserve)
     assert start(scene, evseId=1).status == "Rejected"
     assert start(scene, evseId=1, tag=OTHER_TAG).status == "Accepted"
@@ -220,7 +220,7 @@ def test_a_remote_start_of_the_group_may_use_its_reservation(version: str) -> No
     """F01 with H03: groupIdToken of both is the same."""
     scene = a_scene(version)
     group = id_token("FLEET", "Central")
-    reserve = {"id": 1, "expiryDateTime": "2026-03-01T13:00:00Z", "evseId": 1}
+    reserve: Any = {"id": 1, "expiryDateTime": "2026-03-01T13:00:00Z", "evseId": 1}
     scene.call("ReserveNow", idToken=id_token(OTHER_TAG), groupIdToken=group, **reserve)
     assert start(scene, evseId=1).status == "Rejected"
     assert start(scene, evseId=1, groupIdToken=group).status == "Accepted"

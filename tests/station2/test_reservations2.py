@@ -110,6 +110,17 @@ def test_going_out_of_service_removes_the_reservation(version: str) -> None:
     assert updates(scene) == [(17, "Removed")]
 
 
+@pytest.mark.parametrize(("version", "kept"), [("ocpp2.0.1", True), ("ocpp2.1", False)])
+def test_a_holder_without_a_cable_has_used_the_reservation_in_2_1(version: str, kept: bool) -> None:
+    """2.1 H: NoTransaction; in 2.0.1, which has no such word, it goes on."""
+    scene = a_scene(version, configuration={"ConnectionTimeOut": 30})
+    reserve(scene, 17, evseId=1)
+    scene.present_tag(TAG)
+    scene.run(for_s=31)
+    assert scene.statuses()[-1] == ("Reserved" if kept else "Available")
+    assert updates(scene) == ([] if kept else [(17, "NoTransaction")])
+
+
 @versions
 def test_an_update_waits_for_the_link(version: str) -> None:
     """H04: told when the CSMS can be told."""
@@ -207,7 +218,7 @@ def test_a_reservation_is_for_a_tag_of_its_type(version: str) -> None:
     """The same text as another type of token is another token."""
     scene = a_scene(version)
     moment = datetime.fromtimestamp(scene.wall_s + 60, UTC).isoformat()
-    wish = {"id": 1, "expiryDateTime": moment, "evseId": 1}
+    wish: Any = {"id": 1, "expiryDateTime": moment, "evseId": 1}
     scene.call("ReserveNow", idToken=id_token(TAG, "KeyCode"), **wish)
     scene.plug_in()
     scene.present_tag(TAG)

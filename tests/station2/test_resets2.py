@@ -20,7 +20,7 @@ def a_scene(version: str, *, connectors: int = 2, **options: Any) -> Scene2:
 
 
 def reset(scene: Scene2, kind: str, evse_id: int | None = None) -> str:
-    more = {} if evse_id is None else {"evseId": evse_id}
+    more: Any = {} if evse_id is None else {"evseId": evse_id}
     return scene.call("Reset", type=kind, **more).status
 
 
@@ -110,7 +110,7 @@ def test_no_other_session_begins_before_a_scheduled_reset(version: str) -> None:
     scene.mark()
     reset(scene, "OnIdle")
     assert scene.statuses(2) == ["Unavailable"]
-    start = {"idToken": id_token(), "remoteStartId": 1, "evseId": 2}
+    start: Any = {"idToken": id_token(), "remoteStartId": 1, "evseId": 2}
     assert scene.call("RequestStartTransaction", **start).status == "Rejected"
     scene.present_tag(connector_id=1)
     scene.unplug(1)

@@ -357,7 +357,7 @@ def removal(tag: str = TAG, kind: str = "ISO14443") -> Any:
 
 
 def send(scene: Scene2, number: int, *entries: Any, kind: str = "Full") -> str:
-    more = {"localAuthorizationList": list(entries)} if entries else {}
+    more: Any = {"localAuthorizationList": list(entries)} if entries else {}
     return scene.call("SendLocalList", versionNumber=number, updateType=kind, **more).status
 
 

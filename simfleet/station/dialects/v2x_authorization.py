@@ -16,7 +16,7 @@ from simfleet.station import (
     resets,
     smart_charging,
 )
-from simfleet.station.dialects import v2x_certificates, v2x_maintenance, v2x_smart
+from simfleet.station.dialects import v2x_certificates, v2x_maintenance, v2x_profiles
 from simfleet.station.dialects.v2x_words import tag, token_info
 from simfleet.station.messages import ReservationUpdate
 from simfleet.station.remote_control import Place
@@ -81,7 +81,10 @@ def _promised(station: Station, request: Any) -> tuple[Profile | None, Refusal |
     said = request.charging_profile
     if said is None or not station.configuration.supports("SmartCharging"):
         return None, None
-    profile = v2x_smart.profile_of(said, connector_id=request.evse_id or 1)
+    refusal = v2x_profiles.unsupported(said)
+    if refusal is not None:
+        return None, refusal
+    profile = v2x_profiles.profile_of(said, connector_id=request.evse_id or 1)
     return profile, smart_charging.may_promise(station, profile, request.evse_id)
 
 
