@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 
-from simfleet.station import certificates, security
+from simfleet.station import certificates, security, trust
 from simfleet.station.effects import Reconnect
 from simfleet.station.security import BASIC, MUTUAL_TLS, NO_SECURITY, TLS, SecurityEvent, profile
 
@@ -76,7 +76,7 @@ def current(station: Station, *, at_s: float) -> Credentials:
     return Credentials(
         wanted,
         bytes.fromhex(key) if key and _uses_password(station) else b"",
-        tuple(certificates.csms_roots(station)) if wanted >= TLS else (),
+        tuple(trust.csms_roots(station)) if wanted >= TLS else (),
         b"" if own is None else own.chain_pem,
         b"" if own is None else own.key_pem,
         url,
@@ -137,7 +137,7 @@ def missing(
         given.password or station.configuration.get("AuthorizationKey")
     ):
         return "an AuthorizationKey"
-    if wanted >= TLS and not (given.roots or certificates.csms_roots(station)):
+    if wanted >= TLS and not (given.roots or trust.csms_roots(station)):
         return "a root certificate of the CSMS"
     if wanted == MUTUAL_TLS and not given.certificate:
         own = certificates.in_use(station, at_s=at_s)

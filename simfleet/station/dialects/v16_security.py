@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.ocpp.v16 import messages as v16
-from simfleet.station import certificates, security
+from simfleet.station import certificates, security, trust
 from simfleet.station.messages import CertificateWanted, SecurityNotice
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _certificate_signed(
 
 
 def _install(station: Station, request: v16.InstallCertificateRequest, at_s: float) -> Wire:
-    status = certificates.install(station, request.certificate_type, request.certificate, at_s=at_s)
+    status = trust.install(station, request.certificate_type, request.certificate, at_s=at_s)
     return v16.InstallCertificateResponse(status)
 
 
@@ -38,11 +38,11 @@ def _delete(station: Station, request: v16.DeleteCertificateRequest, at_s: float
     wanted = CertificateHashData(
         named.hash_algorithm, named.issuer_name_hash, named.issuer_key_hash, named.serial_number
     )
-    return v16.DeleteCertificateResponse(certificates.delete(station, wanted, at_s=at_s))
+    return v16.DeleteCertificateResponse(trust.delete(station, wanted, at_s=at_s))
 
 
 def _installed(station: Station, request: v16.GetInstalledCertificateIdsRequest, _: float) -> Wire:
-    found = certificates.installed(station, request.certificate_type)
+    found = trust.installed(station, request.certificate_type)
     if not found:
         return v16.GetInstalledCertificateIdsResponse("NotFound")
     return v16.GetInstalledCertificateIdsResponse(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from simfleet.station import certificates, plug_and_charge, security
+from simfleet.station import certificates, plug_and_charge, security, trust
 from simfleet.station.configuration_keys2 import V2G_INSTALLATION
 from simfleet.station.messages import (
     CertificateWanted,
@@ -70,9 +70,7 @@ def _certificate_signed(station: Station, request: Any, at_s: float) -> Wire:
 
 def _install(station: Station, request: Any, at_s: float) -> Wire:
     use = request.certificate_type
-    status = certificates.install(
-        station, _DOMAIN_USES.get(use, use), request.certificate, at_s=at_s
-    )
+    status = trust.install(station, _DOMAIN_USES.get(use, use), request.certificate, at_s=at_s)
     response: Wire = station.dialect.m.InstallCertificateResponse(status=status)
     return response
 
@@ -84,7 +82,7 @@ def _delete(station: Station, request: Any, at_s: float) -> Wire:
     wanted = CertificateHashData(
         named.hash_algorithm, named.issuer_name_hash, named.issuer_key_hash, named.serial_number
     )
-    status = certificates.delete(station, wanted, at_s=at_s)
+    status = trust.delete(station, wanted, at_s=at_s)
     response: Wire = station.dialect.m.DeleteCertificateResponse(status=status)
     return response
 
@@ -102,14 +100,14 @@ def _installed(station: Station, request: Any, _: float) -> Wire:
                     child_certificate_hash_data=[m.CertificateHashData(*one) for one in behind]
                     or None,
                 )
-                for first, behind in certificates.installed_v2g(station)
+                for first, behind in trust.installed_v2g(station)
             ]
         else:
             found += [
                 m.CertificateHashDataChain(
                     certificate_hash_data=m.CertificateHashData(*one), certificate_type=use
                 )
-                for one in certificates.installed(station, _DOMAIN_USES.get(use, use))
+                for one in trust.installed(station, _DOMAIN_USES.get(use, use))
             ]
     response: Wire = m.GetInstalledCertificateIdsResponse(
         status="Accepted" if found else "NotFound", certificate_hash_data_chain=found or None
