@@ -215,7 +215,8 @@ def _stop_with(
 
 def _is_master(station: Station, info: TokenInfo) -> bool:
     """Whether a tag stops any session and starts none (2.0.1 C16, MasterPassGroupId)."""
-    return same_tag(info.parent_id_tag, station.configuration.get(MASTER_GROUP) or None)
+    master, group = station.configuration.get(MASTER_GROUP), info.parent_id_tag
+    return bool(master) and group is not None and same_tag(typed(group)[1], master)
 
 
 def _finish(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from builders_station2 import SILENCE, Error, Scene2, versions
@@ -287,4 +289,4 @@ def test_heartbeats_keep_the_interval_of_the_boot_answer(version: str) -> None:
     scene.run(for_s=1000)
     beats = [one.at_s for one in scene.sent("Heartbeat")]
     assert len(beats) in (9, 10, 11)
-    assert {round(b - a) for a, b in zip(beats, beats[1:], strict=False)} == {100}
+    assert {round(b - a) for a, b in itertools.pairwise(beats)} == {100}
