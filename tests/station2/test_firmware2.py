@@ -299,3 +299,39 @@ def test_what_is_published_outlives_a_power_loss_and_a_cut_download_begins_anew(
     scene.got()
     assert scene.publishing_statuses()[-1] == "InvalidChecksum"
     assert scene.call("UnpublishFirmware", checksum=MD5).status == "Unpublished"
+
+
+# ── what a trigger says ───────────────────────────────────────────────────────────────────────────
+
+
+@versions
+def test_triggered_statuses_are_idle_without_a_request_where_nothing_runs(version: str) -> None:
+    """F06: FirmwareStatusNotification, LogStatusNotification, PublishFirmwareStatusNotification."""
+    scene = a_scene2(version)
+    for message in (
+        "FirmwareStatusNotification",
+        "LogStatusNotification",
+        "PublishFirmwareStatusNotification",
+    ):
+        assert scene.trigger(message) == "Accepted"
+        (sent,) = scene.sent(message)
+        assert sent.payload == {"status": "Idle"}
+
+
+@versions
+def test_triggered_statuses_tell_what_runs(version: str) -> None:
+    """F06: the present status with its requestId."""
+    scene = a_scene2(version)
+    scene.update2(request_id=11)
+    publish(scene, request_id=12)
+    scene.get_log(request_id=13)
+    scene.mark()
+    expected = (
+        ("FirmwareStatusNotification", "Downloading", 11),
+        ("PublishFirmwareStatusNotification", "Downloading", 12),
+        ("LogStatusNotification", "Uploading", 13),
+    )
+    for message, status, request_id in expected:
+        assert scene.trigger(message) == "Accepted"
+        (sent,) = scene.sent(message)
+        assert sent.payload == {"status": status, "requestId": request_id}
