@@ -61,10 +61,7 @@ def _station_phases(station: Station, _: Place, __: float) -> str:
 
 
 def _connector_type(station: Station, place: Place, _: float) -> str:
-    outlet = station.spec.outlet(place.evse_id)
-    if outlet.kind == "DC":
-        return "cCCS2"
-    return "cType2" if outlet.tethered or station.spec.fixed_cable else "sType2"
+    return nameplate.connector_type(station, _here(station, place))
 
 
 def _offered_w(station: Station, place: Place, _: float) -> str:
@@ -155,6 +152,7 @@ HARDWARE: Final[tuple[Row, ...]] = (
     _station("FirmwareVersion", live=_firmware, monitored=True),
     _evse("AvailabilityState", live=_state, persistent=False, **_OPTIONS),
     _evse("Available", constant="true", **_BOOLEAN),
+    _evse("AllowReset", key="EVSE.AllowReset"),
     _evse("Problem", live=_problem, persistent=False, **_WATCHED),
     _evse("SupplyPhases", live=_phases, data_type="integer"),
     _evse(

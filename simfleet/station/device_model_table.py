@@ -103,7 +103,7 @@ _SMART: Final[dict[str, Any]] = {"only": _has("SmartCharging")}
 _RESERVES: Final[dict[str, Any]] = {"only": _has("Reservation")}
 
 _AUTHORIZATION: Final[tuple[Row, ...]] = (
-    _present("Enabled", "AuthCtrlr"),
+    _auth("Enabled", "AuthCtrlr.Enabled"),
     _auth("AuthorizeRemoteStart", "AuthorizeRemoteTxRequests"),
     _auth("LocalAuthorizeOffline", "LocalAuthorizeOffline"),
     _auth("LocalPreAuthorize", "LocalPreAuthorize"),
@@ -111,6 +111,8 @@ _AUTHORIZATION: Final[tuple[Row, ...]] = (
     _auth("AdditionalInfoItemsPerMessage", constant="1", **_INTEGER),
     _present("Available", "AuthCacheCtrlr"),
     _cache("Enabled", "AuthorizationCacheEnabled"),
+    _cache("LifeTime", "AuthCacheCtrlr.LifeTime"),
+    _cache("DisablePostAuthorize", "AuthCacheCtrlr.DisablePostAuthorize"),
     _cache("Policy", constant="FIFO", data_type="OptionList", values=("CUSTOM", "FIFO", "LFU", "LRU")),
     _cache(
         "Storage",
@@ -122,6 +124,7 @@ _AUTHORIZATION: Final[tuple[Row, ...]] = (
     ),
     _present("Available", "LocalAuthListCtrlr", **_LISTED),
     _list("Enabled", "LocalAuthListEnabled"),
+    _list("DisablePostAuthorize", "LocalAuthListCtrlr.DisablePostAuthorize", **_LISTED),
     _list(
         "Entries",
         live=_listed,
@@ -182,7 +185,12 @@ _MONITORING: Final[tuple[Row, ...]] = (
 )
 _CONTROL: Final[tuple[Row, ...]] = (
     _present("Available", "ReservationCtrlr", **_RESERVES),
-    _present("Enabled", "ReservationCtrlr", **_RESERVES),
+    Row(
+        component="ReservationCtrlr",
+        variable="Enabled",
+        key="ReservationCtrlr.Enabled",
+        **_RESERVES,
+    ),
     Row(
         component="ReservationCtrlr",
         variable="NonEvseSpecific",
