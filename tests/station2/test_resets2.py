@@ -281,3 +281,35 @@ def test_an_evse_out_of_service_stays_so_after_its_reset(version: str) -> None:
     reset(scene, "Immediate", 1)
     scene.run(for_s=REBOOT_S + 1)
     assert scene.statuses(1) == []
+
+
+# ── as variables ──────────────────────────────────────────────────────────────────────────────────
+
+
+@versions
+def test_the_variables_of_control_are_in_the_device_model(version: str) -> None:
+    """What GetVariables shows is what the behaviour hangs on."""
+    scene = a_scene(version)
+    wanted = [
+        ({"name": "EVSE", "evse": {"id": 2}}, "AllowReset", "true"),
+        ({"name": "AuthCtrlr"}, "Enabled", "true"),
+        ({"name": "ReservationCtrlr"}, "Enabled", "true"),
+        ({"name": "ReservationCtrlr"}, "NonEvseSpecific", "true"),
+        ({"name": "AuthCacheCtrlr"}, "LifeTime", "0"),
+        ({"name": "AuthCacheCtrlr"}, "DisablePostAuthorize", "false"),
+        ({"name": "LocalAuthListCtrlr"}, "DisablePostAuthorize", "false"),
+    ]
+    data = [{"component": one, "variable": {"name": name}} for one, name, _ in wanted]
+    answer = scene.call("GetVariables", getVariableData=data)
+    values = [one.get("attributeValue") for one in answer.payload["getVariableResult"]]
+    assert values == [value for _, _, value in wanted]
+
+
+@versions
+def test_reservations_can_be_switched_off(version: str) -> None:
+    """SetVariables takes effect live."""
+    scene = a_scene(version)
+    where = {"component": {"name": "ReservationCtrlr"}, "variable": {"name": "Enabled"}}
+    scene.call("SetVariables", setVariableData=[{**where, "attributeValue": "false"}])
+    wish: Any = {"id": 1, "expiryDateTime": "2026-03-02T00:00:00Z", "evseId": 1}
+    assert scene.call("ReserveNow", idToken=id_token(), **wish).status == "Rejected"
