@@ -54,6 +54,8 @@ __all__ = [
     "Answer",
     "Error",
     "Garbage",
+    "Payload",
+    "Reply",
     "Scene2",
     "Sent",
     "accepted",

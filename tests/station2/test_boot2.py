@@ -6,17 +6,17 @@ import itertools
 
 import pytest
 
-from builders_station2 import SILENCE, Error, Scene2, versions
+from builders_station2 import SILENCE, Error, Payload, Reply, Scene2, versions
 from simfleet.station.events import Failed, FaultCleared
 
 pytestmark = versions
 
 
-def pending(interval: int = 60) -> dict[str, object]:
+def pending(interval: int = 60) -> Payload:
     return {"status": "Pending", "currentTime": "2026-03-01T12:00:00Z", "interval": interval}
 
 
-def rejected(interval: int = 60) -> dict[str, object]:
+def rejected(interval: int = 60) -> Payload:
     return {"status": "Rejected", "currentTime": "2026-03-01T12:00:00Z", "interval": interval}
 
 
@@ -83,7 +83,7 @@ def test_boot_is_repeated_after_the_interval_of_the_answer(version: str, answer:
 
 
 @pytest.mark.parametrize("answer", [pending(0), rejected(0), Error(), SILENCE])
-def test_without_an_interval_the_station_takes_its_own(version: str, answer: object) -> None:
+def test_without_an_interval_the_station_takes_its_own(version: str, answer: Reply) -> None:
     """B02.FR.05, B03.FR.04: interval 0, an error or no answer: never a busy loop."""
     scene = Scene2(version=version)
     scene.on("BootNotification", answer)
@@ -95,7 +95,7 @@ def test_without_an_interval_the_station_takes_its_own(version: str, answer: obj
 
 
 @pytest.mark.parametrize("answer", [pending(), rejected(), SILENCE])
-def test_nothing_but_boot_is_sent_before_it_is_accepted(version: str, answer: object) -> None:
+def test_nothing_but_boot_is_sent_before_it_is_accepted(version: str, answer: Reply) -> None:
     """B02.FR.02, B03.FR.02: no Heartbeat, StatusNotification, MeterValues, TransactionEvent."""
     scene = Scene2(
         version=version,
@@ -120,7 +120,7 @@ def test_the_clock_is_set_from_the_boot_answer(version: str) -> None:
 
 @pytest.mark.parametrize("answer", [rejected(), SILENCE])
 def test_a_station_not_accepted_refuses_calls_with_security_error(
-    version: str, answer: object
+    version: str, answer: Reply
 ) -> None:
     """B03.FR.06 and B01: SecurityError while Rejected, and before any answer."""
     scene = Scene2(version=version)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builders_station2 import SILENCE, TAG, Error, Scene2, samples_of, versions
+from builders_station2 import SILENCE, TAG, Error, Reply, Scene2, samples_of, versions
 from simfleet.station.configuration import for_station
 from simfleet.station.effects import TransactionClosed
 from simfleet.station.memory import decode_kept, encode_kept, recall, remember
@@ -32,7 +32,7 @@ def scene_of(version: str, configuration: dict[str, str] | None = None, **more: 
 
 
 @pytest.mark.parametrize("failure", [Error(), SILENCE])
-def test_an_event_is_tried_again_with_the_same_number(version: str, failure: object) -> None:
+def test_an_event_is_tried_again_with_the_same_number(version: str, failure: Reply) -> None:
     """E13.FR.02: MessageAttempts, and pauses of MessageAttemptInterval times the attempts."""
     scene = scene_of(
         version,

@@ -9,7 +9,7 @@ import pytest
 from builders_station2 import Scene2
 
 
-def limited(*, start: str = "PowerPathClosed", **limit: Any) -> Scene2:
+def limited(start: str = "PowerPathClosed", /, **limit: Any) -> Scene2:
     scene = Scene2(
         version="ocpp2.1",
         configuration={"MeterValueSampleInterval": "0", "TxCtrlr.TxStartPoint": start},
@@ -83,7 +83,7 @@ def test_a_limit_may_be_raised() -> None:
 
 def test_a_limit_that_was_set_before_the_tag_holds_for_the_session() -> None:
     """TxStartPoint EVConnected: the answer to Started comes before the session."""
-    scene = limited(start="EVConnected", maxEnergy=500)
+    scene = limited("EVConnected", maxEnergy=500)
     scene.charge()
     scene.run(for_s=3600)
     assert scene.triggers()[-1] == "EnergyLimitReached"

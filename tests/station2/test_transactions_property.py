@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders_station2 import OTHER_TAG, SILENCE, TAG, Error, Scene2
 from simfleet.errors import Refused
-from simfleet.station.effects import TransactionClosed, TransactionOpened
+from simfleet.station.effects import Dropped, TransactionClosed, TransactionOpened
 from simfleet.station.events import EvPaused, EvResumed, Failed, FaultCleared, StopRequested
 
 POINTS = (
@@ -145,10 +145,8 @@ def test_sequences_have_no_gaps_and_transactions_end_once(
     scene.run(for_s=300.0)
 
     assert not [
-        one
-        for one in scene.effects
-        if type(one).__name__ == "Dropped" and one.kind == "TransactionEvent"
-    ]  # type: ignore[union-attr]
+        one for one in scene.effects if isinstance(one, Dropped) and one.kind == "TransactionEvent"
+    ]
     told: dict[str, list[tuple[int, str]]] = {}
     for one in scene.log:
         if one.action == "TransactionEvent":
@@ -165,8 +163,8 @@ def test_sequences_have_no_gaps_and_transactions_end_once(
     closed = [one for one in scene.effects if isinstance(one, TransactionClosed)]
     assert len(opened) == len(told)
     assert len(closed) == ended
-    for one in closed:
-        assert one.energy_wh == pytest.approx(one.integral_wh, abs=1.0)
+    for done in closed:
+        assert done.energy_wh == pytest.approx(done.integral_wh, abs=1.0)
     if running == 0:
         return
     connector = scene.station.connectors[0]
