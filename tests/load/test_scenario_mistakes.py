@@ -165,7 +165,8 @@ ONE_LINE = [
     (
         4,
         '  - {name: ac, count: 10, id: "S{n}", version: ocpp16}',
-        "s.yaml:4:48: fleet[0].version: 'ocpp16' is not accepted; write ocpp1.6, ocpp2.0.1 or ocpp2.1;"
+        "s.yaml:4:48: fleet[0].version: 'ocpp16' is not accepted; write ocpp1.6, ocpp2.0.1 or"
+        " ocpp2.1;"
         " did you mean 'ocpp1.6'?",
     ),
     (
