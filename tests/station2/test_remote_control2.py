@@ -92,6 +92,18 @@ def test_no_cable_within_the_connection_time_out_ends_a_remote_start(version: st
 
 
 @versions
+def test_a_remote_start_that_timed_out_is_forgotten(version: str) -> None:
+    """The next cable starts a transaction of its own."""
+    points = {"TxCtrlr.TxStartPoint": "EVConnected", "ConnectionTimeOut": 30}
+    scene = a_scene(version, configuration=points)
+    start(scene, evseId=1)
+    scene.run(for_s=31)
+    scene.plug_in()
+    (started,) = scene.events("Started")
+    assert "remoteStartId" not in started["transactionInfo"]
+
+
+@versions
 def test_energy_transfer_as_start_point_still_tells_the_remote_start_id(version: str) -> None:
     """F01.FR.04: a transaction that a request has started has its remoteStartId."""
     scene = a_scene(version, configuration={"TxCtrlr.TxStartPoint": "EnergyTransfer"})
@@ -312,6 +324,19 @@ def test_a_remote_stop_forgets_a_tag_that_waits_for_its_cable(version: str) -> N
     assert (ended["eventType"], ended["triggerReason"]) == ("Ended", "RemoteStop")
     assert ended["transactionInfo"]["stoppedReason"] == "Remote"
     assert scene.statuses() == ["Available"]
+
+
+@versions
+def test_a_transaction_that_only_the_cable_has_started_ends_for_remote(version: str) -> None:
+    """F03: told at once, ended when the cable comes out."""
+    scene = a_scene(version, configuration={"TxCtrlr.TxStartPoint": "EVConnected"})
+    scene.plug_in()
+    scene.mark()
+    answer = scene.call("RequestStopTransaction", transactionId=scene.transaction)
+    assert answer.status == "Accepted"
+    assert scene.triggers() == ["RemoteStop"]
+    scene.unplug()
+    assert scene.events("Ended")[0]["transactionInfo"]["stoppedReason"] == "Remote"
 
 
 @versions
