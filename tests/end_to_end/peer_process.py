@@ -29,7 +29,10 @@ POLL_S = 0.02
 class Peer:
     """One foreign CSMS: port and log stay the same however often its process is replaced."""
 
-    def __init__(self, folder: Path, mode: str, options: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, mode: str, options: tuple[str, ...], *, program: Path = PROGRAM
+    ) -> None:
+        self._program = program
         self.mode = mode
         self.log = folder / "peer.jsonl"
         self.complaints_log = folder / "peer.stderr"
@@ -45,7 +48,7 @@ class Peer:
     def start(self) -> None:
         """Start the process and wait until it listens, on the port it had before if it had one."""
         assert self._process is None, "it is running"
-        command = [sys.executable, str(PROGRAM), "--until-stdin-closes"]
+        command = [sys.executable, str(self._program), "--until-stdin-closes"]
         command += ["--mode", self.mode, "--log", str(self.log), "--port", str(self.port)]
         with self.complaints_log.open("ab") as stderr:
             # Its stdin is a pipe from us: when we die, however, it sees the end of it and goes too.
@@ -129,9 +132,11 @@ class Peer:
 
 
 @contextlib.contextmanager
-def peer(folder: Path, mode: str = "normal", *options: str) -> Iterator[Peer]:
-    """A running foreign CSMS, gone at the end whatever happens. `options` are `peer_csms.py`'s."""
-    one = Peer(folder, mode, options)
+def peer(
+    folder: Path, mode: str = "normal", *options: str, program: Path = PROGRAM
+) -> Iterator[Peer]:
+    """A running foreign CSMS, gone at the end whatever happens. `options` are its program's."""
+    one = Peer(folder, mode, options, program=program)
     one.start()
     try:
         yield one
