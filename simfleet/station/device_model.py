@@ -207,13 +207,13 @@ class Entry(NamedTuple):
             return Refusal("ReadOnly", f"{row.component}.{row.variable} can only be read")
         if len(value) > station.configuration.whole(VALUE_SIZE):
             return Refusal("TooLargeElement", f"at most {station.configuration.get(VALUE_SIZE)}")
-        if row.put is not None:
-            why_not = self._unfit(value)
-            return row.put(station, self.place, value, at_s) if why_not is None else why_not
-        assert key is not None
         kept = value if row.stored is None else row.stored(value)
-        if key.normal(kept) is None:
-            return _why_not(key, kept)
+        rule = self._rule if key is None else key
+        if rule.normal(kept) is None:
+            return _why_not(rule, kept)
+        if row.put is not None:
+            return row.put(station, self.place, value, at_s)
+        assert key is not None
         status = commands.change_configuration(station, key.name, kept, at_s=at_s)
         if status in ("Rejected", "NotSupported"):
             return Refusal("InvalidValue", f"write {key.expects()}")
@@ -221,20 +221,18 @@ class Entry(NamedTuple):
             row.after(station, at_s)
         return "RebootRequired" if status == "RebootRequired" else "Accepted"
 
-    def _unfit(self, value: str) -> Refusal | None:
-        """What is wrong with a value, by type and limits."""
+    @property
+    def _rule(self) -> Key:
+        """What a value must be, of a row that has no key."""
         row = self.row
-        low = -_INT_MAX if row.low is None else int(row.low)
-        high = _INT_MAX if row.high is None else int(row.high)
-        key = Key(
+        return Key(
             name=row.variable,
             type=_KEY_TYPES[self.data_type],
             default="",
-            low=low,
-            high=high,
+            low=-_INT_MAX if row.low is None else int(row.low),
+            high=_INT_MAX if row.high is None else int(row.high),
             members=frozenset(row.values),
         )
-        return None if key.normal(value) is not None else _why_not(key, value)
 
 
 VALUE_SIZE: Final = "DeviceDataCtrlr.ConfigurationValueSize"

@@ -6,6 +6,7 @@ import pytest
 
 from builders_device import component, get, names, reason, set_to, value
 from builders_station2 import Scene2, id_token, versions
+from simfleet.station.device_model import model_of
 
 
 def a_scene(version: str, **configuration: str | int) -> Scene2:
@@ -205,7 +206,6 @@ def test_a_refused_set_says_why_and_changes_nothing(
 ) -> None:
     """B05.FR.05 to .08: ReadOnly, wrong type, out of range, too long are Rejected."""
     scene = a_scene(version, **{"DeviceDataCtrlr.ConfigurationValueSize": 900})
-    scene.now_s += 0.0
     before = get(scene, path)
     result = set_to(scene, path, text)
     assert (result["attributeStatus"], reason(result)) == ("Rejected", why)
@@ -284,8 +284,6 @@ def test_a_component_of_an_evse_is_not_found_without_it(version: str) -> None:
 
 def test_equal_stations_share_one_model() -> None:
     """Ten thousand stations must not have ten thousand device models."""
-    from simfleet.station.device_model import model_of
-
     one, other = a_scene("ocpp2.1"), a_scene("ocpp2.1")
     assert model_of(one.station) is model_of(other.station)
     assert one.station.monitors is None

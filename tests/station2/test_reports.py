@@ -10,6 +10,7 @@ from typing import Any
 from builders_device import component, names, path_of, report, told
 from builders_station2 import SILENCE, Error, Scene2, versions
 from simfleet.station.device_model import model_of
+from simfleet.station.events import Failed
 
 
 def a_scene(version: str, **configuration: str | int) -> Scene2:
@@ -217,8 +218,6 @@ def test_criteria_select_components(version: str) -> None:
 @versions
 def test_criteria_are_alternatives_and_components_a_condition_as_well(version: str) -> None:
     """componentCriteria OR-ed among themselves, AND componentVariable."""
-    from simfleet.station.events import Failed
-
     scene = a_scene(version)
     scene.tell(Failed(2, "GroundFailure"))
     problems = get_report(scene, componentCriteria=["Problem"])
