@@ -46,6 +46,7 @@ _STOPS: Final = {
     "DeAuthorized": ("Deauthorized", "DeAuthorized"),
     "HardReset": ("ResetCommand", "ImmediateReset"),
     "SoftReset": ("ResetCommand", "ImmediateReset"),
+    "ResumeReset": ("ResetCommand", "ImmediateReset"),
     "ScheduledReset": ("ResetCommand", "Reboot"),
     "UnlockCommand": ("UnlockCommand", "Other"),
     "PowerLoss": ("AbnormalCondition", "PowerLoss"),
@@ -60,7 +61,9 @@ _STOPS: Final = {
     "EnergyLimitReached": ("EnergyLimitReached", "EnergyLimitReached"),
     "TimeLimitReached": ("TimeLimitReached", "TimeLimitReached"),
 }
-_FINAL: Final = frozenset({"HardReset", "SoftReset", "ScheduledReset", "PowerLoss", "Reboot"})
+_FINAL: Final = frozenset(
+    {"HardReset", "PowerLoss", "Reboot", "ResumeReset", "ScheduledReset", "SoftReset"}
+)
 """What ends a transaction whatever the stop points are: the station goes down."""
 _RESUMABLE: Final = frozenset({"PowerLoss", "ResumeReset"})
 _FAULTS: Final = {
