@@ -74,7 +74,7 @@ def test_sessions_are_what_a_csms_vendor_expects(tmp_path: Path, version: str) -
 @versions
 def test_it_answers_the_everyday_calls_of_a_csms(tmp_path: Path, version: str) -> None:
     """A round of CALLs to each station; the package checks every answer against its schemas."""
-    scenario = scenario_of(tmp_path, version, chargers=3, mode="idle", hold_s=4)
+    scenario = scenario_of(tmp_path, version, chargers=3, mode="connect", hold_s=4)
     with peer(tmp_path, "commands", program=PROGRAM) as one:
         ended = run(scenario, target=one.url)
         assert ended.code == 0, str(ended)
