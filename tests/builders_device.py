@@ -1,4 +1,6 @@
-"""The device model and its monitors as a CSMS of OCPP 2.x asks for them; see `builders_station2`."""
+"""The device model and its monitors as a CSMS of OCPP 2.x asks for them, see
+`builders_station2`.
+"""
 
 from __future__ import annotations
 

@@ -20,10 +20,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
-
-from msgspec import Struct
 
 from simfleet.station import commands
 from simfleet.station.configuration_keys import KEYS, Key, KeyType
@@ -74,7 +73,8 @@ Put = Callable[["Station", Place, str, float], "SetStatus | Refusal"]
 """Sets a value that is of the right type and within its limits."""
 
 
-class Row(Struct, frozen=True, kw_only=True, eq=False):
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Row:
     """One variable of a component, see the module."""
 
     component: str

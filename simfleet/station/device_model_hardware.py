@@ -214,9 +214,7 @@ HARDWARE: Final[tuple[Row, ...]] = (
         metered=lambda reading: str(whole_wh(reading.energy_wh)),
         **_measured("Wh", persistent=True),
     ),
-    Row(
-        component="FiscalMetering", variable="SerialNumber", level="evse", live=_meter_serial
-    ),
+    Row(component="FiscalMetering", variable="SerialNumber", level="evse", live=_meter_serial),
     Row(
         component="TemperatureSensor",
         variable="Temperature",

@@ -1,5 +1,5 @@
-"""The keys behind the device model itself: how much fits in a message, monitoring, network profiles,
-and the password as 2.x has it.
+"""The keys behind the device model itself: how much fits in a message, monitoring, network
+profiles, and the password as 2.x has it.
 """
 
 from __future__ import annotations

@@ -113,7 +113,9 @@ _AUTHORIZATION: Final[tuple[Row, ...]] = (
     _cache("Enabled", "AuthorizationCacheEnabled"),
     _cache("LifeTime", "AuthCacheCtrlr.LifeTime"),
     _cache("DisablePostAuthorize", "AuthCacheCtrlr.DisablePostAuthorize"),
-    _cache("Policy", constant="FIFO", data_type="OptionList", values=("CUSTOM", "FIFO", "LFU", "LRU")),
+    _cache(
+        "Policy", constant="FIFO", data_type="OptionList", values=("CUSTOM", "FIFO", "LFU", "LRU")
+    ),
     _cache(
         "Storage",
         live=lambda station, *_: str(len(station.tokens)),
@@ -157,9 +159,7 @@ _COMMUNICATION: Final[tuple[Row, ...]] = (
     _comm("ResetRetries", "ResetRetries"),
     _comm("UnlockOnEVSideDisconnect", "UnlockConnectorOnEVSideDisconnect"),
     _comm("MessageAttempts", "TransactionMessageAttempts", instance="TransactionEvent"),
-    _comm(
-        "MessageAttemptInterval", "TransactionMessageRetryInterval", instance="TransactionEvent"
-    ),
+    _comm("MessageAttemptInterval", "TransactionMessageRetryInterval", instance="TransactionEvent"),
     _comm("MessageTimeout", instance="Default", live=_call_timeout, unit="s", **_INTEGER),
     _comm("FileTransferProtocols", "SupportedFileTransferProtocols"),
     _comm("ActiveNetworkProfile", live=network_profiles.active, **_INTEGER),
@@ -172,9 +172,7 @@ _COMMUNICATION: Final[tuple[Row, ...]] = (
 )
 _MONITORING: Final[tuple[Row, ...]] = (
     _present("Available", "MonitoringCtrlr"),
-    _monitoring(
-        "Enabled", monitors.ENABLED, after=monitors.settings_changed
-    ),
+    _monitoring("Enabled", monitors.ENABLED, after=monitors.settings_changed),
     _monitoring(
         "ActiveMonitoringBase",
         live=monitors.active_base,

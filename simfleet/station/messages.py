@@ -333,6 +333,7 @@ Message = (
     | EventNotice
     | StreamOpened
     | StreamClosed
+    | StreamData
     | EnergyMessage
 )
 

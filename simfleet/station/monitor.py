@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -32,7 +33,7 @@ CRITERIA: Final = {
 """What GetMonitoringReport calls the types."""
 
 
-class EventRecord(Struct, frozen=True, gc=False):
+class EventRecord(NamedTuple):
     """One event of NotifyEvent."""
 
     event_id: int
@@ -65,7 +66,8 @@ class Stream(Struct, gc=False, eq=False):
     told_s: float = 0.0
 
 
-class Monitor(Struct, kw_only=True, eq=False):
+@dataclass(kw_only=True, slots=True, eq=False)
+class Monitor:
     """One monitor. What is below `kind` is its state: `alarmed` while a threshold is crossed,
     `reference` the value that a delta counts from, `seen` the value looked at last, `basis` what a
     metered value hung on then, `due_s` when to look by itself.

@@ -61,9 +61,7 @@ def active(station: Station, _: Place, __: float) -> str:
     return str(INSTALLED if station.network is None else station.network.active)
 
 
-def put(
-    station: Station, slot: int, wanted: NetworkProfile, *, at_s: float
-) -> Refusal | None:
+def put(station: Station, slot: int, wanted: NetworkProfile, *, at_s: float) -> Refusal | None:
     """Fill a slot; it is not used before NetworkConfigurationPriority says so. Returns why not."""
     why_not = _why_not(station, slot, wanted, at_s=at_s)
     if why_not is None:
@@ -71,9 +69,7 @@ def put(
     return why_not
 
 
-def _why_not(
-    station: Station, slot: int, wanted: NetworkProfile, *, at_s: float
-) -> Refusal | None:
+def _why_not(station: Station, slot: int, wanted: NetworkProfile, *, at_s: float) -> Refusal | None:
     if slot not in SLOTS:
         return Refusal("InvalidNetworkConf", f"slots are {', '.join(map(str, SLOTS))}")
     if slot == (INSTALLED if station.network is None else station.network.active):
@@ -83,9 +79,7 @@ def _why_not(
     if wanted.security_profile not in (0, 1, 2, 3):
         return Refusal("InvalidNetworkConf", "security profiles are 0 to 3")
     if wanted.security_profile < profile(station):
-        return Refusal(
-            "NoSecurityDowngrade", f"the security profile is {profile(station)} already"
-        )
+        return Refusal("NoSecurityDowngrade", f"the security profile is {profile(station)} already")
     scheme = "wss://" if wanted.security_profile >= TLS else "ws://"
     if not wanted.url.startswith(scheme):
         return Refusal("InvalidNetworkConf", f"the URL must begin with {scheme}")

@@ -384,9 +384,7 @@ def test_the_monitors_of_the_factory_come_and_go_with_the_base(version: str) -> 
         answer = scene.call("GetMonitoringReport", requestId=1)
         if answer.status == "EmptyResultSet":
             return set()
-        return {
-            path_of(one) for one in told(scene, "NotifyMonitoringReport", "monitor", 1)
-        }
+        return {path_of(one) for one in told(scene, "NotifyMonitoringReport", "monitor", 1)}
 
     monitor(scene, "EVSE.Power", "UpperThreshold", 5000, evse=1)
     assert held() == {"EVSE.Power@1"}

@@ -57,7 +57,9 @@ def test_a_summary_says_whether_the_station_can_be_used(version: str) -> None:
     """B07.FR.09: SummaryInventory has availability and problems."""
     paths = {path_of(one) for one in report(a_scene(version), "SummaryInventory")}
     assert {"ChargingStation.AvailabilityState", "EVSE.Problem@1"} <= paths
-    assert all(path.split(".")[1].split("@")[0] in ("AvailabilityState", "Problem") for path in paths)
+    assert all(
+        path.split(".")[1].split("@")[0] in ("AvailabilityState", "Problem") for path in paths
+    )
 
 
 @versions
@@ -126,9 +128,7 @@ def test_a_second_report_during_one_is_rejected(version: str) -> None:
         assert scene.call(action, requestId=2, **payload).status == "Rejected"
     scene.on("NotifyReport", {})
     scene.reply(scene.sent("NotifyReport")[0], {})
-    assert len(told(scene, "NotifyReport", "reportData", 1)) == len(
-        model_of(scene.station).entries
-    )
+    assert len(told(scene, "NotifyReport", "reportData", 1)) == len(model_of(scene.station).entries)
     assert len(report(scene, request_id=3)) > 0
 
 
@@ -168,9 +168,9 @@ def test_a_station_that_is_pending_reports(version: str) -> None:
 def test_a_report_can_be_for_some_components_or_variables(version: str) -> None:
     """B08.FR.02 to .06: what a ComponentVariable leaves out means all."""
     scene = a_scene(version)
-    assert get_report(
-        scene, componentVariable=[names("OCPPCommCtrlr.HeartbeatInterval")]
-    ) == ["OCPPCommCtrlr.HeartbeatInterval"]
+    assert get_report(scene, componentVariable=[names("OCPPCommCtrlr.HeartbeatInterval")]) == [
+        "OCPPCommCtrlr.HeartbeatInterval"
+    ]
     assert get_report(scene, componentVariable=[names("EVSE.Power")]) == [
         "EVSE.Power@1",
         "EVSE.Power@2",
