@@ -331,9 +331,7 @@ class Profiles:
 
     def exchange(self, profile: Profile) -> None:
         """Another version of an installed profile, for the same transaction."""
-        self._installed = tuple(
-            profile if one.id == profile.id else one for one in self._installed
-        )
+        self._installed = tuple(profile if one.id == profile.id else one for one in self._installed)
 
     def remove(self, ids: frozenset[int]) -> None:
         """Remove the profiles with these ids."""

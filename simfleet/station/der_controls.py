@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec.structs import replace
 
 from simfleet.errors import Refused
-from simfleet.station import agenda, charging, visits
+from simfleet.station import agenda, charging
 from simfleet.station.agenda import Job
 from simfleet.station.configuration_keys_energy import DER_MODES
 from simfleet.station.energy import of
@@ -35,10 +35,9 @@ CONTROLS_PER_REPORT: Final = 10
 
 def supported(station: Station, control_type: str) -> bool:
     """Whether there can be such a control here."""
-    return (
-        station.configuration.get("V2XChargingCtrlr.Enabled") == "true"
-        and control_type in station.configuration.items(DER_MODES)
-    )
+    return station.configuration.get(
+        "V2XChargingCtrlr.Enabled"
+    ) == "true" and control_type in station.configuration.items(DER_MODES)
 
 
 def put(station: Station, control: Control, *, at_s: float) -> tuple[Status, tuple[str, ...]]:
@@ -183,24 +182,28 @@ def look(station: Station, key: int = 0, *, at_s: float) -> None:
 
 
 def _moved(station: Station, control: Control, *, started: bool, at_s: float) -> None:
-    superseded = ()
+    superseded: tuple[str, ...] = ()
     if started:
         superseded = tuple(
             one.id
-            for one in matching(
-                station, default=None, control_type=control.type, control_id=None
-            )
+            for one in matching(station, default=None, control_type=control.type, control_id=None)
             if one.id != control.id and (one.superseded or one.default)
         )
     moved = ControlMoved(control.id, started, superseded, station.wall_s(at_s))
     station.say(moved, due_s=at_s)
 
 
+def restore(station: Station, controls: tuple[Control, ...], *, at_s: float) -> None:
+    """Put back what `energy.remembered` gave."""
+    if controls:
+        of(station).controls = controls
+        look(station, at_s=at_s)
+
+
 def alarm(station: Station, event: GridFaulted, *, at_s: float) -> None:
     """A protection has tripped, or the grid is well again (R07)."""
-    if station.dialect.accounts is not visits.ACCOUNTS_2 or not supported(
-        station, event.control_type
-    ):
+    speaks = "NotifyDERAlarm" in station.dialect.catalog.actions
+    if not speaks or not supported(station, event.control_type):
         raise Refused(f"{event.control_type!r} is no DER control of {station.identity}")
     told = DerAlarmTold(
         event.control_type, event.fault, event.ended, station.wall_s(at_s), event.info

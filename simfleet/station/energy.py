@@ -90,9 +90,3 @@ def of(station: Station) -> Energy:
 def remembered(station: Station) -> tuple[Control, ...]:
     """What the hardware keeps: the DER controls."""
     return () if station.energy is None else station.energy.controls
-
-
-def restore(station: Station, controls: tuple[Control, ...]) -> None:
-    """Put back what `remembered` gave."""
-    if controls:
-        of(station).controls = controls

@@ -55,9 +55,7 @@ def _has_priority_profile(station: Station, connector: Connector) -> bool:
     )
 
 
-def _set_priority(
-    station: Station, connector: Connector, *, activate: bool, at_s: float
-) -> None:
+def _set_priority(station: Station, connector: Connector, *, activate: bool, at_s: float) -> None:
     assert connector.visit is not None
     energy = of(station)
     if activate:

@@ -42,9 +42,7 @@ def impose(station: Station, event: LimitImposed, *, at_s: float) -> None:
         stack_level=0,
         purpose=Purpose.EXTERNAL,
         kind=Kind.ABSOLUTE,
-        schedule=Schedule(
-            event.unit, (Period(0, event.limit),), start_wall_s=station.wall_s(at_s)
-        ),
+        schedule=Schedule(event.unit, (Period(0, event.limit),), start_wall_s=station.wall_s(at_s)),
         source=event.source,
     )
     station.profiles.put(profile, supersedes=False)
@@ -128,7 +126,6 @@ def _take_effect(station: Station, *, at_s: float) -> None:
     if not _tells(station):
         return
     for connector, offered_w in zip(station.connectors, before, strict=True):
-        visit = connector.visit
-        if visit is not None and connector.transaction is not None:
-            if _changes(station, abs(offered_w), abs(connector.offered_w)):
-                visits.happened(station, connector, "ChargingRateChanged", at_s=at_s)
+        goes_on = connector.visit is not None and connector.transaction is not None
+        if goes_on and _changes(station, abs(offered_w), abs(connector.offered_w)):
+            visits.happened(station, connector, "ChargingRateChanged", at_s=at_s)

@@ -315,7 +315,7 @@ class Question(Struct, frozen=True):
     grid: Outlet
     station_max_w: float | None
     unit: RateUnit
-    generation: Sequence[Profile] = ()
+    generation: tuple[Profile, ...] = ()
     """What all have beyond the limits of the station."""
 
 

@@ -21,7 +21,9 @@ from msgspec import Struct
 from simfleet.errors import UsageWrong
 from simfleet.station import (
     availability,
+    der_controls,
     display,
+    energy,
     firmware,
     local_list,
     monitoring_memory,
@@ -36,6 +38,7 @@ from simfleet.station.connector import NO_ERROR
 from simfleet.station.contract import Contract
 from simfleet.station.display_message import DisplayMessage
 from simfleet.station.effects import TransactionClosed
+from simfleet.station.energy import Control
 from simfleet.station.firmware_state import Firmware
 from simfleet.station.local_list import KeptEntry
 from simfleet.station.messages import (
@@ -116,6 +119,7 @@ class KeptConnector(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_wh: float
     delivered_wh: float
     integral_wh: float
+    exported_wh: float = 0.0
     metered_wall_s: float
     inoperative: bool = False
     error_code: str = NO_ERROR
@@ -151,6 +155,8 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     local_list_version: int = 0
     reservations: list[Reservation] = []
     profiles: list[Profile] = []
+    controls: tuple[Control, ...] = ()
+    """DER controls (2.1)."""
     firmware: Firmware | None = None
     display: list[DisplayMessage] = []
     contracts: list[Contract] = []
@@ -235,6 +241,7 @@ def remember(station: Station) -> Kept:
         local_list_version=0 if station.local_list is None else station.local_list.version,
         reservations=reservations.remembered(station),
         profiles=smart_charging.remembered(station),
+        controls=energy.remembered(station),
         firmware=firmware.kept(station),
         display=display.remembered(station),
         contracts=plug_and_charge.remembered(station),
@@ -251,6 +258,7 @@ def _kept_connector(station: Station, connector: Connector) -> KeptConnector:
         start_wh=meter.start_wh,
         delivered_wh=meter.delivered_wh,
         integral_wh=meter.integral_wh,
+        exported_wh=meter.exported_wh,
         metered_wall_s=station.wall_s(connector.metered_s),
         inoperative=availability.kept_inoperative(station, connector),
         error_code=connector.error_code,
@@ -324,6 +332,7 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
     local_list.restore(station, kept.local_list_version, kept.local_list)
     reservations.restore(station, kept.reservations, at_s=at_s)
     smart_charging.restore(station, kept.profiles)
+    der_controls.restore(station, kept.controls, at_s=at_s)
     display.restore(station, kept.display)
     plug_and_charge.restore(station, kept.contracts)
     station.network = kept.network
@@ -390,6 +399,7 @@ def _refill(
 def _meter(spec: ElectricalSpec, known: KeptConnector) -> Meter:
     meter = Meter(spec, start_wh=known.start_wh)
     meter.delivered_wh, meter.integral_wh = known.delivered_wh, known.integral_wh
+    meter.exported_wh = known.exported_wh
     return meter
 
 

@@ -409,9 +409,7 @@ Voltage are those of each phase in use."""
 
 @lru_cache(maxsize=1024)
 def _samplers(measurands: tuple[str, ...]) -> tuple[_Sampler, ...]:
-    return tuple(
-        _SAMPLERS.get(measurand) or _OF_EXPORT[measurand] for measurand in measurands
-    )
+    return tuple(_SAMPLERS.get(measurand) or _OF_EXPORT[measurand] for measurand in measurands)
 
 
 def samples(reading: Reading, measurands: tuple[str, ...]) -> list[Sample]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from simfleet.station.charging_profiles import Purpose
 from simfleet.station.energy_messages import ProfilesTold
 
 if TYPE_CHECKING:
-    from simfleet.station.charging_profiles import Profile, Purpose
+    from simfleet.station.charging_profiles import Profile
     from simfleet.station.station import Station
 
 CSMS: Final = "CSO"
@@ -43,7 +44,7 @@ def source_of(profile: Profile) -> str:
 
 
 def report(station: Station, request_id: int, wanted: Wanted, *, at_s: float) -> bool:
-    """Tell of the profiles that fit, one message for each EVSE and source; False: there are none."""
+    """Tell of the profiles that fit, one message for each EVSE and source; False: none does."""
     parts: dict[tuple[int, str], list[Profile]] = {}
     for profile in station.profiles or ():
         if wanted.fits(profile):

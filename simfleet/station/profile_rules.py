@@ -131,8 +131,9 @@ def _why_not_others(station: Station, profile: Profile) -> Refusal | None:
     if profile.others:
         dc = profile.connector_id and station.spec.outlet(profile.connector_id).kind == "DC"
         most = SCHEDULES_MAX if dc and profile.purpose is Purpose.TX else 1
-        if 1 + len(profile.others) > most:
-            return Refusal("InvalidSchedule", f"{1 + len(profile.others)} schedules, at most {most}")
+        count = 1 + len(profile.others)
+        if count > most:
+            return Refusal("InvalidSchedule", f"{count} schedules, at most {most}")
     for other in station.profiles or ():
         if other.id == profile.id:
             continue

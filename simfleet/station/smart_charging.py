@@ -170,9 +170,7 @@ def clear_own(
         stack_level,
         frozenset({CSMS}),
     )
-    ids = frozenset(
-        one.id for one in station.profiles or () if wanted.fits(one) and not one.source
-    )
+    ids = frozenset(one.id for one in station.profiles or () if wanted.fits(one) and not one.source)
     if station.profiles is not None and ids:
         station.profiles.remove(ids)
         charging.apply_limits(station, at_s=at_s)
@@ -226,7 +224,7 @@ def composite_schedule(
         grid,
         station.spec.station_max_power_w,
         unit,
-        of_generation(profiles),
+        tuple(of_generation(profiles)),
     )
     return composite(question, start_wall_s=start_wall_s, duration_s=duration_s)
 
@@ -282,7 +280,7 @@ def limits_due(station: Station, key: int = 0, *, at_s: float) -> None:
         charging.apply_limits(station, at_s=due_s)
 
 
-# ── the CSMS is away (2.1: maxOfflineDuration) ─────────────────────────────────────────────────────
+# ── the CSMS is away (2.1: maxOfflineDuration) ───────────────────────────────────────────────────
 
 
 def link_lost(station: Station, *, at_s: float) -> None:

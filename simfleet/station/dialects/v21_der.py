@@ -71,7 +71,8 @@ def _set(station: Station, request: Any, at_s: float) -> Wire:
         refused: Wire = m.SetDERControlResponse(status="NotSupported")
         return refused
     control = _control(request)
-    status, superseded = "Rejected", ()
+    status: str = "Rejected"
+    superseded: tuple[str, ...] = ()
     info = m.StatusInfo(reason_code="InvalidValue", additional_info=_EXPECTED)
     if control is not None:
         status, superseded = der_controls.put(station, control, at_s=at_s)

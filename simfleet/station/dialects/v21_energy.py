@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 # ── dynamic profiles ──────────────────────────────────────────────────────────────────────────────
 
 
-def _updated(
-    station: Station, profile_id: int, said: Any, *, at_s: float
-) -> Refusal | None:
+def _updated(station: Station, profile_id: int, said: Any, *, at_s: float) -> Refusal | None:
     """Put a ChargingScheduleUpdate into a profile; or why not."""
     profile = None if station.profiles is None else station.profiles.of_id(profile_id)
     unit = "A" if profile is None else profile.schedule.unit

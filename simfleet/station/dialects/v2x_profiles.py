@@ -201,9 +201,7 @@ def periods_told(station: Station, periods: Iterable[Period]) -> list[Any]:
 def _period_told(station: Station, period: Period) -> Any:
     make, flow = station.dialect.m.ChargingSchedulePeriod, period.flow
     if flow is None:
-        return make(
-            start_period=period.start_s, limit=period.limit, number_phases=period.phases
-        )
+        return make(start_period=period.start_s, limit=period.limit, number_phases=period.phases)
     m = station.dialect.m
     return make(
         start_period=period.start_s,
