@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders_charging import BIG_CITY_CAR, BIG_VAN, Pair, a_profile, moment, profiles
-from builders_station import EPOCH_S, OTHER_TAG, SILENCE, TAG, Scene, contexts_of, samples_of
+from builders_station import (
+    EPOCH_S,
+    OTHER_TAG,
+    SILENCE,
+    TAG,
+    Scene,
+    contexts_of,
+    samples_of,
+    wall_of,
+)
 from oracle_charging import World
 from simfleet.station.agenda import Job
 from simfleet.station.chance import Span
@@ -328,6 +337,28 @@ def test_a_call_that_comes_before_a_late_tick_finds_the_limits_of_its_moment() -
     scene.present_tag()
     stopped = scene.sent("StopTransaction")[0]
     assert stopped["meterStop"] == int((100 * 11_000.0 + 10 * 5_520.0) / 3600)
+
+
+def test_readings_of_before_a_boundary_show_the_power_before_it_however_late() -> None:
+    keys = {"MeterValueSampleInterval": 10, "ClockAlignedDataInterval": 45}
+    scene = a_charging_scene(configuration=keys)
+    set_profile(scene, a_profile((0, 16.0), (55, 8.0)))
+    scene.sleep(for_s=70)
+    for sent in scene.sent("MeterValues"):
+        current_a = samples_of(sent["meterValue"][0]).get("Current.Import", 0.0)
+        wall_s = wall_of(sent["meterValue"][0]["timestamp"])
+        if "Sample.Periodic" in contexts_of(sent):
+            assert current_a == pytest.approx(15.8 if wall_s < EPOCH_S + 55 else 7.9, abs=0.2)
+    registers = {
+        wall_of(sent["meterValue"][0]["timestamp"]) - EPOCH_S: samples_of(sent["meterValue"][0])
+        for sent in scene.sent("MeterValues")
+        if sent["connectorId"] == 1
+    }
+    assert sorted(registers) == [10, 20, 30, 40, 45, 50, 60, 70]
+    expected_wh = 45 * 11_000.0 / 3600
+    assert registers[45]["Energy.Active.Import.Register"] == int(expected_wh)
+    expected_wh = (55 * 11_000.0 + 15 * 5_520.0) / 3600
+    assert registers[70]["Energy.Active.Import.Register"] == int(expected_wh)
 
 
 def test_a_refusal_is_noted_with_its_reason_where_notes_are_kept() -> None:
