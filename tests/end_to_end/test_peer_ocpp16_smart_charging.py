@@ -51,7 +51,10 @@ def limited(flow: Flow, connector_id: int, said: dict[str, Any]) -> str:
 
 
 def power_w(flow: Flow, connector: int = 1) -> float:
-    """What the next sample of a connector says. (Less than 6 A a phase no station may offer: 4.1 kW.)"""
+    """What the next sample of a connector says.
+
+    Less than 6 A in each of three phases, 4.1 kW, is nothing: no station may offer that.
+    """
     flow.mark()
     values = flow.wait_for("MeterValues", connectorId=connector).payload["meterValue"][0]
     return _sampled(values, "Power.Active.Import")
@@ -141,7 +144,10 @@ def test_defaults_stack_and_a_profile_of_the_transaction_goes_first(tmp_path: Pa
     with commanded(tmp_path, configuration=METERED) as flow:
         transaction = flow.wait_for_start()
         flow.wait_for_status("Charging")
-        recurring = {"recurrency_kind": "Daily", "schedule": {"start_schedule": moment(-7200)}}
+        recurring: dict[str, Any] = {
+            "recurrency_kind": "Daily",
+            "schedule": {"start_schedule": moment(-7200)},
+        }
         low = profile((0, 4500), purpose="TxDefaultProfile", kind="Recurring", **recurring)
         assert limited(flow, 0, low) == "Accepted"
         assert 4000 < power_w(flow) <= 4510

@@ -127,7 +127,7 @@ def _unlock(station: Station, request: v16.UnlockConnectorRequest, at_s: float) 
 
 
 ECHO: Final = "Echo"
-"""The one message of our own vendor: the station sends the data back in a DataTransfer of its own."""
+"""The one message of our own vendor: the station sends the data back, in a DataTransfer."""
 
 
 def _data_transfer(station: Station, request: v16.DataTransferRequest, at_s: float) -> Wire:
