@@ -44,6 +44,7 @@ NOT_TYPED = {
     "simfleet bench truth": "the same",
     "simfleet COMMAND --help": "typed for each command, below",
     "simfleet models acme/wall-22 --models my-models": "tests/models/test_uses.py makes that model",
+    "simfleet run scenarios/ocpp16/smart-charging.yaml": "test_scenarios_run.py runs it",
     "simfleet run": "the name of a command, not all of it",
     "simfleet check": "the same",
     "simfleet serve": "serves until it is stopped; test_service.py and tests/api live with it",

@@ -230,7 +230,8 @@ def test_an_echo_of_our_vendor_comes_back_in_a_data_transfer_of_the_station(
     answer = scene.call("DataTransfer", vendorId="SimFleet", messageId="Echo", **said)
     assert answer.status == "Accepted"
     (echo,) = scene.sent("DataTransfer")
-    assert (echo.vendor_id, echo.message_id, echo.data) == ("SimFleet", "Echo", text)
+    assert (echo["vendorId"], echo["messageId"]) == ("SimFleet", "Echo")
+    assert echo.payload.get("data") == text
 
 
 @pytest.mark.parametrize(
