@@ -52,6 +52,7 @@ NOT_TYPED = {
     "simfleet serve": "serves until it is stopped; test_service.py and tests/api live with it",
     "simfleet user": "the name of a command, not all of it",
     "simfleet key": "the same",
+    "simfleet pki issue": "the name of a command, not all of it",
     "simfleet pki issue DIR IDENTITY...": "how it is written; typed with names below",
     "simfleet pki show DIR": "the same",
     "simfleet serve --pki pki": "serves until it is stopped",
