@@ -772,10 +772,10 @@ def test_a_station_wakes_once_for_each_boundary() -> None:
 
 def test_a_composite_schedule_begins_now_and_not_before_the_transaction_did() -> None:
     """The first second of a transaction has its limit, although the clock's second began before."""
-    scene = Scene(connectors=1, max_power_w=11_000.0, clock_error_s=0.0, began_s=1000.25)
+    scene = Scene(max_power_w=11_000.0, epoch_s=EPOCH_S + 0.6)
     scene.boot()
     scene.charge()
-    set_profile(scene, a_profile((0, 10.0)))
+    assert set_profile(scene, a_profile((0, 10.0), kind="Relative")) == "Accepted"
     asked = scene.call("GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="A")
     periods = asked.payload["chargingSchedule"]["chargingSchedulePeriod"]
     assert [(one["startPeriod"], one["limit"]) for one in periods] == [(0, 10.0)]
