@@ -66,7 +66,7 @@ def listening_csms(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
-            found = re.search(r"ws://127\.0\.0\.1:\d+", said)
+            found = re.search(r"wss?://127\.0\.0\.1:\d+", said)
             assert found, said
             yield process, found[0]
         finally:

@@ -59,9 +59,9 @@ class World:
         purpose = profile["chargingProfilePurpose"]
         session = None
         if purpose == "TxProfile":
-            for one in self.sessions:
-                if one.connector == connector:
-                    session = one
+            for running in self.sessions:
+                if running.connector == connector:
+                    session = running
             if session is None:
                 return False
         whole = purpose == "ChargePointMaxProfile"

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,7 @@ from builders_newcomer import (
     words_of,
 )
 from simfleet.cli.arguments import COMMANDS
+from simfleet.csms.pki_folder import PkiFolder
 from simfleet.load.scenario import parse_scenario
 
 if TYPE_CHECKING:
@@ -44,11 +46,16 @@ NOT_TYPED = {
     "simfleet bench truth": "the same",
     "simfleet COMMAND --help": "typed for each command, below",
     "simfleet models acme/wall-22 --models my-models": "tests/models/test_uses.py makes that model",
+    "simfleet run scenarios/ocpp16/smart-charging.yaml": "test_scenarios_run.py runs it",
     "simfleet run": "the name of a command, not all of it",
     "simfleet check": "the same",
     "simfleet serve": "serves until it is stopped; test_service.py and tests/api live with it",
     "simfleet user": "the name of a command, not all of it",
     "simfleet key": "the same",
+    "simfleet pki issue": "the name of a command, not all of it",
+    "simfleet pki issue DIR IDENTITY...": "how it is written; typed with names below",
+    "simfleet pki show DIR": "the same",
+    "simfleet serve --pki pki": "serves until it is stopped",
     "simfleet user add ada": "writes to the user's own database; tests/cli/test_user_and_key.py",
     "simfleet key create ada --label laptop": "the same",
     "simfleet key list": "the same",
@@ -78,6 +85,8 @@ def command_lines(page: Path) -> set[str]:
 
 SAID = {page.relative_to(ROOT).as_posix(): command_lines(page) for page in PAGES}
 LINES = sorted(set().union(*SAID.values()))
+PKI = re.compile(r" pki$|--pki pki\b|pki issue pki")
+"""What needs the folder that `simfleet pki init pki` has made."""
 SERVES = [line for line in LINES if re.match(r"simfleet csms(?!.* --(help|control))", line)]
 ENDS = [line for line in LINES if line not in NOT_TYPED and line not in SERVES]
 
@@ -160,6 +169,8 @@ def test_every_set_option_of_the_scenario_page_changes_its_scenario() -> None:
 def test_a_command_does_what_the_page_says(line: str, desk: Path, csms: str) -> None:
     line = re.sub(r"\b(FILE|SCENARIO\.yaml)\b", "first.yaml", line)
     words, result = words_of(line.replace("ws://127.0.0.1:9000", csms))
+    if PKI.search(line) and "init" not in words:
+        PkiFolder(desk / "pki").init(at_wall_s=time.time(), hosts=["localhost"], days=2)
     if words[0] == "run":
         few = None if "--chargers" in words else 8
         words += shortened(desk / "first.yaml", chargers=few)
@@ -174,7 +185,13 @@ def test_a_command_does_what_the_page_says(line: str, desk: Path, csms: str) -> 
 
 
 @pytest.mark.parametrize("line", SERVES)
-def test_a_csms_starts_as_the_page_says_and_ends_politely(line: str) -> None:
+def test_a_csms_starts_as_the_page_says_and_ends_politely(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if PKI.search(line):
+        PkiFolder(tmp_path / "pki").init(at_wall_s=time.time(), hosts=["localhost"], days=2)
+        (tmp_path / "passwords.txt").write_text("CP-1:secret-of-cp-1\n", encoding="utf-8")
     words, _ = words_of(re.sub(r" --port \d+", "", line))  # a free one instead
     with listening_csms(*words[1:]) as (process, _):
         ended = ended_politely(process)

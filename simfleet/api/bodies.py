@@ -13,6 +13,7 @@ import msgspec
 from quart import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from simfleet.api.choices import choices_at
 from simfleet.errors import Invalid
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ async def body(of: type[T]) -> T:
     try:
         return cast("T", _decoder(cast("Any", of)).decode(raw.content))
     except msgspec.ValidationError as error:
-        raise Invalid(_in_plain_words(str(error))) from None
+        raise Invalid(_explained(of, str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotJson(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -78,7 +79,7 @@ def query(of: type[T]) -> T:
     try:
         found = msgspec.convert(given, type=of, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(f"query: {_in_plain_words(str(error))}") from None
+        raise Invalid(f"query: {_explained(of, str(error))}") from None
     for field, name in names.items():
         if getattr(found, field) is None:  # msgspec reads the text "null" as null
             raise Invalid(f"query: {given[name]!r} is no value of {name}; leave it out instead")
@@ -93,6 +94,13 @@ def json_response(answer: object, status: int) -> Response:
 @cache
 def _decoder(of: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(of)
+
+
+def _explained(of: Any, problem: str) -> str:
+    """What msgspec says in plain words, with the choices where there are some."""
+    choices = choices_at(of, problem)
+    could_be = f"; it is one of {', '.join(choices)}" if choices else ""
+    return _in_plain_words(problem) + could_be
 
 
 def _in_plain_words(text: str) -> str:

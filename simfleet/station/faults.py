@@ -12,7 +12,7 @@ a run cannot add up for its sake by `Excused`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -37,6 +37,8 @@ from simfleet.station.fault_kinds import (
     WrongTransactionId,
     problems,
 )
+from simfleet.station.faulty_answers import override
+from simfleet.station.faulty_notes import energy_wh, lost, note, told_of
 from simfleet.station.messages import (
     MeterSampled,
     SessionEvent,
@@ -52,27 +54,15 @@ from simfleet.station.transaction import Transaction
 if TYPE_CHECKING:
     from simfleet.ocpp.results import Outcome, Received
     from simfleet.ocpp.wire import Wire
+    from simfleet.station.faulty_notes import Told
     from simfleet.station.messages import Message
     from simfleet.station.outbox import Entry
     from simfleet.station.station import Station
-    from simfleet.station.visit import Visit
-
-    Told = Transaction | Visit
-
-V = TypeVar("V")
-_KINDS: Final[dict[str, Literal["start", "sample", "stop"]]] = {
-    "Started": "start",
-    "Updated": "sample",
-    "Ended": "stop",
-}
 
 ACTIVE_MAX: Final = 32
 """Faults that one station has at the same time."""
 HELD_MAX: Final = 16
 """Answers to the CSMS that wait; a CALL beyond them is answered at once."""
-NOTES_MAX: Final = 2000
-"""Messages and transactions that are remembered because a fault has touched them; the oldest is
-forgotten first. More than a station can have waiting."""
 WRONG_ID_FROM: Final = 2_000_000_000
 """Ids of transactions that never were; no CSMS counts that far."""
 
@@ -236,22 +226,22 @@ class Faults:
         """Look at a message before it is queued. True: it is never to be sent."""
         if not self._by_kind and not self._told_wh:
             return False
-        what, one = _told(message)
+        what, one = told_of(message)
         if one is not None:
             shown_wh = self._shown_wh(station, one.connector_id)
             measures = isinstance(message, TransactionSampled) or (
                 isinstance(message, SessionEvent) and message.reading is not None
             )
             if what == "start" and shown_wh is not None:
-                _note(self._told_wh, one.number, (shown_wh, None))
+                note(self._told_wh, one.number, (shown_wh, None))
             if measures and shown_wh is not None:
-                _note(self._frozen, station.outbox.next_number, None)
+                note(self._frozen, station.outbox.next_number, None)
             return what == "stop" and self._ends(station, one, at_s=at_s)
         if isinstance(message, MeterSampled):
             number = message.connector_id
             chosen = [number] if number else range(1, len(station.connectors) + 1)
             if any(self._shown_wh(station, one) is not None for one in chosen):
-                _note(self._frozen, station.outbox.next_number, None)
+                note(self._frozen, station.outbox.next_number, None)
         return False
 
     def _shown_wh(self, station: Station, connector_id: int) -> float | None:
@@ -265,7 +255,7 @@ class Faults:
         start_wh, _ = self._told_wh.get(number, (None, None))
         stop_wh = self._shown_wh(station, transaction.connector_id)
         if start_wh is not None or stop_wh is not None:
-            _note(self._told_wh, number, (start_wh, stop_wh))
+            note(self._told_wh, number, (start_wh, stop_wh))
             began_wh = transaction.start_wh if start_wh is None else start_wh
             ended_wh = transaction.stop_wh if stop_wh is None else stop_wh
             apart_wh = (ended_wh - began_wh) - (transaction.stop_wh - transaction.start_wh)
@@ -276,7 +266,7 @@ class Faults:
         what = f"transaction {transaction.id} is not told"
         action = "StopTransaction" if isinstance(transaction, Transaction) else "TransactionEvent"
         self._acted(station, active, action, what, at_s=at_s)
-        station.effects.append(Excused("stop_lost", number, _energy_wh(transaction)))
+        station.effects.append(Excused("stop_lost", number, energy_wh(transaction)))
         self._told_wh.pop(number, None)
         return True
 
@@ -304,7 +294,7 @@ class Faults:
             conversation.replace_newest(frame)
             acts.append((active, what))
             if entry.durable:
-                _note(self._spoilt, entry.number, self._spoilt.get(entry.number, 0) + 1)
+                note(self._spoilt, entry.number, self._spoilt.get(entry.number, 0) + 1)
         for by, detail in acts:
             if isinstance(by, str):  # it has ended since it touched the message
                 station.effects.append(Injected(by, action, detail, frame))
@@ -355,7 +345,7 @@ class Faults:
         self, station: Station, entry: Entry, request: Wire, acts: list[tuple[_Active | str, str]]
     ) -> Wire:
         """Give a message of a transaction another id, if it is to have one."""
-        what, transaction = _told(entry.message)
+        what, transaction = told_of(entry.message)
         assert transaction is not None
         number = transaction.number
         self._misnamed.pop(number, None)
@@ -372,7 +362,7 @@ class Faults:
         )
         acts.append((active, f"transactionId {wrong_id} instead of {known_id}"))
         if what == "stop":
-            _note(self._misnamed, number, None)
+            note(self._misnamed, number, None)
             station.effects.append(Excused("stray_stop", number))
         return station.dialect.altered(request, transaction_id=wrong_id)
 
@@ -412,17 +402,17 @@ class Faults:
             return False
         self._frozen.pop(entry.number, None)
         self._spoilt.pop(entry.number, None)
-        match _told(entry.message):
+        match told_of(entry.message):
             case "start", _:
                 active = self._strike(DuplicateStart)
                 if active is not None:
                     station.outbox.repeat(entry)
-                    _note(self._repeats, entry.number, active)
+                    note(self._repeats, entry.number, active)
             case "stop", transaction if transaction is not None:
                 self._told_wh.pop(transaction.number, None)
                 if transaction.number in self._misnamed:
                     del self._misnamed[transaction.number]
-                    told = Excused("stop_misnamed", transaction.number, _energy_wh(transaction))
+                    told = Excused("stop_misnamed", transaction.number, energy_wh(transaction))
                     station.effects.append(told)
         return False
 
@@ -430,7 +420,7 @@ class Faults:
         """A durable message will not be tried again: our fault, if every attempt was spoilt."""
         if self._spoilt.pop(entry.number, 0) < max(1, entry.attempts):
             return
-        excused = _lost(entry.message)
+        excused = lost(entry.message)
         if excused is not None:
             station.effects.append(excused)
 
@@ -441,7 +431,8 @@ class Faults:
         waiting = station.outbox.durable
         if not waiting or waiting[0].number not in self._spoilt:
             return None
-        return [lost for entry in waiting if (lost := _lost(entry.message)) is not None]
+        found = (lost(entry.message) for entry in waiting)
+        return [excused for excused in found if excused is not None]
 
     def link_lost(self, station: Station) -> None:
         """Answers that wait have nobody to go to any more."""
@@ -463,76 +454,21 @@ class Faults:
             return True
         if (active := self._strike(ResponseOverride, name)) is None:
             return False
-        delay_s = getattr(active.fault, "delay_s", None)
-        if delay_s is None or len(self._held) >= HELD_MAX:
+        assert isinstance(active.fault, ResponseOverride)
+        if active.fault.delay_s is None or len(self._held) >= HELD_MAX:
             self._override(station, received, active, at_s=at_s)
         else:
             self._count += 1
             self._held[-self._count] = (received, active)
-            agenda.at(station, Job.FAULT, at_s + delay_s, key=-self._count)
+            agenda.at(station, Job.FAULT, at_s + active.fault.delay_s, key=-self._count)
         return True
 
     def _override(
         self, station: Station, received: Received, active: _Active, *, at_s: float
     ) -> None:
-        fault, name = active.fault, received.action.name
-        assert isinstance(fault, ResponseOverride)
-        conversation = station.conversation
-        before = conversation.newest
-        if fault.error_code is not None:
-            what = f"CALLERROR {fault.error_code}"
-            conversation.refuse(received, fault.error_code, "a fault on purpose")
-            station.effects.append(CommandHandled(name, fault.error_code))
-        elif fault.status is not None:
-            what = f"status {fault.status}"
-            response = received.action.response
-            assert response is not None
-            conversation.answer(received, response(status=fault.status))
-            station.effects.append(CommandHandled(name, None, fault.status))
-        else:
-            what = ""
-            station.dialect.handle(station, received, at_s=at_s)
-        if fault.delay_s is not None:
-            what = f"{what}, {fault.delay_s:g} s late".removeprefix(", ")
-        newest = conversation.newest
-        frame = newest if newest is not None and newest is not before else b""
-        self._acted(station, active, name, what, frame, at_s=at_s)
-
-
-def _told(message: Message) -> tuple[Literal["", "start", "sample", "stop"], Told | None]:
-    """What a message tells of which transaction."""
-    match message:
-        case TransactionStarted(transaction):
-            return "start", transaction
-        case TransactionSampled(transaction):
-            return "sample", transaction
-        case TransactionEnded(transaction):
-            return "stop", transaction
-        case SessionEvent():
-            return _KINDS[message.kind], message.visit
-    return "", None
-
-
-def _energy_wh(transaction: Told) -> float:
-    """What an ended transaction has delivered, as its register says; 0 while it runs."""
-    return transaction.stop_wh - transaction.start_wh
-
-
-def _lost(message: Message) -> Excused | None:
-    """What is excused of a message that will never reach the CSMS."""
-    match _told(message):
-        case "start", transaction if transaction is not None:
-            return Excused("start_lost", transaction.number, _energy_wh(transaction))
-        case "stop", transaction if transaction is not None:
-            return Excused("stop_lost", transaction.number, _energy_wh(transaction))
-    return None
-
-
-def _note(notes: dict[int, V], number: int, value: V) -> None:
-    """Remember something of a message or a transaction, within the bound."""
-    if number not in notes and len(notes) >= NOTES_MAX:
-        del notes[next(iter(notes))]
-    notes[number] = value
+        assert isinstance(active.fault, ResponseOverride)
+        what, frame = override(station, received, active.fault, at_s=at_s)
+        self._acted(station, active, received.action.name, what, frame, at_s=at_s)
 
 
 def inject(station: Station, fault: Fault, *, at_s: float) -> int:

@@ -320,13 +320,12 @@ class Question(Struct, frozen=True):
 
 
 def composite(question: Question, *, start_wall_s: float, duration_s: int) -> Composite:
-    """What may be drawn, second by second.
+    """What may be drawn, second by second from `start_wall_s`, which may lie within one.
 
     A period begins at the first whole second at which its limit holds; equal neighbours are merged.
     A schedule of more than COMPOSITE_PERIODS_MAX periods or COMPOSITE_STEPS_MAX changes is cut
     short: its duration says where.
     """
-    start_wall_s = math.floor(start_wall_s)
     periods: list[Period] = []
     second = 0
     for _ in range(COMPOSITE_STEPS_MAX):

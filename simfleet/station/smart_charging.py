@@ -209,7 +209,7 @@ def composite_schedule(
     profiles = station.profiles if station.profiles is not None else Profiles()
     switches = station.configuration.get("ConnectorSwitch3to1PhaseSupported") == "true"
     chosen = station.connectors if not connector_id else [station.connectors[connector_id - 1]]
-    start_wall_s = math.floor(station.wall_s(at_s))
+    start_wall_s = station.wall_s(at_s)
     places = [
         _place(station, profiles, connector, start_wall_s, switches=switches)
         for connector in chosen

@@ -151,11 +151,11 @@ async def test_users_do_not_see_each_others_logs(lab: Lab) -> None:
 
 async def test_an_error_reply_shows_code_and_description(lab: Lab) -> None:
     await lab.charger_on("A")
-    await lab.csms_asks("A", "GetDiagnostics", {"location": "ftp://127.0.0.1/x"})
-    (reply, _) = await logs(lab, message_type="GetDiagnostics")
+    await lab.csms_asks("A", "GetConfiguration", {"key": [f"Key{n}" for n in range(101)]})
+    (reply, _) = await logs(lab, message_type="GetConfiguration")
     assert reply["direction"] == "sent"
     assert list(reply["payload"]) == ["errorCode", "errorDescription", "errorDetails"]
-    assert reply["payload"]["errorCode"] == "NotImplemented"
+    assert reply["payload"]["errorCode"] == "OccurenceConstraintViolation"
 
 
 async def test_a_message_that_is_no_ocpp_is_shown_as_it_was(lab: Lab) -> None:

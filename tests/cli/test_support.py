@@ -42,7 +42,7 @@ def test_a_message_without_code_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     dialect = DIALECTS["ocpp1.6"]
     code = {k: v for k, v in dialect.station_code().items() if k not in ("Heartbeat", "Reset")}
     monkeypatch.setattr(type(dialect), "station_code", lambda _: code)
-    monkeypatch.delitem(ANSWERS, V16.actions["Authorize"].request)  # type: ignore[misc]
+    monkeypatch.delitem(ANSWERS, V16.actions["Authorize"].request)
     rows = {row.action: row for row in rows_of("ocpp1.6")}
     assert (rows["Heartbeat"].station, rows["Heartbeat"].csms) == ("-", "answers")
     assert (rows["Reset"].station, rows["Reset"].csms) == ("-", "sends")

@@ -7,6 +7,14 @@ whoever started it is gone). Whatever it sees and says is appended to the log, o
 line, before anything else happens with it; started again with the same log it goes on where it
 was, as a central system with a database would. It shares no line of code with SimFleet: what it
 understands, another vendor would.
+
+With --obey-stdin it sends what it is told to, one JSON object per line, and answers each with one:
+
+    {"identity": "SIM-1", "call": "Reset", "fields": {"type": "Soft"}}   {"answer": {"status": ...}}
+
+Fields are those of the package's dataclass in `ocpp.v16.call`; instead of `answer` comes `error`,
+with the code of a CALLERROR or what else went wrong. Tags that begin with BAD are invalid, those
+that begin with FAM have the parent FAMILY.
 """
 
 from __future__ import annotations
@@ -14,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -61,6 +70,7 @@ ANSWER_TIMEOUT_S = 10.0
 UNBOOTED_TIMEOUT_S = 0.2
 """The same before it is Accepted, when OCPP lets it stay silent."""
 BACKLOG = 4096
+LINE_MAX_BYTES = 1024 * 1024
 
 GARBAGE = (
     "Internal Server Error",
@@ -252,8 +262,8 @@ class Session(ChargePoint):  # type: ignore[misc]
         return call_result.Heartbeat(current_time=_now())
 
     @on(Action.authorize)
-    def on_authorize(self, **_: object) -> call_result.Authorize:
-        return call_result.Authorize(id_tag_info={"status": "Accepted"})
+    def on_authorize(self, id_tag: str, **_: object) -> call_result.Authorize:
+        return call_result.Authorize(id_tag_info=_tag_info(id_tag))
 
     @on(Action.status_notification)
     def on_status(self, **_: object) -> call_result.StatusNotification:
@@ -265,7 +275,7 @@ class Session(ChargePoint):  # type: ignore[misc]
     ) -> call_result.StartTransaction:
         key = f"{self.id} {connector_id} {id_tag} {meter_start} {timestamp}"
         return call_result.StartTransaction(
-            transaction_id=self._journal.transaction_id(key), id_tag_info={"status": "Accepted"}
+            transaction_id=self._journal.transaction_id(key), id_tag_info=_tag_info(id_tag)
         )
 
     @on(Action.meter_values)
@@ -278,7 +288,7 @@ class Session(ChargePoint):  # type: ignore[misc]
 
     @on(Action.data_transfer)
     def on_data_transfer(self, **_: object) -> call_result.DataTransfer:
-        return call_result.DataTransfer(status="UnknownVendorId")
+        return call_result.DataTransfer(status="Accepted")
 
     @on(Action.firmware_status_notification)
     def on_firmware_status(self, **_: object) -> call_result.FirmwareStatusNotification:
@@ -291,6 +301,28 @@ class Session(ChargePoint):  # type: ignore[misc]
     @on(Action.security_event_notification)
     def on_security_event(self, **_: object) -> call_result.SecurityEventNotification:
         return call_result.SecurityEventNotification()
+
+    @on(Action.log_status_notification)
+    def on_log_status(self, **_: object) -> call_result.LogStatusNotification:
+        return call_result.LogStatusNotification()
+
+    @on(Action.signed_firmware_status_notification)
+    def on_signed_firmware_status(
+        self, **_: object
+    ) -> call_result.SignedFirmwareStatusNotification:
+        return call_result.SignedFirmwareStatusNotification()
+
+    @on(Action.sign_certificate)
+    def on_sign_certificate(self, **_: object) -> call_result.SignCertificate:
+        return call_result.SignCertificate(status="Accepted")
+
+
+def _tag_info(id_tag: str) -> dict[str, str]:
+    if id_tag.startswith("BAD"):
+        return {"status": "Invalid"}
+    if id_tag.startswith("FAM"):
+        return {"status": "Accepted", "parentIdTag": "FAMILY"}
+    return {"status": "Accepted"}
 
 
 def _parsed(text: str) -> object:
@@ -311,8 +343,41 @@ def _identity(path: str) -> str:
 # ── sockets ─────────────────────────────────────────────────────────────────────────────────────
 
 
+class Orders:
+    """Reads what to send from stdin, sends it, and prints how it was answered."""
+
+    def __init__(self, sessions: dict[str, Session]) -> None:
+        self._sessions = sessions
+
+    async def obey(self, stop: asyncio.Event) -> None:
+        """Until stdin ends."""
+        reader = asyncio.StreamReader(limit=LINE_MAX_BYTES)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+        )
+        while line := await reader.readline():
+            result = await self._carry_out(json.loads(line))
+            print(json.dumps(result, default=float), flush=True)  # the package makes Decimals
+        stop.set()
+
+    async def _carry_out(self, order: dict[str, Any]) -> dict[str, Any]:
+        session = self._sessions.get(order["identity"])
+        if session is None:
+            return {"error": f"{order['identity']} is not connected"}
+        try:
+            request = getattr(call, order["call"])(**order["fields"])
+            response = await session.call(request, suppress=False)
+        except OCPPError as error:
+            return {"error": error.code, "detail": str(error)}
+        except Exception as error:  # whatever the package makes of the answer
+            return {"error": type(error).__name__, "detail": str(error)}
+        return {"answer": dataclasses.asdict(response)}
+
+
 @contextlib.asynccontextmanager
-async def websocket_server(journal: Journal, options: argparse.Namespace) -> AsyncIterator[int]:
+async def websocket_server(
+    journal: Journal, options: argparse.Namespace, sessions: dict[str, Session]
+) -> AsyncIterator[int]:
     """Serve WebSockets; yields the port."""
 
     async def handle(connection: ServerConnection) -> None:
@@ -321,9 +386,12 @@ async def websocket_server(journal: Journal, options: argparse.Namespace) -> Asy
             _identity(connection.request.path), connection, journal=journal, options=options
         )
         session.note("opened", path=connection.request.path, subprotocol=connection.subprotocol)
+        sessions[session.id] = session
         try:
             await session.run()
         finally:
+            if sessions.get(session.id) is session:
+                del sessions[session.id]
             session.note("closed", code=connection.close_code, reason=connection.close_reason)
 
     def process_request(connection: ServerConnection, request: Request) -> Response | None:
@@ -345,7 +413,9 @@ async def websocket_server(journal: Journal, options: argparse.Namespace) -> Asy
 
 
 @contextlib.asynccontextmanager
-async def cutting_server(journal: Journal, options: argparse.Namespace) -> AsyncIterator[int]:
+async def cutting_server(
+    journal: Journal, options: argparse.Namespace, _: dict[str, Session]
+) -> AsyncIterator[int]:
     """End every connection after its HTTP request, before any answer; yields the port."""
 
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -371,11 +441,15 @@ async def main(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if options.until_stdin_closes:
+    sessions: dict[str, Session] = {}
+    if options.obey_stdin:
+        obeying = asyncio.create_task(Orders(sessions).obey(stop))
+        obeying.add_done_callback(lambda _: stop.set())
+    elif options.until_stdin_closes:
         stdin = sys.stdin.fileno()
         loop.add_reader(stdin, lambda: None if os.read(stdin, 64) else stop.set())
     cuts = options.mode in ("closes_in_handshake", "resets_in_handshake")
-    async with (cutting_server if cuts else websocket_server)(journal, options) as port:
+    async with (cutting_server if cuts else websocket_server)(journal, options, sessions) as port:
         print(json.dumps({"port": port}), flush=True)
         await stop.wait()
 
@@ -392,6 +466,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--delay-s", type=float, default=0.5)
     parser.add_argument("--heartbeat-interval-s", type=int, default=300)
     parser.add_argument("--until-stdin-closes", action="store_true")
+    parser.add_argument("--obey-stdin", action="store_true", help="send what it says, see above")
     return parser.parse_args(arguments)
 
 

@@ -24,6 +24,15 @@ PROGRAM = Path(__file__).with_name("peer_csms.py")
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.02
+CALL_TIMEOUT_S = 15.0
+
+
+class CallFailed(Exception):
+    """A CALL of the peer was not answered with a CALLRESULT that the package takes."""
+
+    def __init__(self, action: str, code: str, detail: str) -> None:
+        super().__init__(f"{action}: {code} {detail}")
+        self.code = code
 
 
 class Peer:
@@ -100,6 +109,29 @@ class Peer:
         """Let it go on."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
+
+    def ask(
+        self, identity: str, action: str, *, timeout_s: float = CALL_TIMEOUT_S, **fields: Any
+    ) -> dict[str, Any]:
+        """Have it send a CALL; the fields are those of the package's dataclass, and so are those of
+        the answer. Raises `CallFailed`. Only for a peer that was started with `--obey-stdin`.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        order = {"identity": identity, "call": action, "fields": fields}
+        process.stdin.write(json.dumps(order).encode() + b"\n")
+        process.stdin.flush()
+        readable, _, _ = select.select([process.stdout], [], [], timeout_s)
+        line = process.stdout.readline() if readable else b""
+        if not line:
+            raise AssertionError(f"{action}: no word of the peer within {timeout_s:g} s")
+        result: dict[str, Any] = json.loads(line)
+        if "error" in result:
+            raise CallFailed(action, result["error"], result.get("detail", ""))
+        answer: dict[str, Any] = result["answer"]
+        return answer
 
     def entries(self, event: str | None = None) -> list[dict[str, Any]]:
         """Its log so far, or only the entries of one kind."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from simfleet.fleet.backoff import CRASH_PAUSE_MAX_S, BackOff, crash_pause_s
@@ -35,11 +37,11 @@ def test_chance_is_in_the_first_wait_and_in_every_doubling() -> None:
     assert 5.95 < max(first) <= 6
     assert sum(first) / len(first) == pytest.approx(3.5, rel=0.03)
     for run in runs:
-        assert all(0 <= after - 2 * before <= 5 for before, after in zip(run, run[1:4], strict=False))
+        assert all(0 <= after - 2 * before <= 5 for before, after in pairwise(run[:4]))
         assert run[3] == run[4] == run[5] <= back_off.longest_s
 
 
-def test_ten_thousand_chargers_that_lose_their_csms_come_back_spread_over_the_random_range() -> None:
+def test_ten_thousand_chargers_come_back_spread_over_the_random_range() -> None:
     back_off = BackOff()
     first = [back_off.next_s(0, failures=1, chance=Chance.of(7, n)) for n in range(10_000)]
     tenths = [0] * int(10 * (1 + back_off.longest_s))

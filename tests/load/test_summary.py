@@ -134,6 +134,7 @@ def commanded(tmp_path_factory: pytest.TempPathFactory) -> Run:
         '  payload: {vendorId: $uploads, messageId: "m$n"}},'
         " {at: 900ms, send: RemoteStopTransaction, expect: any,"
         "  payload: {transactionId: $transaction_id}}",
+        thresholds='call.count: "> 1"',
     )
     return trio.run(partial(a_run, scenario, path))
 

@@ -221,6 +221,19 @@ def test_data_of_another_vendor_is_of_an_unknown_vendor() -> None:
     assert scene.call("DataTransfer", vendorId="SimFleet").status == "UnknownMessageId"
 
 
+@pytest.mark.parametrize("text", ["hello", None])
+def test_an_echo_of_our_vendor_comes_back_in_a_data_transfer_of_the_station(
+    text: str | None,
+) -> None:
+    scene = a_booted_scene()
+    said = {} if text is None else {"data": text}
+    answer = scene.call("DataTransfer", vendorId="SimFleet", messageId="Echo", **said)
+    assert answer.status == "Accepted"
+    (echo,) = scene.sent("DataTransfer")
+    assert (echo["vendorId"], echo["messageId"]) == ("SimFleet", "Echo")
+    assert echo.payload.get("data") == text
+
+
 @pytest.mark.parametrize(
     ("action", "payload", "code"),
     [

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders_charging import BIG_CITY_CAR, BIG_VAN, Pair, a_profile, moment, profiles
-from builders_station import EPOCH_S, OTHER_TAG, SILENCE, TAG, Scene, contexts_of, samples_of
+from builders_station import (
+    EPOCH_S,
+    OTHER_TAG,
+    SILENCE,
+    TAG,
+    Scene,
+    contexts_of,
+    samples_of,
+    wall_of,
+)
 from oracle_charging import World
 from simfleet.station.agenda import Job
 from simfleet.station.chance import Span
@@ -330,6 +339,28 @@ def test_a_call_that_comes_before_a_late_tick_finds_the_limits_of_its_moment() -
     assert stopped["meterStop"] == int((100 * 11_000.0 + 10 * 5_520.0) / 3600)
 
 
+def test_readings_of_before_a_boundary_show_the_power_before_it_however_late() -> None:
+    keys = {"MeterValueSampleInterval": 10, "ClockAlignedDataInterval": 45}
+    scene = a_charging_scene(configuration=keys)
+    set_profile(scene, a_profile((0, 16.0), (55, 8.0)))
+    scene.sleep(for_s=70)
+    for sent in scene.sent("MeterValues"):
+        current_a = samples_of(sent["meterValue"][0]).get("Current.Import", 0.0)
+        wall_s = wall_of(sent["meterValue"][0]["timestamp"])
+        if "Sample.Periodic" in contexts_of(sent):
+            assert current_a == pytest.approx(15.8 if wall_s < EPOCH_S + 55 else 7.9, abs=0.2)
+    registers = {
+        wall_of(sent["meterValue"][0]["timestamp"]) - EPOCH_S: samples_of(sent["meterValue"][0])
+        for sent in scene.sent("MeterValues")
+        if sent["connectorId"] == 1
+    }
+    assert sorted(registers) == [10, 20, 30, 40, 45, 50, 60, 70]
+    expected_wh = 45 * 11_000.0 / 3600
+    assert registers[45]["Energy.Active.Import.Register"] == int(expected_wh)
+    expected_wh = (55 * 11_000.0 + 15 * 5_520.0) / 3600
+    assert registers[70]["Energy.Active.Import.Register"] == int(expected_wh)
+
+
 def test_a_refusal_is_noted_with_its_reason_where_notes_are_kept() -> None:
     scene = a_booted_scene()
     scene.call("GetDiagnostics", location="ftp://localhost/")
@@ -521,10 +552,12 @@ def test_one_phase_of_three_where_the_station_can_switch() -> None:
     scene = a_charging_scene(configuration={"ConnectorSwitch3to1PhaseSupported": "true"})
     set_profile(scene, a_profile((0, 16.0, 1), (60, 16.0)))
     reading = scene.station.connectors[0].reading()
-    assert (reading.phases, reading.power_w) == (1, pytest.approx(16 * 230.0))
+    assert reading.phases == 1
+    assert reading.power_w == pytest.approx(16 * 230.0)
     scene.run(for_s=60)
     reading = scene.station.connectors[0].reading()
-    assert (reading.phases, reading.power_w) == (3, pytest.approx(11_000.0))
+    assert reading.phases == 3
+    assert reading.power_w == pytest.approx(11_000.0)
     set_profile(scene, a_profile((0, 3_680.0, 1), unit="W"))
     assert power_w(scene) == pytest.approx(3_680.0)
     scene.unplug()
@@ -535,7 +568,8 @@ def test_a_number_of_phases_means_nothing_to_a_station_that_cannot_switch() -> N
     scene = a_charging_scene()
     set_profile(scene, a_profile((0, 10.0, 1)))
     reading = scene.station.connectors[0].reading()
-    assert (reading.phases, reading.power_w) == (3, pytest.approx(6_900.0))
+    assert reading.phases == 3
+    assert reading.power_w == pytest.approx(6_900.0)
     set_profile(scene, a_profile((0, 6_900.0, 1), unit="W"))
     assert power_w(scene) == pytest.approx(6_900.0)  # of all phases, never more
 
@@ -734,3 +768,14 @@ def test_a_station_wakes_once_for_each_boundary() -> None:
         ticks += 1
     assert ticks == 19
     assert scene.wall_s == EPOCH_S + 19 * 60
+
+
+def test_a_composite_schedule_begins_now_and_not_before_the_transaction_did() -> None:
+    """The first second of a transaction has its limit, although the clock's second began before."""
+    scene = Scene(max_power_w=11_000.0, epoch_s=EPOCH_S + 0.6)
+    scene.boot()
+    scene.charge()
+    assert set_profile(scene, a_profile((0, 10.0), kind="Relative")) == "Accepted"
+    asked = scene.call("GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="A")
+    periods = asked.payload["chargingSchedule"]["chargingSchedulePeriod"]
+    assert [(one["startPeriod"], one["limit"]) for one in periods] == [(0, 10.0)]

@@ -62,7 +62,7 @@ ID_TAG_INFOS = st.fixed_dictionaries(
     optional={"parentIdTag": st.sampled_from(["A", "B"]), "expiryDate": TIMES},
 )
 INTERVALS = st.sampled_from([0, 5, 60, 300, -7])
-NOTHING = st.just({})
+NOTHING: st.SearchStrategy[Payload] = st.just({})
 REPLIES: dict[str, st.SearchStrategy[Payload]] = {
     "BootNotification": st.fixed_dictionaries(
         {

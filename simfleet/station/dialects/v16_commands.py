@@ -11,6 +11,7 @@ from simfleet.ocpp.v16 import messages as v16
 from simfleet.station import commands
 from simfleet.station.dialects import v16_lists, v16_maintenance, v16_security, v16_smart
 from simfleet.station.effects import CommandHandled
+from simfleet.station.messages import VendorData
 from simfleet.station.registration import Registration
 
 if TYPE_CHECKING:
@@ -125,10 +126,17 @@ def _unlock(station: Station, request: v16.UnlockConnectorRequest, at_s: float) 
     return v16.UnlockConnectorResponse(commands.unlock(station, request.connector_id, at_s=at_s))
 
 
-def _data_transfer(station: Station, request: v16.DataTransferRequest, _: float) -> Wire:
-    # No vendor extension is built in, so a message of our own vendor is unknown as well.
-    ours = request.vendor_id == station.spec.vendor
-    return v16.DataTransferResponse("UnknownMessageId" if ours else "UnknownVendorId")
+ECHO: Final = "Echo"
+"""The one message of our own vendor: the station sends the data back, in a DataTransfer."""
+
+
+def _data_transfer(station: Station, request: v16.DataTransferRequest, at_s: float) -> Wire:
+    if request.vendor_id != station.spec.vendor:
+        return v16.DataTransferResponse("UnknownVendorId")
+    if request.message_id != ECHO:
+        return v16.DataTransferResponse("UnknownMessageId")
+    station.say(VendorData(request.vendor_id, ECHO, request.data), due_s=at_s)
+    return v16.DataTransferResponse("Accepted")
 
 
 def _trigger(station: Station, request: v16.TriggerMessageRequest, at_s: float) -> Wire:
