@@ -324,13 +324,8 @@ class Model:
                 continue
             if instance is not None and row.instance.lower() != instance.lower():
                 continue
-            if place is not None:
-                evse_id, connector_id = place
-                if entry.place.evse_id != evse_id:
-                    continue
-                if connector_id is not None and entry.place.connector_id != connector_id:
-                    continue
-            yield entry
+            if place is None or place in (entry.place, (entry.place.evse_id, None)):
+                yield entry
 
 
 def model_of(station: Station) -> Model:

@@ -13,7 +13,6 @@ from simfleet.station import (
     energy_commands,
     faults,
     firmware,
-    monitors,
     plug_and_charge,
     publishing,
     reservations,
@@ -21,6 +20,7 @@ from simfleet.station import (
     security,
     smart_charging,
     visit_meter,
+    watching,
 )
 from simfleet.station.agenda import Job, take_due
 
@@ -48,7 +48,7 @@ JOBS: Final[dict[Job, _Work]] = {
     Job.AVAILABILITY: resets.settle,
     Job.EVSE_RESET: resets.evse_restarted,
     Job.SECURITY_EVENT: security.send_again,
-    Job.MONITOR: monitors.due,
+    Job.MONITOR: watching.due,
     Job.FAULT: faults.due,
     Job.TRANSACTION_LIMIT: charging.time_up,
     Job.ENDED_SAMPLE: visit_meter.sample,

@@ -21,6 +21,8 @@ MonitorType = Literal[
 ]
 MonitorKind = Literal["PreconfiguredMonitor", "CustomMonitor"]
 NEVER_S: Final = float("inf")
+SHORTEST_S: Final = 1.0
+"""The shortest period, and the shortest pause before a metered value is looked at again."""
 
 THRESHOLDS: Final = frozenset({"UpperThreshold", "LowerThreshold"})
 TARGETS: Final = frozenset({"TargetDelta", "TargetDeltaRelative"})

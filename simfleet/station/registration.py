@@ -10,7 +10,7 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
-from simfleet.station import charging, monitors, security, status
+from simfleet.station import charging, security, status, watching
 from simfleet.station.configuration_keys2 import OFFLINE_THRESHOLD
 from simfleet.station.effects import Registered
 from simfleet.station.messages import Beat, Boot, Message
@@ -195,7 +195,7 @@ def clock_moved(station: Station, *, at_s: float) -> None:
     if station.reservations is not None:
         station.reservations.arm(station, at_s=at_s)
     if station.monitors is not None:
-        monitors.clock_moved(station, at_s=at_s)
+        watching.clock_moved(station, at_s=at_s)
 
 
 # ── clock-aligned meter values ────────────────────────────────────────────────────────────────────

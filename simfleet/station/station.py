@@ -25,7 +25,6 @@ from simfleet.station import (
     happenings,
     jobs,
     metering,
-    monitors,
     network_profiles,
     registration,
     reports,
@@ -33,6 +32,7 @@ from simfleet.station import (
     security,
     smart_charging,
     status,
+    watching,
 )
 from simfleet.station.behaviour import Autopilot
 from simfleet.station.charging_profiles import Profiles
@@ -440,7 +440,7 @@ class Station:
             self.wake_at_s = NEVER_S
             return
         if self.monitors is not None:
-            monitors.look(self, at_s=at_s)
+            watching.look(self, at_s=at_s)
         conversation, outbox = self.conversation, self.outbox
         if self.online and (outbox.ordinary or outbox.durable):
             while conversation.idle:
