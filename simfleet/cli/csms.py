@@ -25,7 +25,7 @@ from simfleet.csms.pki_folder import PkiFolder
 from simfleet.csms.server import serve_csms
 from simfleet.errors import UsageWrong
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
-from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import VERSIONS, catalog_of
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +42,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until interrupted, or until standard input ends with `--control`. Exit code 0."""
     behaviour, access = behaviour_from(arguments), access_from(arguments)
     _raise_descriptor_limit()
-    V16.warm_up()
+    for version in VERSIONS:
+        catalog_of(version).warm_up()
     with calm_garbage():
         trio.run(partial(_run, arguments, behaviour, access))
     return ExitCode.PASSED
@@ -136,12 +137,13 @@ async def _tell(csms: Csms, signals: AsyncIterator[int]) -> None:
     """Say where we listen and how it goes until a signal comes."""
     shown = f"[{csms.host}]" if ":" in csms.host else csms.host
     where = f"{shown}:{csms.port}/{{identity}}"
+    spoken = ", ".join(VERSIONS)
     if not csms.secure:
-        print(f"listening on ws://{where} (ocpp1.6)", flush=True)
+        print(f"listening on ws://{where} ({spoken})", flush=True)
     elif csms.access.profile >= 2:
-        print(f"listening on wss://{where} (ocpp1.6)", flush=True)
+        print(f"listening on wss://{where} ({spoken})", flush=True)
     else:
-        print(f"listening on ws://{where} and wss://{where} (ocpp1.6)", flush=True)
+        print(f"listening on ws://{where} and wss://{where} ({spoken})", flush=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_report, csms)
         await anext(signals)

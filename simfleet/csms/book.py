@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simfleet.csms.ledger import ledger_of
 from simfleet.csms.notices import Notices
 from simfleet.csms.records import StationRecord, Transaction
-from simfleet.csms.records2 import EventCounts
+from simfleet.csms.records2 import EventCounts, number_in
 from simfleet.csms.upkeep import Upkeep
 from simfleet.errors import QueueFull
 
@@ -317,7 +317,7 @@ class Book:
                     and sampled.phase is None
                     and sampled.format != "SignedData"
                 ):
-                    register_wh = _number(sampled.value)
+                    register_wh = number_in(sampled.value)
                     if register_wh is None:
                         self.unreadable_values += 1
                         continue
@@ -395,12 +395,3 @@ class Book:
     def ledger(self) -> dict[str, object]:
         """Everything that was counted, as JSON values. docs/csms.md explains each name."""
         return ledger_of(self)
-
-
-def _number(text: str) -> float | None:
-    """A finite decimal number, or None."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if abs(number) < float("inf") else None

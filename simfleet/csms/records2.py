@@ -119,3 +119,12 @@ class EventCounts:
             "triggers": dict(sorted(self.triggers.items())),
             "charging_states": dict(sorted(self.states.items())),
         }
+
+
+def number_in(text: str) -> float | None:
+    """A finite decimal number, or None."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None

@@ -27,8 +27,8 @@ from ocpp.routing import on  # type: ignore[import-untyped]
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-sys.path.insert(0, str(Path(__file__).parent))
-from peer_csms import Journal, _now
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from end_to_end.peer_csms import Journal, _now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
