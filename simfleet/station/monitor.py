@@ -63,7 +63,7 @@ class Stream(Struct, gc=False, eq=False):
     """
 
     params: StreamParams
-    open: bool = False
+    accepted: bool = False
     waiting: list[tuple[float, str]] = []
     told_s: float = 0.0
 

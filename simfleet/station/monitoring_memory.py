@@ -77,7 +77,7 @@ def _kept(monitor: Monitor) -> KeptMonitor:
         transaction=monitor.transaction,
         kind=monitor.kind,
         alarmed=monitor.alarmed,
-        stream=None if stream is None or not stream.open else stream.params,
+        stream=None if stream is None or not stream.accepted else stream.params,
     )
 
 
@@ -112,5 +112,5 @@ def recall(station: Station, kept: KeptMonitoring | None, *, at_s: float) -> Non
             alarmed=one.alarmed,
         )
         if one.stream is not None:
-            monitor.stream = Stream(one.stream, open=True, told_s=at_s)
+            monitor.stream = Stream(one.stream, accepted=True, told_s=at_s)
         monitors.resume(station, monitor, at_s=at_s)

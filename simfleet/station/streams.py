@@ -34,7 +34,7 @@ def opened(station: Station, monitor_id: int, accepted: bool, *, at_s: float) ->
     if monitor is None or monitor.stream is None:
         return
     if accepted:
-        monitor.stream.open = True
+        monitor.stream.accepted = True
         monitor.stream.told_s = at_s
     else:
         monitor.stream = None
@@ -43,14 +43,14 @@ def opened(station: Station, monitor_id: int, accepted: bool, *, at_s: float) ->
 def closed_with(station: Station, monitor: Monitor, *, at_s: float) -> None:
     """A monitor is gone, and its stream with it."""
     stream, monitor.stream = monitor.stream, None
-    if stream is not None and stream.open:
+    if stream is not None and stream.accepted:
         station.say(StreamClosed(monitor.id), due_s=at_s)
 
 
 def adjust(station: Station, monitor_id: int, params: StreamParams) -> bool:
     """Tell a stream in another rhythm; False if there is none that is open."""
     monitor = _monitor(station, monitor_id)
-    if monitor is None or monitor.stream is None or not monitor.stream.open:
+    if monitor is None or monitor.stream is None or not monitor.stream.accepted:
         return False
     if (params.interval_s is None and params.values is None) or params.values == 0:
         return False
@@ -65,7 +65,7 @@ def all_open(station: Station) -> list[tuple[Monitor, Stream]]:
     return [
         (monitor, monitor.stream)
         for monitor in station.monitors.by_id.values()
-        if monitor.stream is not None and monitor.stream.open
+        if monitor.stream is not None and monitor.stream.accepted
     ]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from simfleet.station import agenda, forecast, streams
 from simfleet.station.agenda import Job
+from simfleet.station.effects import Dropped
 from simfleet.station.messages import EventNotice
 from simfleet.station.monitor import (
     NEVER_S,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from simfleet.station.station import Station
 
 QUEUED_SEVERITY: Final = "MonitoringCtrlr.OfflineQueuingSeverity"
+QUEUED_MAX: Final = 32
+"""NotifyEvents that wait while the CSMS cannot be told."""
 _DAY_S: Final = 86_400
 
 
@@ -70,7 +73,7 @@ def due(station: Station, key: int, *, at_s: float) -> None:
         plan_period(station, monitor, at_s=at_s)
         if monitors.enabled and _awake(station, monitor):
             value = monitor.entry.value(station, at_s=due_s)
-            if monitor.stream is not None and monitor.stream.open:
+            if monitor.stream is not None and monitor.stream.accepted:
                 streams.sampled(station, monitor, value or "", at_s=due_s)
             else:
                 events.append(_event(station, monitor, "Periodic", value, at_s=due_s))
@@ -226,4 +229,14 @@ def _tell(station: Station, monitors: Monitors, events: list[EventRecord], *, at
             start // EVENTS_MAX,
             start + EVENTS_MAX < len(told),
         )
+        if not station.may_report:
+            _make_room(station)
         station.say(notice, due_s=at_s)
+
+
+def _make_room(station: Station) -> None:
+    """Of the events that wait for the link the oldest goes, before they crowd out all else."""
+    waiting = [entry for entry in station.outbox.ordinary if isinstance(entry.message, EventNotice)]
+    if len(waiting) >= QUEUED_MAX:
+        station.outbox.ordinary.remove(waiting[0])
+        station.effects.append(Dropped("NotifyEvent", "queue_full"))

@@ -61,6 +61,12 @@ def test_a_csms_may_speak_tls_somewhere_else() -> None:
 # ── with what ───────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_network_profile_names_its_csms_itself() -> None:
+    keyring = Keyring(secure_url="wss://elsewhere:8443/ocpp")
+    own = Credentials(2, url="wss://other.example/ocpp")
+    assert keyring.url(own, "ws://csms:9000/ocpp") == "wss://other.example/ocpp"
+
+
 def test_a_plain_station_connects_as_the_installer_left_it() -> None:
     assert used(PLAIN) is GIVEN
 

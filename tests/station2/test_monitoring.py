@@ -430,6 +430,20 @@ def test_events_of_an_offline_station_wait_if_they_are_severe(version: str) -> N
 
 
 @versions
+def test_not_all_events_of_a_long_silence_are_kept(version: str) -> None:
+    """The newest ones are, and what was dropped is counted."""
+    scene = a_scene(version)
+    monitor(scene, "EVSE.Power", "Periodic", 10, evse=1)
+    scene.disconnect()
+    scene.run(for_s=401)
+    scene.connect()
+    fired = events(scene)
+    assert len(fired) == 32
+    assert [one["eventId"] for one in fired] == list(range(9, 41))
+    assert scene.dropped() == [("NotifyEvent", "queue_full")] * 8
+
+
+@versions
 def test_an_event_that_was_on_its_way_is_told_again(version: str) -> None:
     """A link that is lost takes no event with it."""
     scene = a_scene(version)

@@ -77,6 +77,8 @@ def test_a_report_describes_type_limits_and_mutability(version: str) -> None:
     points = by_path["TxCtrlr.TxStartPoint"]
     assert points["variableCharacteristics"]["dataType"] == "MemberList"
     assert "EVConnected" in points["variableCharacteristics"]["valuesList"].split(",")
+    updated = by_path["SampledDataCtrlr.TxUpdatedMeasurands"]["variableCharacteristics"]
+    assert ("maxElements" in updated) is (version == "ocpp2.1")
     interval = by_path["OCPPCommCtrlr.HeartbeatInterval"]
     assert interval["variableCharacteristics"]["unit"] == "s"
     assert interval["variableAttribute"] == [

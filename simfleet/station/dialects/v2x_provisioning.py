@@ -211,6 +211,10 @@ def described(station: Station, entry: Entry, *, at_s: float) -> Any:
             )
         )
     low, high = entry.limits(station.configuration)
+    more: dict[str, Any] = {}
+    key = entry.configured
+    if key is not None and key.max_items_key and _has_max_elements(m):
+        more["max_elements"] = station.configuration.whole(key.max_items_key)
     return m.ReportData(
         component=component,
         variable=variable,
@@ -222,8 +226,14 @@ def described(station: Station, entry: Entry, *, at_s: float) -> Any:
             min_limit=low,
             max_limit=high,
             values_list=",".join(entry.values) or None,
+            **more,
         ),
     )
+
+
+def _has_max_elements(m: Any) -> bool:
+    """Only 2.1 says how long a list may be."""
+    return "max_elements" in m.VariableCharacteristics.__struct_fields__
 
 
 def _part_answered(station: Station, part: Any, _: Any, at_s: float) -> None:
