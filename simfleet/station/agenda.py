@@ -35,6 +35,8 @@ class Job(StrEnum):
     AVAILABILITY = "availability"  # a session is over that a change of it, or a reset, waits for
     EVSE_RESET = "EVSE reset"  # one is over; key: the EVSE
     TRANSACTION_LIMIT = "transaction limit"  # maxTime of a transaction (2.1); key: connector
+    RUNNING_COST = "running cost"  # it is told; key: connector
+    BATTERY_SWAP = "battery swap"  # nobody has put one in, or taken one out
     ENDED_SAMPLE = "ended sample"  # a reading that the Ended event will bring; key: connector
     ALIGNED_ENDED_SAMPLE = "aligned ended sample"  # the same by the clock; key: connector
     MONITOR = "monitor"  # one fires, or looks again; key: its id

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, get_args
 
 from simfleet.errors import Refused
-from simfleet.station import charging, local_list, plug_and_charge
+from simfleet.station import charging, local_list, payment, plug_and_charge
 from simfleet.station.configuration_keys2 import BEFORE_ACCEPTED, MASTER_GROUP
 from simfleet.station.connector import NEVER_S
 from simfleet.station.messages import TokenQuestion
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TO_START: Final = "start"
 TO_STOP: Final = "stop"
+TO_SWAP: Final = "swap"
+"""Of batteries (2.1)."""
 AUTHORIZES: Final = "AuthCtrlr.Enabled"
 CACHE_LIFE: Final = "AuthCacheCtrlr.LifeTime"
 CACHE_IS_FINAL: Final = "AuthCacheCtrlr.DisablePostAuthorize"
@@ -55,7 +57,9 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     ):
         return deny_tag(station, connector, at_s=at_s)  # 2.0.1 B02, B03
     claim = reserved_for(station, connector, id_tag, at_s=at_s)
-    if claim == "no" or plug_and_charge.refuses(station, id_tag, connector.id, at_s=at_s):
+    if payment.kept_for_web(station, connector, at_s=at_s):
+        deny_tag(station, connector, at_s=at_s)
+    elif claim == "no" or plug_and_charge.refuses(station, id_tag, connector.id, at_s=at_s):
         deny_tag(station, connector, at_s=at_s)
     elif not needs_asking(station, id_tag):
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)

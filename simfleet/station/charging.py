@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from simfleet.errors import Refused
-from simfleet.station import reservations
+from simfleet.station import plug_and_charge, reservations
 from simfleet.station.allotment import allot
 from simfleet.station.connector import NEVER_S
 from simfleet.station.phase import ENERGIZED, Move, Phase
@@ -78,6 +78,8 @@ def unplug(station: Station, connector: Connector, *, at_s: float) -> None:
     """The cable comes out. Raises `Refused` when there is none."""
     if not connector.plugged:
         raise Refused(f"connector {connector.id} has no cable in")
+    if station.plug_and_charge is not None:
+        plug_and_charge.unplugged(station, connector.id)
     connector.meter_to(at_s)
     if connector.transaction is not None:
         if station.dialect.accounts.ends_unplugged(station):
@@ -235,6 +237,8 @@ def power_changed(station: Station, connector: Connector, *, at_s: float) -> Non
     connector.meter_to(at_s)
     register_wh = connector.meter.energy_wh
     if connector.limit_wh is not None and register_wh >= connector.limit_wh - 1e-6:
+        connector.withheld = True
+    if connector.account is not None and connector.account.spent:
         connector.withheld = True
     reached = connector.target_wh is not None and register_wh >= connector.target_wh - 1e-6
     if reached:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from simfleet.station.configuration_keys import Key
-from simfleet.station.device_model_keys import DEVICE_KEYS
 from simfleet.station.configuration_keys_energy import ENERGY_KEYS
+from simfleet.station.configuration_keys_tariff import COST_KEYS
+from simfleet.station.device_model_keys import DEVICE_KEYS
 from simfleet.station.meter import EXPORTED, MEASURANDS, REGISTER
 
 START_POINT: Final = "TxCtrlr.TxStartPoint"
@@ -109,5 +110,6 @@ KEYS_2: Final[tuple[Key, ...]] = (
     Key(name=V2G_INSTALLATION, type="bool", default="true"),
     *ENERGY_KEYS,
     *DEVICE_KEYS,
+    *COST_KEYS,
 )
 """Added to the keys of a station that speaks 2.x."""

@@ -15,6 +15,7 @@ from simfleet.station.phase import ENERGIZED, Move, Phase, next_phase
 if TYPE_CHECKING:
     from simfleet.station.behaviour import Autopilot
     from simfleet.station.charging_profiles import Profile
+    from simfleet.station.cost_account import Account
     from simfleet.station.meter import Meter, Reading
     from simfleet.station.transaction import Transaction
     from simfleet.station.vehicle import Vehicle
@@ -30,6 +31,7 @@ class Connector:
     """Connector number `id`, from 1. All times are monotonic seconds."""
 
     __slots__ = (
+        "account",
         "aligned_wh",
         "authorized_tag",
         "autopilot",
@@ -52,6 +54,7 @@ class Connector:
         "remote_start",
         "remote_start_id",
         "reported",
+        "reserved_wall_s",
         "sample_due_s",
         "sampled_wh",
         "start_profile",
@@ -117,6 +120,10 @@ class Connector:
         self.unreported: Phase | None = None
         """A status that has not lasted long enough to be reported."""
         self.autopilot: Autopilot | None = None
+        self.account: Account | None = None
+        """What the transaction costs (2.1), where the station calculates it."""
+        self.reserved_wall_s: float | None = None
+        """When the reservation was made that the session has used up."""
 
     def wake_at_s(self) -> float:
         """The first of the connector's own times. Asked for after every frame, hence unrolled."""
@@ -137,6 +144,8 @@ class Connector:
 
     def meter_to(self, at_s: float) -> None:
         """Advance meter and vehicle to this moment with what was on offer since the last time."""
+        if self.account is not None:
+            self.account.advance(self, at_s)
         if self.vehicle is not None and self.phase is Phase.CHARGING:
             self.meter.advance(
                 at_s - self.metered_s, vehicle=self.vehicle, offered_w=self.offered_w
@@ -152,6 +161,8 @@ class Connector:
             return
         if power_w < 0.0:
             spent_s = vehicle.seconds_until_spent(-meter.spec.usable_w(power_w, vehicle))
+            if self.account is not None:
+                spent_s = min(spent_s, self.account.seconds_until_spent(self))
             self.change_due_s = at_s + max(spent_s, STEP_MIN_S)
             return
         due_s = meter.seconds_until_full(vehicle=vehicle, offered_w=power_w)
@@ -161,13 +172,15 @@ class Connector:
                 due_s = min(
                     due_s, meter.seconds_until(missing_wh, vehicle=vehicle, offered_w=power_w)
                 )
+        if self.account is not None:
+            due_s = min(due_s, self.account.seconds_until_spent(self))
         # Rounding can leave a rest that takes less time than the clock can tell apart: without a
         # step that the clock shows, the moment would come again and again.
         self.change_due_s = at_s + max(due_s, STEP_MIN_S)
 
     def wanted_move(self) -> Move:
         """How energy flows in a transaction as things stand."""
-        if self.withheld:
+        if self.withheld or (self.account is not None and self.account.spent):
             return Move.EVSE_WITHHELD
         if self.ev_paused or not self.plugged or self.vehicle is None or self.vehicle.full:
             return Move.EV_PAUSED
@@ -175,7 +188,7 @@ class Connector:
 
     def move_to_give(self) -> Move:
         """How energy flows out of the vehicle, if the station wants it to (2.1)."""
-        if self.withheld:
+        if self.withheld or (self.account is not None and self.account.spent):
             return Move.EVSE_WITHHELD
         vehicle = self.vehicle
         if self.ev_paused or vehicle is None or vehicle.spare_wh <= 1e-6:

@@ -95,6 +95,7 @@ class Account:
         "charging_s",
         "costs",
         "energy_wh",
+        "from_default",
         "idle_s",
         "kind",
         "limit",
@@ -130,6 +131,8 @@ class Account:
         self.prices_key: tuple[object, ...] = ()
         self.limit: float | None = None
         """The cost at which no more energy is given."""
+        self.from_default = False
+        """The tariff is the default one of the EVSE."""
         self.told_id: str | None = None
         """The tariffId that the CSMS was told last."""
         self.use(tariff)
@@ -141,27 +144,27 @@ class Account:
 
     # ── costs that come once ──
 
-    def begin(self, *, reserved_wall_s: float | None = None) -> None:
-        """Charge what is due at the start: the fixed fee, and the reservation from that time on."""
-        wall_s = self.at_s + self.wall_offset_s
-        moment = Moment(
-            wall_s, kind=self.kind, brand=self.brand, recognition=self.recognition
-        )
-        self._charge("fixed_fee", moment, 1.0)
-        if reserved_wall_s is None:
-            return
-        self._charge("reservation_fixed", moment, 1.0)
+    def begin(self) -> None:
+        """Charge what is due at the start: the fixed fee."""
+        self._charge("fixed_fee", self._start(self.at_s + self.wall_offset_s), 1.0)
+
+    def _start(self, wall_s: float) -> Moment:
+        return Moment(wall_s, kind=self.kind, brand=self.brand, recognition=self.recognition)
+
+    def reserve(self, from_wall_s: float, until_wall_s: float) -> None:
+        """Charge for the reservation that the transaction has used up. What lasts is reckoned from
+        its beginning.
+        """
+        self._charge("reservation_fixed", self._start(until_wall_s), 1.0)
+        total_s = self.reserved_s = max(0.0, until_wall_s - from_wall_s)
         elapsed_s = 0.0
-        total_s = self.reserved_s = max(0.0, wall_s - reserved_wall_s)
         while total_s - elapsed_s > STEP_MIN_S:
-            now_s = reserved_wall_s + elapsed_s
-            marks_s = [mark - elapsed_s for mark in (*self.marks.totals_s, *self.marks.idle_s)]
-            step_s = min(
-                [total_s - elapsed_s, self.marks.next_wall_s(now_s)]
-                + [mark for mark in marks_s if mark > STEP_MIN_S]
-            )
+            marks = (*self.marks.totals_s, *self.marks.idle_s)
+            ahead = [mark - elapsed_s for mark in marks if mark - elapsed_s > STEP_MIN_S]
+            ahead.append(self.marks.next_wall_s(from_wall_s + elapsed_s))
+            step_s = min(total_s - elapsed_s, *ahead)
             middle_s = elapsed_s + step_s / 2
-            middle = Moment(reserved_wall_s + middle_s, kind=self.kind, idle_s=middle_s)
+            middle = self._start(from_wall_s + middle_s)._replace(idle_s=middle_s)
             self._charge("reservation_time", middle, step_s / 60.0)
             elapsed_s += step_s
 

@@ -8,9 +8,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from simfleet.station.battery import Battery
 from simfleet.station.contract import Contract
 from simfleet.station.energy_events import EnergyEvent
 from simfleet.station.fault_kinds import Fault
+from simfleet.station.messages import Limit
+from simfleet.station.payment_messages import PaymentStatus
 from simfleet.station.vehicle import VehicleSpec
 
 
@@ -196,6 +199,68 @@ class VehicleCertificateShown(_Event, frozen=True):
     name: str = "vehicle"
 
 
+class CardPresented(_Event, frozen=True):
+    """A payment terminal has authorized a payment at a connector (2.1): its reference is the tag,
+    of type DirectPayment.
+    """
+
+    psp_ref: str
+    connector_id: int = 1
+    brand: str | None = None
+    recognition: str | None = None
+
+
+class Settled(_Event, frozen=True):
+    """The terminal has settled a payment, or could not, or has given it up (2.1). What is not
+    Settled has no receipt.
+    """
+
+    psp_ref: str
+    amount: float
+    connector_id: int = 1
+    status: PaymentStatus = "Settled"
+    transaction_id: str | None = None
+    info: str | None = None
+    receipt_id: str | None = None
+    receipt_url: str | None = None
+
+
+class VatNumberTyped(_Event, frozen=True):
+    """A driver has typed a VAT number for the receipt (2.1)."""
+
+    vat_number: str
+    connector_id: int = 1
+
+
+class LimitChosen(_Event, frozen=True):
+    """A driver has chosen at the station how much the transaction may come to (2.1)."""
+
+    connector_id: int = 1
+    limit: Limit = Limit()
+
+
+class TariffRefused(_Event, frozen=True):
+    """A driver does not accept what charging costs (2.1)."""
+
+    connector_id: int = 1
+
+
+class SwapWanted(_Event, frozen=True):
+    """A driver presents a tag to swap batteries (2.1)."""
+
+    id_tag: str | None = None
+
+
+class BatteriesInserted(_Event, frozen=True):
+    """Batteries go into the open slots of a swap station."""
+
+    batteries: tuple[Battery, ...]
+
+
+class BatteriesTaken(_Event, frozen=True):
+    """The batteries that are offered are taken out."""
+
+
 class FaultInjected(_Event, frozen=True):
     """From now on the charger does something wrong on purpose."""
 
@@ -238,6 +303,14 @@ Event = (
     | ContractGiven
     | EvCertificateWanted
     | VehicleCertificateShown
+    | CardPresented
+    | Settled
+    | VatNumberTyped
+    | LimitChosen
+    | TariffRefused
+    | SwapWanted
+    | BatteriesInserted
+    | BatteriesTaken
     | FaultInjected
     | FaultRemoved
     | Retired

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final, assert_never
 from simfleet.errors import Refused
 from simfleet.station import (
     authorization,
+    battery_swap,
     certificates,
     charging,
+    cost_changes,
     diagnostics,
     energy_commands,
     faults,
     firmware,
+    payment,
     plug_and_charge,
     publishing,
     resets,
@@ -29,6 +32,9 @@ from simfleet.station.energy_events import (
     SetpointGiven,
 )
 from simfleet.station.events import (
+    BatteriesInserted,
+    BatteriesTaken,
+    CardPresented,
     ContractGiven,
     ErrandDone,
     EvCertificateWanted,
@@ -39,18 +45,23 @@ from simfleet.station.events import (
     FaultInjected,
     FaultRemoved,
     FirmwareWillFail,
+    LimitChosen,
     LockFailed,
     PluggedIn,
     PowerLost,
     PowerRestored,
     ResetWillFail,
     Retired,
+    Settled,
     StartRequested,
     StopRequested,
+    SwapWanted,
     TakeSample,
+    TariffRefused,
     TokenPresented,
     Unplugged,
     UploadWillFail,
+    VatNumberTyped,
     VehicleCertificateShown,
 )
 from simfleet.station.phase import Move, Phase
@@ -123,6 +134,24 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             plug_and_charge.want_certificate(station, event, at_s=at_s)
         case VehicleCertificateShown():
             plug_and_charge.show_vehicle(station, event, at_s=at_s)
+        case CardPresented(_, connector_id):
+            connector = station.connector(connector_id)
+            tag = payment.card_tag(station, event)
+            authorization.present_token(station, connector, tag, at_s=at_s)
+        case Settled():
+            payment.settle(station, event, at_s=at_s)
+        case VatNumberTyped():
+            payment.ask_vat(station, event, at_s=at_s)
+        case LimitChosen(connector_id, limit):
+            cost_changes.choose_limit(station, station.connector(connector_id), limit, at_s=at_s)
+        case TariffRefused(connector_id):
+            cost_changes.refuse_tariff(station, station.connector(connector_id), at_s=at_s)
+        case SwapWanted(id_tag):
+            battery_swap.present(station, id_tag or station.id_tag, at_s=at_s)
+        case BatteriesInserted(batteries):
+            battery_swap.insert(station, batteries, at_s=at_s)
+        case BatteriesTaken():
+            battery_swap.take(station, at_s=at_s)
         case FirmwareWillFail(stage):
             firmware.will_fail(station, stage)
         case UploadWillFail():

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from simfleet.station import (
+    battery_swap,
     certificates,
     charging,
+    cost_changes,
     der_controls,
     diagnostics,
     dynamic_profiles,
@@ -51,6 +53,8 @@ JOBS: Final[dict[Job, _Work]] = {
     Job.MONITOR: watching.due,
     Job.FAULT: faults.due,
     Job.TRANSACTION_LIMIT: charging.time_up,
+    Job.RUNNING_COST: cost_changes.running,
+    Job.BATTERY_SWAP: battery_swap.due,
     Job.ENDED_SAMPLE: visit_meter.sample,
     Job.ALIGNED_ENDED_SAMPLE: visit_meter.sample_aligned,
 }

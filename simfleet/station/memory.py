@@ -21,6 +21,8 @@ from msgspec import Struct
 from simfleet.errors import UsageWrong
 from simfleet.station import (
     availability,
+    battery_swap,
+    costs,
     der_controls,
     display,
     energy,
@@ -31,8 +33,10 @@ from simfleet.station import (
     reservations,
     security_memory,
     smart_charging,
+    tariffs,
     visit_memory,
 )
+from simfleet.station.battery import Battery
 from simfleet.station.charging_profiles import Profile
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.contract import Contract
@@ -52,6 +56,7 @@ from simfleet.station.network_profiles import Network
 from simfleet.station.phase import Move
 from simfleet.station.reservations import Reservation
 from simfleet.station.tokens import TokenInfo
+from simfleet.station.tariffs import Installed
 from simfleet.station.transaction import Transaction
 from simfleet.station.visit_memory import KeptEvent, KeptVisit
 
@@ -159,6 +164,8 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """DER controls (2.1)."""
     firmware: Firmware | None = None
     display: list[DisplayMessage] = []
+    tariffs: list[Installed] = []
+    batteries: list[Battery] = []
     contracts: list[Contract] = []
     monitoring: monitoring_memory.KeptMonitoring | None = None
     network: Network | None = None
@@ -196,6 +203,8 @@ def remember(station: Station) -> Kept:
     sample that it has told anybody of.
     """
     transactions: dict[int, Transaction] = {}
+    for connector in station.connectors:
+        costs.settle_memory(connector)
     visits = {one.number: one for one in visit_memory.running(station)}
     outbox: list[KeptMessage] = []
     for entry in station.outbox.durable:
@@ -244,6 +253,8 @@ def remember(station: Station) -> Kept:
         controls=energy.remembered(station),
         firmware=firmware.kept(station),
         display=display.remembered(station),
+        tariffs=tariffs.remembered(station),
+        batteries=battery_swap.remembered(station),
         contracts=plug_and_charge.remembered(station),
         monitoring=monitoring_memory.remember(station),
         network=station.network,
@@ -334,6 +345,8 @@ def recall(station: Station, kept: Kept, *, at_s: float) -> None:
     smart_charging.restore(station, kept.profiles)
     der_controls.restore(station, kept.controls, at_s=at_s)
     display.restore(station, kept.display)
+    tariffs.restore(station, kept.tariffs)
+    battery_swap.restore(station, kept.batteries)
     plug_and_charge.restore(station, kept.contracts)
     station.network = kept.network
     monitoring_memory.recall(station, kept.monitoring, at_s=at_s)

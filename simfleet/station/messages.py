@@ -12,11 +12,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+from simfleet.station.bill import Bill
 from simfleet.station.contract import CertificateName
 from simfleet.station.display_message import DisplayMessage
 from simfleet.station.energy_messages import EnergyMessage
 from simfleet.station.meter import Reading
 from simfleet.station.monitor import EventRecord, StreamParams
+from simfleet.station.payment_messages import PaymentMessage, Settlement, SwapNotice
 from simfleet.station.phase import Phase
 from simfleet.station.reports import Report
 from simfleet.station.transaction import Transaction
@@ -127,6 +129,9 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Readings kept for the Ended event."""
     mode: str | None = None
     """The operation mode of bidirectional charging (2.1)."""
+    bill: Bill | None = None
+    """What it costs (2.1)."""
+    tariff_id: str | None = None
 
 
 class SessionEvent(Step, frozen=True, kw_only=True):
@@ -335,6 +340,7 @@ Message = (
     | StreamClosed
     | StreamData
     | EnergyMessage
+    | PaymentMessage
 )
 
 DURABLE = (TransactionStarted, TransactionSampled, TransactionEnded, SessionEvent)
@@ -348,7 +354,11 @@ LASTING = (
     DiagnosticsStatus,
     LogStatus,
     PublishStatus,
-    ReservationUpdate, EventNotice)
+    ReservationUpdate,
+    EventNotice,
+    Settlement,
+    SwapNotice,
+)
 """Messages that wait for the next link when one is lost, a reboot between them or not: the CSMS
 would take an update that has ended for one that hangs.
 """

@@ -57,6 +57,8 @@ class Reservation(Struct, frozen=True, gc=False):
     expires_wall_s: float
     connector_type: str | None = None
     """Connector 0 only: any of this type (ConnectorEnumType); None: any at all."""
+    made_wall_s: float | None = None
+    """When it was made, where it may cost something (2.x)."""
 
     def is_for(self, id_tag: str, parent_id_tag: str | None) -> bool:
         """Whether a tag, or the group that it belongs to, is the holder."""
@@ -98,6 +100,7 @@ class Reservations:
         for one in self._claims(station, connector):
             if one.is_for(id_tag, parent_id_tag):
                 _keep(station, [kept for kept in self.held if kept is not one])
+                connector.reserved_wall_s = one.made_wall_s
                 return one.id
         return None
 

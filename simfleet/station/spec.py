@@ -84,6 +84,8 @@ class StationSpec(Struct, frozen=True):
     """Patterns as well; empty: a charger that has no such thing."""
     outlets: tuple[ElectricalSpec, ...] = ()
     """One per connector, where they differ; empty: all are as `electrical`."""
+    swaps_batteries: bool = False
+    """A battery swap station: every EVSE is a slot (2.1), see `battery_swap`."""
     quirks: Quirks | None = None
     """What this kind of charger does differently; None: nothing."""
 

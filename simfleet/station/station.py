@@ -18,6 +18,7 @@ from simfleet.station import (
     agenda,
     authorization,
     availability,
+    battery_swap,
     charging,
     credentials,
     diagnostics,
@@ -58,6 +59,7 @@ from simfleet.station.tokens import TokenCache
 
 if TYPE_CHECKING:
     from simfleet.station.availability import Availability
+    from simfleet.station.battery_swap import Swaps
     from simfleet.station.chance import Chance
     from simfleet.station.configuration import Configuration
     from simfleet.station.diagnostics import Logs
@@ -72,10 +74,12 @@ if TYPE_CHECKING:
     from simfleet.station.messages import Message
     from simfleet.station.monitors import Monitors
     from simfleet.station.network_profiles import Network
+    from simfleet.station.payment import Payments
     from simfleet.station.plug_and_charge import PlugAndCharge
     from simfleet.station.reservations import Reservations
     from simfleet.station.security import Security
     from simfleet.station.spec import StationSpec
+    from simfleet.station.tariffs import Tariffs
 
 NEVER_S: Final = float("inf")
 ID_TAG_CHARACTERS: Final = 8
@@ -121,6 +125,7 @@ class Station:
         "offline_since_s",
         "online",
         "outbox",
+        "payments",
         "plug_and_charge",
         "profiles",
         "registration",
@@ -130,6 +135,8 @@ class Station:
         "security",
         "spec",
         "stuck",
+        "swaps",
+        "tariffs",
         "tokens",
         "transactions",
         "wake_at_s",
@@ -199,6 +206,9 @@ class Station:
         self.network: Network | None = None
         self.security: Security | None = None
         self.display: Display | None = None
+        self.tariffs: Tariffs | None = None
+        self.payments: Payments | None = None
+        self.swaps: Swaps | None = None
         self.plug_and_charge: PlugAndCharge | None = None
         self.given = credentials.NOTHING_GIVEN
         """What the installer left for connecting; the shell knows."""
@@ -208,6 +218,8 @@ class Station:
         """Errands ever given to the shell (`Upload`, `Download` ...): the number of the last."""
         self.effects: list[Effect] = []
         self.wake_at_s = NEVER_S
+        if spec.swaps_batteries:
+            battery_swap.stock(self)
         if autopilot:
             self.engage()
 
@@ -258,7 +270,7 @@ class Station:
         """Let drivers come by themselves; at once if the station is registered, else when it is."""
         self.leaving = False
         for connector in self.connectors:
-            if connector.autopilot is None:
+            if connector.autopilot is None and self.swaps is None:
                 connector.autopilot = Autopilot()
                 if at_s is not None and self.registration is Registration.ACCEPTED:
                     connector.autopilot.arrive(self, at_s=at_s)
@@ -581,6 +593,8 @@ class Station:
             firmware.went_dark(self)
         if self.logs is not None:
             diagnostics.went_dark(self, at_s=at_s)
+        if self.swaps is not None:
+            battery_swap.went_dark(self)
         self.dark = True
 
     def started(self, message: TransactionStarted, *, transaction_id: int) -> None:

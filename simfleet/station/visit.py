@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from simfleet.station.bill import Bill
     from simfleet.station.messages import Limit, Measured
 
 KEPT_MAX: Final = 500
@@ -17,6 +18,7 @@ class Visit:
     """
 
     __slots__ = (
+        "bill",
         "cable_told",
         "charging_priority",
         "charging_s",
@@ -32,6 +34,7 @@ class Visit:
         "number",
         "personal_message",
         "phases",
+        "priced",
         "remote_start_id",
         "reservation_id",
         "seq_no",
@@ -88,6 +91,10 @@ class Visit:
         self.personal_message: str | None = None
         self.total_cost: float | None = None
         """What the CSMS has said of it last."""
+        self.priced = False
+        """The station has looked for its tariff."""
+        self.bill: Bill | None = None
+        """What it had come to when it was remembered."""
 
     def keep(self, measured: Measured) -> None:
         """Remember a reading for the Ended event, within the bound."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from simfleet.station import agenda, visit_meter
+from simfleet.station import agenda, costs, payment, visit_meter
 from simfleet.station.configuration_keys2 import ENDED_MEASURANDS, STARTED_MEASURANDS, STOP_POINT
 from simfleet.station.effects import TransactionClosed, TransactionOpened
 from simfleet.station.messages import SessionEvent
@@ -42,6 +42,8 @@ def start(
         visit.id_tag, visit.remote_start_id = transaction.id_tag, transaction.remote_start_id
         visit.reservation_id = transaction.reservation_id
     station.effects.append(TransactionOpened(number, connector.id))
+    if station.payments is not None:
+        payment.web_over(station, connector)
     tell(
         station,
         connector,
@@ -83,6 +85,8 @@ def end(station: Station, connector: Connector, trigger: str, *, at_s: float, re
         reason=reason,
     )
     connector.visit = None
+    if station.tariffs is not None:
+        costs.close(station, connector, visit)
     if station.profiles is not None:
         station.profiles.transaction_over(visit.number)
     if station.energy is not None:
@@ -131,6 +135,9 @@ def tell(
         charging_s = round(visit.charging_s)
         visit.state_since_s = at_s
         phases = _new_phases(connector, visit, state)
+    bill = tariff_id = None
+    if station.tariffs is not None:
+        bill, tariff_id = costs.told(station, connector, visit, kind, trigger, at_s=at_s)
     first = kind == "Started"
     outlet = connector.plugged and not visit.cable_told and trigger != "EVDetected"
     if outlet:
@@ -162,6 +169,8 @@ def tell(
         charging_s=charging_s if charging_s or kind == "Ended" else None,
         limit=limit,
         mode=mode,
+        bill=bill,
+        tariff_id=tariff_id,
         earlier=() if kind != "Ended" or visit.kept is None else tuple(visit.kept),
     )
     visit.seq_no += 1

@@ -35,6 +35,8 @@ def apply(station: Station, connector: Connector, visit: Visit, *, at_s: float) 
         agenda.at(station, Job.TRANSACTION_LIMIT, visit.start_s + limit.time_s, key=connector.id)
     else:
         agenda.cancel(station, Job.TRANSACTION_LIMIT, key=connector.id)
+    if connector.account is not None:
+        connector.account.limit = limit.cost
     connector.withheld = bool(reached(connector, visit, at_s=at_s))
 
 
@@ -51,6 +53,9 @@ def reached(connector: Connector, visit: Visit, *, at_s: float) -> str:
     soc_percent = 0.0 if connector.vehicle is None else connector.vehicle.soc * 100.0
     if limit.soc_percent is not None and soc_percent >= limit.soc_percent - _ROUNDING:
         return "SoCLimitReached"
-    if limit.cost is not None and visit.total_cost is not None and visit.total_cost >= limit.cost:
-        return "CostLimitReached"
-    return ""
+    if limit.cost is None:
+        return ""
+    if connector.account is not None:
+        return "CostLimitReached" if connector.account.spent else ""
+    spent = visit.total_cost is not None and visit.total_cost >= limit.cost
+    return "CostLimitReached" if spent else ""

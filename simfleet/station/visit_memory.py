@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from simfleet.station.bill import Bill
 from simfleet.station.configuration_keys2 import ENDED_MEASURANDS
 from simfleet.station.effects import TransactionClosed
 from simfleet.station.messages import Limit, Measured, SessionEvent, Step
@@ -46,6 +47,7 @@ class KeptVisit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_wall_s: float
     kept: list[Measured] | None = None
     limit: Limit | None = None
+    bill: Bill | None = None
 
 
 _VISIT: Final = KeptVisit.__struct_fields__
@@ -114,6 +116,7 @@ def interrupt(
         measurands=measurands,
         reason=POWER_LOSS,
         charging_s=round(visit.charging_s),
+        bill=visit.bill,
         earlier=() if visit.kept is None else tuple(visit.kept),
     )
     visit.seq_no += 1

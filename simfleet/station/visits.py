@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from simfleet.station import charging, ev_needs, visit_limits
+from simfleet.station import battery_swap, charging, costs, ev_needs, visit_limits
 from simfleet.station.configuration_keys2 import (
     BEFORE_ACCEPTED,
     RESUMPTION,
@@ -60,12 +60,20 @@ _STOPS: Final = {
     "SOCLimitReached": ("EnergyLimitReached", "SOCLimitReached"),
     "EnergyLimitReached": ("EnergyLimitReached", "EnergyLimitReached"),
     "TimeLimitReached": ("TimeLimitReached", "TimeLimitReached"),
+    "TariffNotAccepted": ("TariffNotAccepted", "DeAuthorized"),
 }
 _FINAL: Final = frozenset(
     {"HardReset", "PowerLoss", "Reboot", "ResumeReset", "ScheduledReset", "SoftReset"}
 )
 """What ends a transaction whatever the stop points are: the station goes down."""
 _RESUMABLE: Final = frozenset({"PowerLoss", "ResumeReset"})
+_LIMITS: Final = {
+    "CostLimitReached": "LocalOutOfCredit",
+    "EnergyLimitReached": "EnergyLimitReached",
+    "SoCLimitReached": "SOCLimitReached",
+    "TimeLimitReached": "TimeLimitReached",
+}
+"""stoppedReason where a limit that is reached ends the transaction, by its triggerReason."""
 _FAULTS: Final = {
     "GroundFailure": "GroundFault",
     "OverCurrentFailure": "OvercurrentFault",
@@ -96,6 +104,8 @@ class Accounts2:
         for connector in station.connectors:
             if connector.visit is None and connector.plugged:
                 happened(station, connector, "CablePluggedIn", at_s=at_s)
+        if station.swaps is not None:
+            battery_swap.resume(station, at_s=at_s)
 
     def plugged(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """The cable may start a transaction, or is told in the one that runs."""
@@ -161,6 +171,8 @@ class Accounts2:
             return
         visit.id_tag = transaction.id_tag
         visit.reservation_id = transaction.reservation_id
+        if connector.account is not None:
+            costs.reserved(connector, visit)
         visit_limits.apply(station, connector, visit, at_s=at_s)
         if visit.deauthorized:
             charging.withhold(station, connector)
@@ -176,9 +188,10 @@ class Accounts2:
                 trigger = "EVCommunicationLost"
             elif visit.state == "Idle" and visit.cable_told:
                 trigger = "CablePluggedIn"
-            elif visit.limit is not None and connector.withheld:
+            elif visit.limit is not None and connector.phase is Phase.SUSPENDED_EVSE:
                 trigger = visit_limits.reached(connector, visit, at_s=at_s) or trigger
         reason = "StoppedByEV" if connector.phase is Phase.SUSPENDED_EV else "Other"
+        reason = _LIMITS.get(trigger, reason)
         happened(station, connector, trigger, at_s=at_s, reason=reason)
 
     def sampled(

@@ -15,7 +15,7 @@ from simfleet.ocpp.v21 import V21
 from simfleet.ocpp.v21 import messages as v21
 from simfleet.ocpp.v201 import V201
 from simfleet.ocpp.v201 import messages as v201
-from simfleet.station import authorization, firmware_state, nameplate, registration
+from simfleet.station import authorization, battery_swap, firmware_state, nameplate, registration
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.contract import EMAID_PREFIX
 from simfleet.station.dialects import (
@@ -28,6 +28,7 @@ from simfleet.station.dialects import (
     v2x_smart,
     v2x_transactions,
     v21_energy,
+    v21_payments,
     v21_streams,
     v21_tariffs,
 )
@@ -250,7 +251,13 @@ def _token_answered(station: Station, message: TokenQuestion, response: Any, at_
     info = token_info(response.id_token_info)
     if response.certificate_status not in (None, "Accepted") and info.status == "Accepted":
         info = info._replace(status="Invalid")  # a contract's certificate (2.0.1 C07)
+    if hasattr(response, "tariff"):  # 2.1
+        info = v21_tariffs.driver_tariff(station, message.id_tag, response, info)
     authorization.learn(station, message.id_tag, info, at_s=at_s)
+    if message.purpose == authorization.TO_SWAP:
+        station.connectors[message.connector_id - 1].tag_pending = None
+        battery_swap.authorized(station, message.id_tag, info, at_s=at_s)
+        return
     authorization.token_answered(station, message, info, at_s=at_s)
 
 
@@ -287,7 +294,7 @@ _PARTS: Final = (
     v2x_transactions,
 )
 """The modules of the other blocks."""
-_PARTS_21: Final = (v21_energy, v21_streams, v21_tariffs)
+_PARTS_21: Final = (v21_energy, v21_payments, v21_streams, v21_tariffs)
 """What 2.1 adds."""
 
 

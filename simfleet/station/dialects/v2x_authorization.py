@@ -15,6 +15,7 @@ from simfleet.station import (
     reservations,
     resets,
     smart_charging,
+    tariffs,
 )
 from simfleet.station.dialects import v2x_certificates, v2x_maintenance, v2x_profiles
 from simfleet.station.dialects.v2x_words import tag, token_info
@@ -162,6 +163,7 @@ def _reserve_now(station: Station, request: Any, at_s: float) -> Wire:
             None if group is None else tag(group),
             request.expiry_date_time.timestamp(),
             kind if evse_id is None else None,
+            station.wall_s(at_s),
         )
         answer = reservations.reserve(station, wish, at_s=at_s)
     response: Wire = station.dialect.m.ReserveNowResponse(status=answer, status_info=info)
@@ -188,6 +190,8 @@ def _reservation_update(station: Station, message: ReservationUpdate) -> Wire:
 
 def _clear_cache(station: Station, _: Any, __: float) -> Wire:
     response: Wire = station.dialect.m.ClearCacheResponse(status=commands.clear_cache(station))
+    if response.status == "Accepted":  # type: ignore[attr-defined]
+        tariffs.cache_cleared(station)
     return response
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from simfleet.station import display
+from simfleet.station import cost_changes, display, visits
 from simfleet.station.display_message import DisplayMessage, Screen, Text
 from simfleet.station.messages import DisplayPage
 
@@ -52,8 +52,11 @@ def _get(station: Station, request: Any, at_s: float) -> Wire:
     return response
 
 
-def _cost(station: Station, request: Any, _: float) -> Wire:
+def _cost(station: Station, request: Any, at_s: float) -> Wire:
     display.cost_updated(station, request.transaction_id, request.total_cost)
+    visit = visits.of_id(station, request.transaction_id)
+    if visit is not None:
+        cost_changes.said(station, visit, request.total_cost, at_s=at_s)
     response: Wire = station.dialect.m.CostUpdatedResponse()
     return response
 

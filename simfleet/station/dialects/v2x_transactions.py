@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from simfleet.station import authorization, charging, visits
+from simfleet.station import authorization, charging, cost_changes, visits
+from simfleet.station.dialects.v21_tariffs import cost_details
 from simfleet.station.dialects.v2x_words import id_token, sampled_values, timestamp, token_info
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import Limit, SessionEvent
@@ -34,6 +35,7 @@ def _session_event(station: Station, message: SessionEvent) -> Wire:
         remote_start_id=message.remote_start_id,
         **({} if message.limit is None else {"transaction_limit": _limit(m, message.limit)}),
         **({} if message.mode is None else {"operation_mode": message.mode}),
+        **({} if message.tariff_id is None else {"tariff_id": message.tariff_id}),
     )
     evse = None
     if message.evse:
@@ -51,6 +53,7 @@ def _session_event(station: Station, message: SessionEvent) -> Wire:
         reservation_id=message.reservation_id,
         evse=evse,
         id_token=None if message.id_tag is None else id_token(station, message.id_tag),
+        **({} if message.bill is None else {"cost_details": cost_details(m, message.bill)}),
     )
     return request
 
@@ -86,7 +89,7 @@ def _session_event_answered(
     if response.updated_personal_message is not None:
         visit.personal_message = response.updated_personal_message.content
     if response.total_cost is not None:
-        visit.total_cost = response.total_cost
+        cost_changes.said(station, visit, response.total_cost, at_s=at_s)
     if response.id_token_info is not None and message.id_tag is not None:
         _judged(station, message, response.id_token_info, at_s=at_s)
     said = getattr(response, "transaction_limit", None)
