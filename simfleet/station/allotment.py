@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from simfleet.station import agenda, energy_flow
+from simfleet.station import agenda
 from simfleet.station.agenda import Job
 from simfleet.station.charging_profiles import PHASES_MAX
+from simfleet.station.energy_flow import directed, mode_told
 from simfleet.station.limits import (
     GRACE_S,
     NEVER_S,
@@ -138,9 +139,7 @@ def _claim(
     for one in said:
         if one.flow is not None:
             mode = one.flow.mode
-            limit_w, given_w = energy_flow.directed(
-                station, connector, one, outlet, limit_w=limit_w
-            )
+            limit_w, given_w = directed(station, connector, one, outlet, limit_w=limit_w)
     peak_w = outlet.max_w
     if connector.vehicle is not None and not outlet.dc:
         peak_w = connector.vehicle.peak_w * outlet.phases / min(phases, outlet.vehicle_phases)
@@ -255,7 +254,7 @@ def fill(amount: float, vessels: Sequence[float]) -> list[float]:
 
 def _offer(station: Station, claim: _Claim, power_w: float) -> Offer:
     if claim.mode is not None or station.energy is not None:
-        energy_flow.mode_told(station, claim.connector, claim.mode)
+        mode_told(station, claim.connector, claim.mode)
     if claim.given_w:
         return Offer(claim.connector, station.spec.outlet(claim.connector.id), -claim.given_w)
     if power_w < claim.want.least_w - NOISE_W:

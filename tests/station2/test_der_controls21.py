@@ -4,14 +4,16 @@ station says of them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from builders_energy import GIVING_VAN, EnergyScene, a_profile, moment
-from builders_station2 import Answer
 from simfleet.errors import Refused
 from simfleet.station.energy_events import GridFaulted
+
+if TYPE_CHECKING:
+    from builders_station2 import Answer
 
 
 def scene_of(**options: Any) -> EnergyScene:
@@ -61,7 +63,7 @@ def test_a_type_that_is_not_supported_is_not() -> None:
     """SetDERControl, GetDERControl, ClearDERControl: NotSupported."""
     scene = scene_of(configuration={"DCDERCtrlr.ModesSupported": "VoltWatt"})
     assert put(scene, "a").status == "NotSupported"
-    kind = {"controlType": "FreqDroop"}
+    kind: dict[str, Any] = {"controlType": "FreqDroop"}
     assert scene.call("GetDERControl", requestId=1, **kind).status == "NotSupported"
     assert scene.call("ClearDERControl", isDefault=True, **kind).status == "NotSupported"
     assert put(scene, "b", default=True, **volt_watt()).status == "Accepted"
@@ -222,7 +224,7 @@ def test_controls_are_cleared_by_type_or_id() -> None:
     assert scene.call("ClearDERControl", isDefault=False).status == "Accepted"
     (ended,) = scene.sent("NotifyDERStartStop")
     assert (ended["controlId"], ended["started"]) == ("b", False)
-    kind = {"controlType": "VoltWatt"}
+    kind: dict[str, Any] = {"controlType": "VoltWatt"}
     assert scene.call("ClearDERControl", isDefault=True, **kind).status == "Accepted"
     assert scene.call("ClearDERControl", isDefault=True, **kind).status == "NotFound"
 

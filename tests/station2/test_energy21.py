@@ -223,7 +223,7 @@ def test_the_export_register_and_der_controls_survive_a_loss_of_power() -> None:
     scene = charging()
     scene.set(tx(scene, setpoint(-5_000.0)), evse=1)
     scene.run(for_s=HOUR_S)
-    put_default = {"isDefault": True, "controlId": "a", "controlType": "Gradients"}
+    put_default: dict[str, Any] = {"isDefault": True, "controlId": "a", "controlType": "Gradients"}
     setting = {"priority": 0, "gradient": 5.0, "softGradient": 2.0}
     assert scene.call("SetDERControl", **put_default, gradient=setting).status == "Accepted"
     scene.readings()

@@ -326,7 +326,7 @@ def test_profiles_are_found_by_every_criterion(
     scene.set(a_profile((0, 5_000.0), profile_id=3, purpose="ChargingStationMaxProfile"))
     scene.tell(LimitImposed(1, 5_000.0))
     scene.mark()
-    place = {} if evse is None else {"evseId": evse}
+    place: dict[str, Any] = {} if evse is None else {"evseId": evse}
     answer = scene.call("GetChargingProfiles", requestId=1, chargingProfile=criteria, **place)
     told = [
         profile["id"]
