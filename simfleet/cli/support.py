@@ -66,7 +66,10 @@ def rows_of(version: str) -> list[Row]:
 
     dialect = dialect_of(version)
     code = dialect.station_code()
-    blocks = list(dict.fromkeys(BLOCKS) | {a.block: None for a in dialect.catalog.actions.values()})
+    blocks = list(
+        dict.fromkeys(BLOCKS if version == "ocpp1.6" else BLOCKS_2)
+        | {a.block: None for a in dialect.catalog.actions.values()}
+    )
     rows = [_row(action, code.get(name, [])) for name, action in dialect.catalog.actions.items()]
     return sorted(rows, key=lambda row: (blocks.index(row.block), row.action))
 
@@ -75,6 +78,15 @@ BLOCKS: Final = (
     *("Core", "FirmwareManagement", "LocalAuthListManagement", "Reservation"),
     *("SmartCharging", "RemoteTrigger", "Security"),
 )
+
+
+BLOCKS_2: Final = (
+    *("Security", "Provisioning", "Authorization", "LocalAuthorizationList", "Transactions"),
+    *("RemoteControl", "Availability", "Reservation", "TariffAndCost", "MeterValues"),
+    *("SmartCharging", "Firmware", "ISO15118Certificates", "Diagnostics", "DisplayMessage"),
+    *("DataTransfer", "BidirectionalPowerTransfer", "DER", "BatterySwap"),
+)
+"""A to S, in the order of the standard."""
 
 
 def _row(action: Action, functions: Sequence[Callable[..., object]]) -> Row:

@@ -162,14 +162,29 @@ async def test_ids_of_one_to_48_identifier_characters_work(lab: Lab, length: int
 
 
 @pytest.mark.parametrize("version", ["2.0.1", "2.1"])
-async def test_later_versions_are_refused_until_they_are_there(lab: Lab, version: str) -> None:
+async def test_a_charger_of_a_later_version_is_made(lab: Lab, version: str) -> None:
     answer = await lab.alice.post("/api/chargers", {**NEW, "ocpp_version": version})
-    assert_error(answer, 400, mentions="1.6")
+    assert answer.status == 201, answer.body
+    assert answer.body["ocpp_version"] == version
 
 
-async def test_plug_and_charge_is_refused_until_it_is_there(lab: Lab) -> None:
-    answer = await lab.alice.post("/api/chargers", {**NEW, "auth_mode": "plug_and_charge"})
-    assert_error(answer, 400, mentions="rfid")
+@pytest.mark.parametrize("version", ["1.6", "2.0.1", "2.1"])
+async def test_plug_and_charge_forces_2_0_1_and_gets_an_emaid(lab: Lab, version: str) -> None:
+    new = {**NEW, "ocpp_version": version, "auth_mode": "plug_and_charge"}
+    answer = await lab.alice.post("/api/chargers", new)
+    assert answer.status == 201, answer.body
+    assert answer.body["ocpp_version"] == "2.0.1"
+    assert answer.body["auth_mode"] == "plug_and_charge"
+    assert answer.body["pnc_emaid"] == "DE*PIP*SIMAC001"
+
+
+async def test_auth_config_generates_an_emaid_and_keeps_the_version(lab: Lab) -> None:
+    await lab.alice.post("/api/chargers", NEW)
+    path = "/api/chargers/SIM-AC-001/auth-config"
+    answer = await lab.alice.post(path, {"auth_mode": "plug_and_charge", "pnc_pcid": "P1"})
+    assert answer.status == 200, answer.body
+    assert (answer.body["pnc_emaid"], answer.body["pnc_pcid"]) == ("DE*PIP*SIMAC001", "P1")
+    assert answer.body["ocpp_version"] == "1.6"
 
 
 async def test_an_id_is_taken_once(lab: Lab) -> None:
@@ -229,7 +244,7 @@ async def test_each_charger_of_a_count_succeeds_or_fails_alone(lab: Lab) -> None
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"backend_url": "http://x"}, {"configuration": {"NoSuchKey": "1"}}, {"ocpp_version": "2.1"}],
+    [{"backend_url": "http://x"}, {"configuration": {"NoSuchKey": "1"}}, {"ocpp_version": "2.2"}],
 )
 async def test_what_is_wrong_for_all_of_a_count_is_400(lab: Lab, wrong: dict[str, Any]) -> None:
     many = {**NEW, "chargepoint_id": "SIM-{n}", "count": 3, **wrong}
@@ -307,7 +322,7 @@ async def test_a_bad_body_is_400_whatever_the_state(lab: Lab, action: str, body:
         ("error", {"error_code": ""}),
         ("error", {}),
         ("ocpp-version", {"ocpp_version": "1.5"}),
-        ("ocpp-version", {"ocpp_version": "2.0.1"}),
+        ("ocpp-version", {"ocpp_version": "2.0"}),
         ("ocpp-version", {}),
         ("name", {}),
         ("name", {"charger_name": None}),
@@ -318,7 +333,7 @@ async def test_a_bad_body_is_400_whatever_the_state(lab: Lab, action: str, body:
         ("rfid", {}),
         ("auth-config", {}),
         ("auth-config", {"auth_mode": "pin"}),
-        ("auth-config", {"auth_mode": "plug_and_charge"}),
+        ("auth-config", {"auth_mode": "plug_and_charge", "pnc_emaid": "DE PIP"}),
         ("backend-url", {"backend_url": "http://127.0.0.1"}),
         ("backend-url", {}),
         ("num-connectors", {"num_connectors": 0}),

@@ -32,6 +32,13 @@ def test_nothing_of_1_6_is_left_out_on_either_side() -> None:
     assert len(rows_of("ocpp1.6")) == 39
 
 
+@pytest.mark.parametrize(("version", "messages"), [("ocpp2.0.1", 64), ("ocpp2.1", 91)])
+def test_nothing_of_2_x_is_left_out_on_either_side(version: str, messages: int) -> None:
+    missing = [row.action for row in rows_of(version) if "-" in (row.station, row.csms)]
+    assert missing == []
+    assert len(rows_of(version)) == messages
+
+
 def test_data_transfer_goes_both_ways() -> None:
     [row] = [row for row in rows_of("ocpp1.6") if row.action == "DataTransfer"]
     assert row.station == "sends, answers"
