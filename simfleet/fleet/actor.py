@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
-from simfleet.fleet.backoff import BACK_OFF, CALM_S
+from simfleet.fleet.backoff import CALM_S, back_off_of
 from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
 from simfleet.station.credentials import current
 from simfleet.station.effects import (
@@ -331,7 +331,8 @@ class Charger:
         self._failures += 1
         # A stream of its own, so that a lost link does not change what the drivers do.
         chance = self.station.chance.fork(f"pause:{self._failures}")
-        self._pause_s = BACK_OFF.next_s(self._pause_s, failures=self._failures, chance=chance)
+        back_off = back_off_of(self.station.configuration)
+        self._pause_s = back_off.next_s(self._pause_s, failures=self._failures, chance=chance)
         return at_s + self._pause_s
 
     async def _talk(self, link: Link) -> None:

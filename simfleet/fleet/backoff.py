@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from simfleet.station.device_model_keys import RANDOM_RANGE, REPEAT_TIMES, WAIT_MINIMUM
+
 if TYPE_CHECKING:
     from simfleet.station.chance import Chance
+    from simfleet.station.configuration import Configuration
 
 CALM_S: Final = 60.0
 """A connection that lasted this long ends the count of failures: a CSMS that takes everybody in and
@@ -46,6 +49,17 @@ class BackOff(Struct, frozen=True):
 
 
 BACK_OFF: Final = BackOff()
+
+
+def back_off_of(configuration: Configuration) -> BackOff:
+    """What the variables of a station of 2.x say; a station of 1.6 has none of them."""
+    if configuration.get(WAIT_MINIMUM) is None:
+        return BACK_OFF
+    return BackOff(
+        configuration.seconds(WAIT_MINIMUM),
+        configuration.seconds(RANDOM_RANGE),
+        configuration.whole(REPEAT_TIMES),
+    )
 
 
 def crash_pause_s(crashes: int, chance: Chance) -> float:

@@ -10,6 +10,9 @@ from simfleet.station.configuration_keys import Key
 
 ITEMS_MAX: Final = 50
 BYTES_MAX: Final = 60_000
+WAIT_MINIMUM: Final = "OCPPCommCtrlr.RetryBackOffWaitMinimum"
+RANDOM_RANGE: Final = "OCPPCommCtrlr.RetryBackOffRandomRange"
+REPEAT_TIMES: Final = "OCPPCommCtrlr.RetryBackOffRepeatTimes"
 VALUE_CHARS_MAX: Final = 1000
 """Of a value that is set; 2500 of one that is reported."""
 
@@ -50,6 +53,10 @@ DEVICE_KEYS: Final[tuple[Key, ...]] = (
         low=1,
         high=100,
     ),
+    # How to come back after a lost link (part 4, 5.3), see `fleet.backoff`.
+    Key(name=WAIT_MINIMUM, type="int", default="1", high=3600, unit="s"),
+    Key(name=RANDOM_RANGE, type="int", default="5", high=3600, unit="s"),
+    Key(name=REPEAT_TIMES, type="int", default="3", high=10),
     # The hexadecimal form of a text here, of bytes in 1.6.
     Key(
         name="AuthorizationKey",

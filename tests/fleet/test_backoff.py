@@ -6,8 +6,15 @@ from itertools import pairwise
 
 import pytest
 
-from simfleet.fleet.backoff import CRASH_PAUSE_MAX_S, BackOff, crash_pause_s
+from simfleet.fleet.backoff import (
+    BACK_OFF,
+    CRASH_PAUSE_MAX_S,
+    BackOff,
+    back_off_of,
+    crash_pause_s,
+)
 from simfleet.station.chance import Chance
+from simfleet.station.configuration import for_station
 
 PLAIN = BackOff(wait_minimum_s=2.0, random_range_s=0.0, repeat_times=3)
 
@@ -39,6 +46,15 @@ def test_chance_is_in_the_first_wait_and_in_every_doubling() -> None:
     for run in runs:
         assert all(0 <= after - 2 * before <= 5 for before, after in pairwise(run[:4]))
         assert run[3] == run[4] == run[5] <= back_off.longest_s
+
+
+def test_a_station_of_2_x_waits_as_its_variables_say() -> None:
+    """RetryBackOffWaitMinimum, RetryBackOffRandomRange, RetryBackOffRepeatTimes."""
+    configuration = for_station(1, {}, version="ocpp2.0.1")
+    assert back_off_of(configuration) == BACK_OFF == back_off_of(for_station(1, {}))
+    for name, value in (("WaitMinimum", "7"), ("RandomRange", "0"), ("RepeatTimes", "1")):
+        configuration.change(f"OCPPCommCtrlr.RetryBackOff{name}", value)
+    assert waits_of(back_off_of(configuration), 4, Chance(1)) == [7, 14, 14, 14]
 
 
 def test_ten_thousand_chargers_come_back_spread_over_the_random_range() -> None:
