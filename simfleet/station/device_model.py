@@ -341,8 +341,9 @@ def _model(version: str, kinds: tuple[str, ...], factory: FactorySettings) -> Mo
 
     named = {name.lower(): name for name in factory.keys}
     entries: dict[tuple[str, str, str, str, Place], Entry] = {}
-    shown: set[str] = set()
-    for row in (*ROWS, *_by_themselves(factory)):
+    shown = {row.high_key for row in ROWS}  # as limits
+    own = [row for row in _by_themselves(factory) if row.key not in shown]
+    for row in (*ROWS, *own):
         if row.since > version or (row.only is not None and not row.only(factory)):
             continue
         name = named.get(row.key.lower()) if row.key else None

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from simfleet.station import display, monitors, network_profiles
+from simfleet.station import display, monitors, network_profiles, tariffs
+from simfleet.station.configuration_keys2 import DISPLAY_MAX
 from simfleet.station.configuration_keys2 import DISPLAY_MAX
 from simfleet.station.device_model import Place, Row
 from simfleet.station.device_model_hardware import HARDWARE
@@ -61,6 +62,10 @@ def _listed(station: Station, _: Place, __: float) -> str:
 
 def _installed_profiles(station: Station, _: Place, __: float) -> str:
     return "0" if station.profiles is None else str(len(station.profiles))
+
+
+def _displayed(station: Station, _: Place, __: float) -> str:
+    return "0" if station.display is None else str(len(station.display.messages))
 
 
 def _certificates(station: Station, _: Place, __: float) -> str:
@@ -215,6 +220,26 @@ _CONTROL: Final[tuple[Row, ...]] = (
         **_INTEGER,
     ),
 )
+_COSTS: Final[tuple[Row, ...]] = (
+    _present("Available", "TariffCostCtrlr", instance="Cost"),
+    _present("Available", "TariffCostCtrlr", instance="Tariff"),
+    Row(
+        component="TariffCostCtrlr",
+        variable="Problem",
+        live=tariffs.had_problem,
+        data_type="boolean",
+        persistent=False,
+        since="ocpp2.1",
+    ),
+)
+_DISPLAY: Final = Row(
+    component="DisplayMessageCtrlr",
+    variable="DisplayMessages",
+    live=_displayed,
+    high_key=DISPLAY_MAX,
+    monitored=True,
+    **_INTEGER,
+)
 _IDENTITY: Final[tuple[Row, ...]] = (
     # In 2.x the password is a text, in 1.6 its hexadecimal form.
     _security("BasicAuthPassword", "AuthorizationKey", stored=_password_of, high=40.0),
@@ -290,6 +315,8 @@ ROWS: Final[tuple[Row, ...]] = (
     *_COMMUNICATION,
     *_MONITORING,
     *_CONTROL,
+    *_COSTS,
+    _DISPLAY,
     *_IDENTITY,
 )
 """All rows, in the order of reports; a later row replaces an earlier one of the same name."""

@@ -288,3 +288,20 @@ def test_equal_stations_share_one_model() -> None:
     assert model_of(one.station) is model_of(other.station)
     assert one.station.monitors is None
     assert one.station.network is None
+
+
+@versions
+def test_every_variable_belongs_to_a_component_of_the_standard(version: str) -> None:
+    """A key without a component would be a vendor's; this model has none."""
+    components = {entry.row.component for entry in model_of(a_scene(version).station).entries}
+    assert "VendorCtrlr" not in components
+    assert {"ChargingStation", "EVSE", "Connector", "TxCtrlr", "DisplayMessageCtrlr"} <= components
+
+
+@versions
+def test_a_key_of_a_vendor_is_a_variable_too(version: str) -> None:
+    """What a charger model adds can be read and set."""
+    scene = a_scene(version, Colour="green")
+    assert value(scene, "VendorCtrlr.Colour") == "green"
+    assert set_to(scene, "VendorCtrlr.Colour", "blue")["attributeStatus"] == "Accepted"
+    assert value(scene, "VendorCtrlr.Colour") == "blue"
