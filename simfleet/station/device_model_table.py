@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.station import display, monitors, network_profiles, tariffs
 from simfleet.station.configuration_keys2 import DISPLAY_MAX
-from simfleet.station.configuration_keys2 import DISPLAY_MAX
 from simfleet.station.device_model import Place, Row
 from simfleet.station.device_model_hardware import HARDWARE
 from simfleet.station.tokens import CACHE_MAX
