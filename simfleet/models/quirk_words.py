@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from simfleet.documents.fields import Key, ListOf, Part, fields_of
 from simfleet.documents.kinds import Choice, Parsed, Text
-from simfleet.ocpp.v16 import V16
+from simfleet.ocpp.versions import actions_sent_by
 from simfleet.station.phase import Phase
 from simfleet.station.quirks import Quirks
 
-_ACTIONS = sorted(action.name for action in V16.actions.values() if "csms" in action.sent_by)
+_ACTIONS = actions_sent_by("csms")
 _SKIPPED = (Phase.PREPARING, Phase.SUSPENDED_EV, Phase.SUSPENDED_EVSE, Phase.FINISHING)
 _OFFSET_PATTERN = r"[+-](?:0[0-9]|1[0-4]):[0-5][0-9]"
 
@@ -209,6 +209,16 @@ class QuirkWords(Struct, frozen=True, kw_only=True):
     timestamps: Annotated[
         TimestampStyle | None,
         Key(Part(TimestampStyle, "a mapping"), "date and time are written its own way"),
+    ] = None
+    seq_no_from_one: Annotated[
+        Plain | None, _plain("seqNo of TransactionEvent counts from 1, not from 0 (2.x)")
+    ] = None
+    no_charging_state: Annotated[
+        Plain | None, _plain("TransactionEvent never has a chargingState (2.x)")
+    ] = None
+    no_offline_flag: Annotated[
+        Plain | None,
+        _plain("TransactionEvent does not say that it comes late, from before a reconnect (2.x)"),
     ] = None
 
     def present(self) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """What some chargers do differently from OCPP, or from all others: data, shared by all of a model.
 
 A station whose spec has no quirks knows nothing of this: `dialects.dialect_of` gives it the plain
-dialect. One that has gets `dialects/v16_quirks.py`, which does almost all of it on the wire.
+dialect. One that has gets `dialects/v16_quirks.py` or `dialects/v2x_quirks.py`, which do
+almost all of it on the wire.
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """
     utc_offset_min: int = 0
     """The zone of `local_time`."""
+    seq_no_from_one: bool = False
+    """The first TransactionEvent has seqNo 1 (2.x)."""
+    no_charging_state: bool = False
+    """TransactionEvent never has a chargingState (2.x)."""
+    no_offline_flag: bool = False
+    """TransactionEvent never says that it happened offline (2.x)."""
 
     @property
     def registers_mislead(self) -> bool:

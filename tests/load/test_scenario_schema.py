@@ -75,7 +75,7 @@ BROKEN: list[tuple[str, Any]] = [
     ("fleet", [{"name": "a", "count": 1}]),
     ("fleet", [{"name": "a", "count": 10_001, "id": "A{n}"}]),
     ("fleet", [{"name": "a", "count": 1, "id": "A/{n}"}]),
-    ("fleet", [{"name": "a", "count": 1, "id": "A", "version": "ocpp2.1"}]),
+    ("fleet", [{"name": "a", "count": 1, "id": "A", "version": "ocpp2.0"}]),
     ("fleet", [{"name": "a", "count": 1, "id": "A", "connectors": 0}]),
     ("fleet", [{"name": "a", "count": 1, "id": "A", "configuration": {"X": [1]}}]),
     ("fleet", [{"name": "a", "count": 1, "id": "A", "max_power_kw": "22kW"}]),

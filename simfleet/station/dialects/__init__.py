@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from simfleet.station.dialects.v2x import DIALECT_21, DIALECT_201
+from simfleet.station.dialects.v2x_quirks import quirky_dialect_2
 from simfleet.station.dialects.v16 import Dialect16
 from simfleet.station.dialects.v16_quirks import quirky_dialect
 
@@ -99,4 +100,6 @@ DIALECTS: dict[str, Dialect] = {
 
 def dialect_of(version: str, quirks: Quirks | None = None) -> Dialect:
     """The dialect of a version, by subprotocol name. KeyError for a version we do not speak."""
-    return DIALECTS[version] if quirks is None else quirky_dialect(quirks)
+    if quirks is None:
+        return DIALECTS[version]
+    return quirky_dialect(quirks) if version == "ocpp1.6" else quirky_dialect_2(version, quirks)

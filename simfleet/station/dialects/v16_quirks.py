@@ -141,7 +141,7 @@ def _edits_of(quirks: Quirks) -> dict[type, tuple[Edit, ...]]:
         with_values: tuple[type, ...] = (MeterSampled, TransactionSampled, TransactionEnded)
         for message in with_values:
             edits[message].append(partial(_revalued, tuple(values)))
-    if moment := _moment_edit(quirks):
+    if moment := moment_edit(quirks):
         for found in edits.values():
             found.append(partial(_retimed, moment))
     return {message: tuple(found) for message, found in edits.items()}
@@ -259,7 +259,8 @@ def _revalued(edits: tuple[EditValue, ...], message: Any, request: Any) -> Any:
 # ── moments ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _moment_edit(quirks: Quirks) -> Callable[[datetime], datetime] | None:
+def moment_edit(quirks: Quirks) -> Callable[[datetime], datetime] | None:
+    """How a charger with these quirks writes a moment; None: as OCPP says."""
     match quirks.timestamps:
         case "whole_seconds":
             return lambda moment: moment.replace(microsecond=0)

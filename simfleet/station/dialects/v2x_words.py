@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.station import payment
 from simfleet.station.meter import samples
 from simfleet.station.tokens import TokenInfo, tag_of, typed
 
@@ -31,8 +32,23 @@ def _millisecond(wall_ms: int) -> datetime:
 
 def id_token(station: Station, id_tag: str) -> Any:
     """A tag as OCPP 2.x writes it."""
+    m = station.dialect.m
     kind, text = typed(id_tag)
-    return station.dialect.m.IdToken(id_token=text, type=kind)
+    if station.payments is not None:
+        card = payment.card_of(station, id_tag)
+        if card is not None:
+            return m.IdToken(id_token=text, type=kind, additional_info=_card_info(m, card))
+    return m.IdToken(id_token=text, type=kind)
+
+
+def _card_info(m: Any, card: payment.Card) -> list[Any] | None:
+    """What the terminal has said of a card (2.1 C18)."""
+    said = (("PaymentBrand", card.brand), ("PaymentRecognition", card.recognition))
+    return [
+        m.AdditionalInfo(additional_id_token=text, type=kind)
+        for kind, text in said
+        if text is not None
+    ] or None
 
 
 def tag(id_token: Any) -> str:
