@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Literal, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from simfleet.models.schema import ModelWords, Outlet, VendorKey
+from simfleet.models.schema import ModelWords, Outlet, Variable, VendorKey
 from simfleet.station.configuration import for_station
 from simfleet.station.configuration_keys import KEYS, Key, KeyType, items_of
+from simfleet.station.configuration_keys2 import KEYS_2
 from simfleet.station.meter import SINGLE_PHASE_MAX_W, ElectricalSpec
 from simfleet.station.spec import StationSpec
 from simfleet.station.vehicle import vehicles_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from simfleet.station.configuration import FactorySettings
     from simfleet.station.quirks import Quirks
@@ -132,7 +133,7 @@ class ChargerModel(Struct, frozen=True):
             wanted.connectors,
             merged(self.settings, configuration or {}),
             kind=wanted.kind,
-            keys=key_rows(self.words, kind=wanted.kind),
+            keys=key_rows(self.words, kind=wanted.kind, version=version),
             version=version,
         ).factory
 
@@ -173,8 +174,10 @@ def merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str
 # ── configuration keys ───────────────────────────────────────────────────────────────────────────
 
 
-def key_rows(words: ModelWords, *, kind: CurrentKind) -> tuple[Key, ...]:
-    """The keys that the model has otherwise than OCPP has them, and those of its vendor."""
+def key_rows(words: ModelWords, *, kind: CurrentKind, version: str = "ocpp1.6") -> tuple[Key, ...]:
+    """The keys that the model has otherwise than OCPP has them, and those of its vendor; in 2.x its
+    variables, too.
+    """
     rows: dict[str, Key] = {}
     if words.measurands:
         members = frozenset(words.measurands)
@@ -194,7 +197,53 @@ def key_rows(words: ModelWords, *, kind: CurrentKind) -> tuple[Key, ...]:
             rows[name] = replace(rows.get(name, KEYS[name]), **change)
     for name, key in words.vendor_keys.items():
         rows[name] = vendor_row(name, key)
+    if version != "ocpp1.6":
+        rows |= {row.name: row for row in _variables(words)}
     return tuple(rows.values())
+
+
+def _variables(words: ModelWords) -> Iterator[Key]:
+    """What the model's device model has otherwise than SimFleet's."""
+    if words.measurands:
+        for key in KEYS_2:
+            if key.name.endswith("Measurands"):
+                members = key.members & frozenset(words.measurands)
+                default = [one for one in items_of(key.default) if one in members]
+                yield replace(key, members=members, default=",".join(default))
+    for name, variable in words.device_model.items():
+        yield variable_row(name, variable)
+
+
+VARIABLES = {key.name.lower(): key for key in KEYS_2}
+"""The variables of 2.x that every station has and 1.6 has no key for, by name in lower case."""
+
+
+def variable_row(name: str, variable: Variable) -> Key:
+    """A variable as stations have it: one that all have, changed, or one of the model's own."""
+    known = VARIABLES.get(name.lower())
+    if known is None:
+        low, high = variable.low, variable.high
+        return Key(
+            name=name,
+            type=_KEY_TYPES[variable.type or "text"],
+            default=variable.default,
+            low=0 if low is None else low,
+            high=2**31 - 1 if high is None else high,
+            unit=variable.unit,
+            members=frozenset(variable.choices),
+            readonly=bool(variable.read_only),
+            reboot=variable.reboot,
+        )
+    readonly = known.readonly if variable.read_only is None else variable.read_only
+    return replace(
+        known,
+        default=variable.default,
+        low=known.low if variable.low is None else variable.low,
+        high=known.high if variable.high is None else variable.high,
+        members=frozenset(variable.choices) or known.members,
+        readonly=readonly,
+        reboot=variable.reboot or known.reboot,
+    )
 
 
 def vendor_row(name: str, key: VendorKey) -> Key:

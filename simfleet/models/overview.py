@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from simfleet.documents.quantities import number_text
-from simfleet.models.model import electrical_of
+from simfleet.models.model import electrical_of, variable_row
 from simfleet.models.quirk_words import QUIRKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simfleet.models.model import ChargerModel
+    from simfleet.station.configuration_keys import Key
 
 
 class ConnectorShown(Struct, frozen=True):
@@ -59,7 +60,9 @@ class ModelRow(Struct, frozen=True, kw_only=True):
 
 
 class ModelShown(ModelRow, frozen=True, kw_only=True):
-    """All there is to know of a model. `configuration` is every key with its factory setting."""
+    """All there is to know of a model. `configuration` is every key with its factory setting,
+    `device_model` the variables of 2.x that it has otherwise than others.
+    """
 
     firmware_version: str
     connectors: list[ConnectorShown]
@@ -68,6 +71,7 @@ class ModelShown(ModelRow, frozen=True, kw_only=True):
     configuration: dict[str, str]
     read_only: list[str]
     vendor_keys: list[VendorKeyShown]
+    device_model: list[VendorKeyShown]
     quirks_explained: list[QuirkShown]
 
 
@@ -113,10 +117,18 @@ def shown(model: ChargerModel) -> ModelShown:
             )
             for name, key in words.vendor_keys.items()
         ],
+        device_model=[
+            _variable(variable_row(name, one), one.means)
+            for name, one in words.device_model.items()
+        ],
         quirks_explained=[
             QuirkShown(name, QUIRKS[name], why) for name, why in words.quirks.present().items()
         ],
     )
+
+
+def _variable(row: Key, means: str) -> VendorKeyShown:
+    return VendorKeyShown(row.name, row.default, row.expects(), row.readonly, row.reboot, means)
 
 
 def _connector(model: ChargerModel, number: int) -> ConnectorShown:

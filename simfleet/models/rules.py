@@ -8,7 +8,13 @@ from simfleet.documents.fields import Draft
 from simfleet.documents.kinds import BAD, Value, did_you_mean
 from simfleet.documents.nodes import join
 from simfleet.documents.quantities import number_text
-from simfleet.models.model import ChargerModel, phases_usual, vendor_row
+from simfleet.models.model import (
+    VARIABLES,
+    ChargerModel,
+    phases_usual,
+    variable_row,
+    vendor_row,
+)
 from simfleet.station.configuration_keys import KEYS
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ def check_words(draft: Draft, report: Report) -> None:
         _check_station_power(draft, outlets, report)
     _check_keys(draft, report)
     _check_vendor_keys(draft, report)
+    _check_variables(draft, report)
     _check_quirks(draft, report)
 
 
@@ -138,6 +145,39 @@ def _check_vendor_key(name: str, draft: Draft, path: str, report: Report) -> Non
         report(draft.place_of("default"), f"{path}.default", message)
 
 
+def _check_variables(draft: Draft, report: Report) -> None:
+    from simfleet.station.device_model_table import ROWS  # for models with variables only
+
+    drafts = draft.get("device_model")
+    if drafts is BAD or not drafts:
+        return
+    keys = {f"{row.component}.{row.variable}".lower(): row.key for row in ROWS if row.key}
+    for name, one in drafts.items():
+        path = join("device_model", name)
+        if BAD in (one.get(field) for field in one.struct.__struct_fields__):
+            continue
+        known = VARIABLES.get(name.lower())
+        key = keys.get(name.lower(), "")
+        if key and known is None and key.lower() != name.lower():
+            message = f"{name} is the key {key}; write its value in configuration"
+            report(one.place, path, message)
+            continue
+        variable = one.build()
+        if known is not None and variable.type is not None:
+            message = f"every station has {known.name}, and its type is known; leave it out"
+            report(one.place_of("type"), f"{path}.type", message)
+            continue
+        if known is None and variable.type is None:
+            report(one.place, path, "a variable of its own needs a type: text, for example")
+            continue
+        row = variable_row(name, variable)
+        if row.type in ("enum", "csv") and not row.members:
+            report(one.place, path, f"a {variable.type} needs choices: a list of what may be there")
+        elif row.normal(row.default) is None:
+            message = f"{row.default!r} is not {row.expects()}"
+            report(one.place_of("default"), f"{path}.default", message)
+
+
 def _check_quirks(draft: Draft, report: Report) -> None:
     quirks = draft.get("quirks")
     if quirks is BAD or not isinstance(quirks, Draft):
@@ -163,6 +203,7 @@ def check_settings(draft: Draft, words: ModelWords, report: Report) -> None:
     """What a station would refuse of the keys and values taken together, asked of it here."""
     try:
         ChargerModel("", words).factory()
+        ChargerModel("", words).factory(version="ocpp2.1")
     except ValueError as wrong:
         for line in str(wrong).splitlines():
             name, _, message = line.partition(": ")

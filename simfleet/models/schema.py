@@ -137,6 +137,47 @@ class VendorKey(Struct, frozen=True, kw_only=True):
     means: Annotated[str, Key(_text(300), "what it does, for people")] = ""
 
 
+class Variable(Struct, frozen=True, kw_only=True):
+    """A variable of a component, for stations that speak 2.x."""
+
+    default: Annotated[str, Key(_SETTING, "its value from the factory")]
+    type: Annotated[
+        Literal["int", "bool", "text", "choice", "list"] | None,
+        Key(
+            Choice("int", "bool", "text", "choice", "list"),
+            "what its value is; left out for a variable that every station has",
+        ),
+    ] = None
+    low: Annotated[int | None, Key(Whole(-_INT_MAX, _INT_MAX), "least value of an int", "min")] = (
+        None
+    )
+    high: Annotated[
+        int | None, Key(Whole(-_INT_MAX, _INT_MAX), "greatest value of an int", "max")
+    ] = None
+    unit: Annotated[str, Key(_text(10), "unit of an int, for people")] = ""
+    choices: Annotated[
+        tuple[str, ...],
+        Key(
+            ListOf(_SETTING, "values", count_min=1, count_max=100),
+            "what a choice may be, or what may be in a list",
+        ),
+    ] = ()
+    read_only: Annotated[
+        bool | None, Key(Flag(), "the CSMS cannot change it; left out, as it usually is")
+    ] = None
+    reboot: Annotated[bool, Key(Flag(), "a change needs a reboot")] = False
+    means: Annotated[str, Key(_text(300), "what it does, for people")] = ""
+
+
+VARIABLE_NAME = r"\w+(?:\[\w+\])?\.\w+(?:\[[\w.]+\])?"
+
+
+def _variable(name: str) -> None:
+    _configuration_key(name)
+    if not re.fullmatch(VARIABLE_NAME, name):
+        raise ValueError(f"{name!r:.60} is no variable; write Component.Variable")
+
+
 def _vendor_key(name: str) -> None:
     _configuration_key(name)
     if not name.isprintable():
@@ -218,6 +259,18 @@ class ModelWords(Struct, frozen=True, kw_only=True):
                 count_max=VENDOR_KEYS_MAX,
             ),
             "configuration keys of the vendor's own",
+        ),
+    ] = {}
+    device_model: Annotated[
+        dict[str, Variable],
+        Key(
+            PartsByName(
+                Variable,
+                "a mapping of Component.Variable to what it is",
+                check_name=_variable,
+                count_max=VENDOR_KEYS_MAX,
+            ),
+            "variables that it has otherwise than SimFleet, or of its own, when it speaks 2.x",
         ),
     ] = {}
     quirks: Annotated[
