@@ -251,6 +251,8 @@ def token_answered(
     if connector.tag_pending != question.id_tag:
         return  # overtaken: the cable came out meanwhile
     connector.tag_pending = None
+    if question.purpose == TO_SWAP:
+        return  # nobody has answered: the driver may try again
     if info is not None and question.purpose == TO_START:
         info = info.here(connector.id)
         if _is_master(station, info):

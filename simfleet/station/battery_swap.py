@@ -156,8 +156,13 @@ def present(station: Station, id_tag: str, *, at_s: float) -> None:
     refusal = _why_not(station, at_s=at_s)
     if refusal:
         raise Refused(f"{station.identity} cannot swap now: {refusal}")
-    connector = station.connectors[empty_slots(station)[0] - 1]
-    authorization.ask_for_swap(station, connector, id_tag, at_s=at_s)
+    if station.may_report:
+        connector = station.connectors[empty_slots(station)[0] - 1]
+        purpose = authorization.TO_SWAP
+        authorization.ask(station, connector, id_tag, purpose=purpose, at_s=at_s)
+    elif station.configuration.flag("LocalAuthorizeOffline"):
+        known = authorization.known_of(station, id_tag, at_s=at_s)
+        authorized(station, id_tag, known, at_s=at_s)
 
 
 def authorized(station: Station, id_tag: str, info: TokenInfo | None, *, at_s: float) -> None:

@@ -340,7 +340,7 @@ class Account:
 
     def bill(self, *, with_periods: bool) -> Bill:
         """What is told of it."""
-        costs = {}
+        costs: dict[str, Cost] = {}
         for name in PARTS:
             if name not in self.costs:
                 continue

@@ -1,5 +1,5 @@
-"""Paying at the station (OCPP 2.1 part 2, C19 to C25): cards at a payment terminal, settlements, VAT
-numbers, and payment in the web, for the time of which an EVSE is kept for whoever pays there.
+"""Paying at the station (OCPP 2.1 part 2, C19 to C25): cards at a payment terminal, settlements,
+VAT numbers, and payment in the web, for the time of which an EVSE is kept for whoever pays there.
 
 The station is told of the terminal by events; the CSMS hears of settlements also when they were
 made offline. A receipt that the CSMS has made out, and a company whose VAT number it has confirmed,
