@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jsonschema_rs
@@ -194,3 +195,47 @@ def test_what_a_payload_uses_is_known_before_the_run() -> None:
     assert uses(located, "uploads")
     assert not uses(located, "signature")
     assert not uses((), "uploads")
+
+
+# ── versions ─────────────────────────────────────────────────────────────────────────────────────
+
+MIXED = """\
+schema: 1
+name: mixed
+fleet:
+  - {name: old, count: 2, id: "A{n}"}
+  - {name: new, count: 2, id: "B{n}", version: ocpp2.0.1}
+stages: [{do: hold, for: 10s}]
+commands:
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("send: GetVariables", "a CSMS sends no GetVariables in OCPP 1.6, but in 2.0.1, 2.1; say"),
+        ("send: ChangeConfiguration, to: {slice: new}", "sends no ChangeConfiguration in OCPP 2.0"),
+        ("send: Reset, payload: {type: Hard}", "says the schema of Reset in OCPP 2.0.1"),
+        ("send: Reset, payload: {type: Immediate}", "says the schema of Reset"),
+        ("send: ClearCache, to: {version: ocpp3}", "'ocpp3' is not a version"),
+        ("send: Reset, to: {slice: new}, payload: {type: OnIdle}, expect: Gone", "no answer to Res"),
+    ],
+)
+def test_a_message_fits_the_versions_of_all_that_get_it(line: str, message: str) -> None:
+    with pytest.raises(ScenarioInvalid, match=re.escape(message)):
+        parse_scenario(f"{MIXED}  - {{at: 1s, {line}}}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "send: ClearCache",
+        "send: GetVariables, to: {version: ocpp2.0.1}, payload: {getVariableData: "
+        "[{component: {name: C}, variable: {name: V}}]}",
+        "send: Reset, to: {version: ocpp1.6}, payload: {type: Hard}",
+        "send: Reset, to: {slice: new}, payload: {type: OnIdle}, expect: Scheduled",
+        "send: Reset, to: {version: [ocpp2.0.1, ocpp2.1]}, payload: {type: Immediate}",
+    ],
+)
+def test_a_message_may_be_for_some_versions_only(line: str) -> None:
+    parse_scenario(f"{MIXED}  - {{at: 1s, {line}}}\n".encode())
