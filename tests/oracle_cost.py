@@ -5,10 +5,11 @@ applies in its middle. Knows tariffs as they are on the wire, and nothing of the
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simfleet.station.meter import Meter
-from simfleet.station.vehicle import Vehicle
+if TYPE_CHECKING:
+    from simfleet.station.meter import Meter
+    from simfleet.station.vehicle import Vehicle
 
 TICK_S = 0.25
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -1,4 +1,4 @@
-"""A battery that goes into, or comes out of, a slot of a battery swap station (OCPP 2.1 block S)."""
+"""A battery that goes into, or comes out of, a slot of a swap station (OCPP 2.1 block S)."""
 
 from __future__ import annotations
 

@@ -107,9 +107,7 @@ def _seen(station: Station, slot: int, *, at_s: float) -> Battery:
         connector.meter_to(at_s)
     vehicle = connector.vehicle
     soc_percent = known.soc_percent if vehicle is None else round(100.0 * vehicle.soc, 1)
-    return Battery(
-        slot, known.serial_number, soc_percent, known.soh_percent, known.capacity_wh
-    )
+    return Battery(slot, known.serial_number, soc_percent, known.soh_percent, known.capacity_wh)
 
 
 def charged(station: Station, *, at_s: float) -> list[Battery]:
@@ -192,8 +190,8 @@ def _open(station: Station, swap: Swap, *, at_s: float) -> None:
 
 
 def insert(station: Station, brought: Sequence[Battery], *, at_s: float) -> None:
-    """The driver puts batteries in (S03), and as many charged ones are offered, if there are. Raises
-    `Refused` when nobody is authorized, or a slot is not open.
+    """The driver puts batteries in (S03), and as many charged ones are offered, if there are.
+    Raises `Refused` when nobody is authorized, or a slot is not open.
     """
     swaps = _swaps(station)
     swap = swaps.swap

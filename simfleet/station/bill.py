@@ -1,4 +1,4 @@
-"""What a transaction has cost so far, as a TransactionEvent tells it (OCPP 2.1, CostDetailsType)."""
+"""What a transaction has cost so far, as a TransactionEvent tells it (2.1, CostDetailsType)."""
 
 from __future__ import annotations
 

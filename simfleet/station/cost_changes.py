@@ -108,8 +108,6 @@ def refuse_tariff(station: Station, connector: Connector, *, at_s: float) -> Non
     connector.forget_tag()
     if visit is not None:
         visit.stop_reason = "DeAuthorized"
-        visits.happened(
-            station, connector, "TariffNotAccepted", at_s=at_s, reason="DeAuthorized"
-        )
+        visits.happened(station, connector, "TariffNotAccepted", at_s=at_s, reason="DeAuthorized")
     if connector.phase is Phase.PREPARING and not connector.plugged:
         charging.release(station, connector, at_s=at_s)

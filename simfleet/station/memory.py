@@ -55,8 +55,8 @@ from simfleet.station.meter import ElectricalSpec, Meter, Reading
 from simfleet.station.network_profiles import Network
 from simfleet.station.phase import Move
 from simfleet.station.reservations import Reservation
-from simfleet.station.tokens import TokenInfo
 from simfleet.station.tariffs import Installed
+from simfleet.station.tokens import TokenInfo
 from simfleet.station.transaction import Transaction
 from simfleet.station.visit_memory import KeptEvent, KeptVisit
 

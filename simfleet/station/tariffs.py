@@ -159,9 +159,7 @@ def clear(
     cleared = dict.fromkeys(one.tariff.tariff_id for one in gone)
     if wanted is None:
         return [(tariff_id, "Accepted") for tariff_id in cleared]
-    return [
-        (tariff_id, "Accepted" if tariff_id in cleared else "NoTariff") for tariff_id in wanted
-    ]
+    return [(tariff_id, "Accepted" if tariff_id in cleared else "NoTariff") for tariff_id in wanted]
 
 
 def assignments(station: Station, evse_id: int, *, at_s: float) -> list[Assignment]:

@@ -165,6 +165,8 @@ class Accounts2:
         """The session belongs to the visit that its tag or cable has started, if it has."""
         visit, transaction = connector.visit, connector.transaction
         assert transaction is not None
+        if station.energy is not None:
+            station.energy.began(connector)
         if connector.vehicle is not None and connector.vehicle.spec.iso15118:
             ev_needs.announce(station, connector, at_s=at_s)
         if visit is None:

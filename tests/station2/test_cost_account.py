@@ -190,7 +190,11 @@ def test_costs_stay_between_the_least_and_the_most(bounds: Any, expected: Any) -
     fee = {"prices": [{"priceFixed": 3.0}], "taxRates": [{"type": "vat", "tax": 20.0}]}
     _, account, _ = a_session(tariff_of(fixedFee=fee, **bounds))
     excl, incl, kind = account.total()
-    assert (excl, incl, kind) == (pytest.approx(expected[0]), pytest.approx(expected[1]), expected[2])
+    assert (excl, incl, kind) == (
+        pytest.approx(expected[0]),
+        pytest.approx(expected[1]),
+        expected[2],
+    )
 
 
 def test_a_reservation_costs_by_the_minute_and_once() -> None:
@@ -271,11 +275,12 @@ def prices_of(field: str, most: float) -> st.SearchStrategy[dict[str, Any]]:
     tax = st.fixed_dictionaries(
         {"type": st.just("vat"), "tax": st.sampled_from([7.0, 19.0]), "stack": st.integers(0, 1)}
     )
-    prices = st.tuples(
-        st.lists(conditional, max_size=2), st.lists(plain, max_size=1)
-    ).map(lambda both: [*both[0], *both[1]])
+    prices = st.tuples(st.lists(conditional, max_size=2), st.lists(plain, max_size=1)).map(
+        lambda both: [*both[0], *both[1]]
+    )
     return st.fixed_dictionaries(
-        {"prices": prices.filter(bool)}, optional={"taxRates": st.lists(tax, min_size=1, max_size=2)}
+        {"prices": prices.filter(bool)},
+        optional={"taxRates": st.lists(tax, min_size=1, max_size=2)},
     )
 
 

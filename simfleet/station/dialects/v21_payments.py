@@ -33,9 +33,7 @@ def _request_swap(station: Station, request: Any, at_s: float) -> Wire:
     if station.swaps is None:
         codes = station.dialect.catalog.codes
         raise ProtocolViolation(codes.not_supported, "this station swaps no batteries")
-    refusal = battery_swap.requested(
-        station, request.request_id, tag(request.id_token), at_s=at_s
-    )
+    refusal = battery_swap.requested(station, request.request_id, tag(request.id_token), at_s=at_s)
     response: Wire = m.RequestBatterySwapResponse(
         status="Rejected" if refusal else "Accepted",
         status_info=m.StatusInfo(reason_code=refusal) if refusal else None,
@@ -66,9 +64,7 @@ def _settlement(station: Station, message: Settlement) -> Wire:
     return request
 
 
-def _settlement_answered(
-    station: Station, message: Settlement, response: Any, _: float
-) -> None:
+def _settlement_answered(station: Station, message: Settlement, response: Any, _: float) -> None:
     receipt = Receipt(response.receipt_id, response.receipt_url)
     payment.settled(station, message.psp_ref, receipt)
 

@@ -94,7 +94,7 @@ def driver_tariff(station: Station, id_tag: str, response: Any, info: TokenInfo)
 
 
 def _only_enabled(station: Station) -> None:
-    """Raises `ProtocolViolation` where the station calculates no costs (TariffCostCtrlr.Enabled)."""
+    """Raises `ProtocolViolation` where the station calculates no costs."""
     if not tariffs.enabled(station):
         codes = station.dialect.catalog.codes
         raise ProtocolViolation(codes.not_supported, "this station calculates no costs")
@@ -119,9 +119,7 @@ def _get(station: Station, request: Any, at_s: float) -> Wire:
     m = station.dialect.m
     response: Wire
     if request.evse_id > len(station.connectors):
-        response = m.GetTariffsResponse(
-            status="Rejected", status_info=_why(station, "UnknownEvse")
-        )
+        response = m.GetTariffsResponse(status="Rejected", status_info=_why(station, "UnknownEvse"))
         return response
     found = tariffs.assignments(station, request.evse_id, at_s=at_s)
     response = m.GetTariffsResponse(
