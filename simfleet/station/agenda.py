@@ -22,6 +22,7 @@ class Job(StrEnum):
     LIMITS = "limits"  # a charging schedule moves on
     PROFILE_UPDATE = "profile update"  # a dynamic one is asked for; key: its id
     PROFILE_OFFLINE = "profile offline"  # the CSMS was away for too long for some
+    SCHEDULE_WAIT = "schedule wait"  # no profile came for a vehicle; key: connector
     GRID_SIGNAL = "grid signal"  # one that was sent ahead becomes active
     DER_CONTROL = "DER control"  # a scheduled one starts or ends
     RESERVATION = "reservation"  # one expires; key: reservationId

@@ -140,6 +140,8 @@ def _claim(
         if one.flow is not None:
             mode = one.flow.mode
             limit_w, given_w = directed(station, connector, one, outlet, limit_w=limit_w)
+    if station.energy is not None and connector.id in station.energy.waiting:
+        limit_w, given_w = 0.0, 0.0  # the vehicle has no schedule yet
     peak_w = outlet.max_w
     if connector.vehicle is not None and not outlet.dc:
         peak_w = connector.vehicle.peak_w * outlet.phases / min(phases, outlet.vehicle_phases)

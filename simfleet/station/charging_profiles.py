@@ -146,6 +146,7 @@ class Refusal(Struct, frozen=True, gc=False):
         "TxNotFound",
         "NoStorage",
         "NotEnabled",
+        "InvalidMessageSeq",
     ]
     detail: str
 
@@ -182,7 +183,10 @@ def why_not(profile: Profile, rules: Rules) -> Refusal | None:
             "UnknownConnector",
             f"there is no connector {profile.connector_id}, only 0 to {rules.connectors}",
         )
-    return _why_not_profile(profile, rules) or _why_not_schedule(profile.schedule, rules)
+    refusal = _why_not_profile(profile, rules)
+    for schedule in (profile.schedule, *profile.others):
+        refusal = refusal or _why_not_schedule(schedule, rules)
+    return refusal
 
 
 def _why_not_profile(profile: Profile, rules: Rules) -> Refusal | None:
@@ -214,14 +218,15 @@ def _why_not_profile(profile: Profile, rules: Rules) -> Refusal | None:
 
 
 def _why_not_schedule(schedule: Schedule, rules: Rules) -> Refusal | None:
+    if schedule.unit not in rules.units:
+        return Refusal(
+            "UnsupportedRateUnit",
+            f"limits in {schedule.unit} are not taken, only in {', '.join(sorted(rules.units))}",
+        )
     detail = None
     periods = schedule.periods
     starts = [period.start_s for period in periods]
-    if schedule.unit not in rules.units:
-        detail = (
-            f"limits in {schedule.unit} are not taken, only in {', '.join(sorted(rules.units))}"
-        )
-    elif not 1 <= len(periods) <= rules.periods_max:
+    if not 1 <= len(periods) <= rules.periods_max:
         detail = f"{len(periods)} periods are not within 1 to {rules.periods_max}"
     elif starts[0] != 0:
         detail = f"the first period starts at 0 s, not at {starts[0]}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from simfleet.station.configuration_keys import KEYS, NAME_MAX_CHARS, Key, items_of
 from simfleet.station.configuration_keys2 import KEYS_2
 from simfleet.station.configuration_keys_tariff import TARIFF_KEYS
-from simfleet.station.configuration_keys_energy import WIDENED
+from simfleet.station.configuration_keys_energy import ENERGY_KEYS_21, WIDENED
 from simfleet.station.meter import REGISTER
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def for_station(
     given = tuple(sorted(initial.items()))
     more = () if version == "ocpp1.6" else (*WIDENED, *KEYS_2)
     if version == "ocpp2.1":
-        more = (*more, *TARIFF_KEYS)
+        more = (*more, *TARIFF_KEYS, *ENERGY_KEYS_21)
     return Configuration(_factory(connectors, kind, given, (*more, *keys)))
 
 

@@ -1,4 +1,4 @@
-"""The variables of OCPP 2.x about smart charging and energy (blocks K, Q, R), rows of `KEYS_2`."""
+"""The variables of OCPP 2.x about smart charging and energy (blocks K, Q, R)."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ ENERGY_KEYS: Final[tuple[Key, ...]] = (
         low=-(2**31),
         readonly=True,
     ),
+)
+"""Rows of `KEYS_2`."""
+
+ENERGY_KEYS_21: Final[tuple[Key, ...]] = (
     Key(
         name="SmartChargingCtrlr.SupportedAdditionalPurposes",
         type="csv",
@@ -56,7 +60,7 @@ ENERGY_KEYS: Final[tuple[Key, ...]] = (
         readonly=True,
     ),
 )
-"""Added to the keys of a station that speaks 2.x."""
+"""Keys of stations that speak 2.1."""
 
 WIDENED: Final[tuple[Key, ...]] = tuple(
     replace(KEYS[name], members=MEASURANDS | EXPORTED)

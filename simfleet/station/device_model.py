@@ -376,7 +376,14 @@ def _places(row: Row, kinds: tuple[str, ...]) -> list[Place]:
 
 
 _NAME: Final = re.compile(r"(\w+)(?:\[(\w+)\])?\.(\w+)(?:\[([\w.]+)\])?")
-_LEVELS: Final[Mapping[str, Level]] = {"EVSE": "evse", "Connector": "connector"}
+_LEVELS: Final[Mapping[str, Level]] = {
+    "Connector": "connector",
+    "DCDERCtrlr": "evse",
+    "EVSE": "evse",
+    "V2XChargingCtrlr": "evse",
+}
+_KINDS: Final[Mapping[str, Literal["DC"]]] = {"DCDERCtrlr": "DC"}
+"""Components that only some outlets have."""
 VENDOR_COMPONENT: Final = "VendorCtrlr"
 
 
@@ -392,6 +399,7 @@ def _by_themselves(factory: FactorySettings) -> Iterator[Row]:
                 variable=variable,
                 instance=instance,
                 level=_LEVELS.get(component, "station"),
+                kind=_KINDS.get(component, ""),
                 key=name,
                 monitored=True,
             )

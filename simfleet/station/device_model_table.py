@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.station import display, monitors, network_profiles, tariffs
 from simfleet.station.configuration_keys2 import DISPLAY_MAX
+from simfleet.station.configuration_keys_energy import DER_MODES
 from simfleet.station.device_model import Place, Row
 from simfleet.station.device_model_hardware import HARDWARE
 from simfleet.station.tokens import CACHE_MAX
@@ -72,6 +73,10 @@ def _certificates(station: Station, _: Place, __: float) -> str:
     return "0" if state is None else str(len(state.roots) + len(state.own))
 
 
+def _most_w(station: Station, place: Place, _: float) -> str:
+    return str(round(station.spec.outlet(place.evse_id).max_power_w))
+
+
 def _password_of(text: str) -> str:
     """The hexadecimal form in which the key holds a password."""
     return text.encode().hex()
@@ -102,6 +107,8 @@ _security = _of("SecurityCtrlr")
 _smart = _of("SmartChargingCtrlr")
 _clock = _of("ClockCtrlr")
 _INTEGER: Final[dict[str, Any]] = {"data_type": "integer"}
+_BOOLEAN: Final[dict[str, Any]] = {"data_type": "boolean"}
+_TRANSFERS: Final = (("AC", "AC_single_phase,AC_three_phase,AC_BPT"), ("DC", "DC,DC_BPT"))
 _LISTED: Final[dict[str, Any]] = {"only": _has("LocalAuthListManagement")}
 _SMART: Final[dict[str, Any]] = {"only": _has("SmartCharging")}
 _RESERVES: Final[dict[str, Any]] = {"only": _has("Reservation")}
@@ -199,7 +206,18 @@ _CONTROL: Final[tuple[Row, ...]] = (
         key="ReserveConnectorZeroSupported",
     ),
     _present("Available", "SmartChargingCtrlr", **_SMART),
-    _present("Enabled", "SmartChargingCtrlr", **_SMART),
+    _smart("Enabled", "SmartChargingCtrlr.Enabled", **_SMART),
+    _smart("ExternalControlSignalsEnabled", constant="true", **_SMART, **_BOOLEAN),
+    *(
+        _smart(f"Supports{what}", constant=does, since="ocpp2.1", **_SMART, **_BOOLEAN)
+        for what, does in (
+            ("DynamicProfiles", "true"),
+            ("EvseSleep", "false"),
+            ("LimitAtSoC", "false"),
+            ("RandomizedDelay", "false"),
+            ("UseLocalTime", "false"),
+        )
+    ),
     _smart("ProfileStackLevel", "ChargeProfileMaxStackLevel"),
     _smart("PeriodsPerSchedule", "ChargingScheduleMaxPeriods"),
     _smart(
@@ -217,6 +235,44 @@ _CONTROL: Final[tuple[Row, ...]] = (
         monitored=True,
         **_SMART,
         **_INTEGER,
+    ),
+)
+_BOTH_WAYS: Final[tuple[Row, ...]] = (
+    _present("Available", "V2XChargingCtrlr", level="evse", since="ocpp2.1"),
+    *(
+        Row(
+            component="V2XChargingCtrlr",
+            variable="SupportedEnergyTransferModes",
+            level="evse",
+            kind=kind,
+            constant=modes,
+            data_type="MemberList",
+            values=tuple(modes.split(",")),
+            since="ocpp2.1",
+        )
+        for kind, modes in _TRANSFERS
+    ),
+    # The vehicle's inverter at an AC outlet, the station's own at a DC outlet.
+    _present("Available", "ACDERCtrlr", level="evse", kind="AC", since="ocpp2.1"),
+    Row(
+        component="ACDERCtrlr",
+        variable="ModesSupported",
+        key=DER_MODES,
+        level="evse",
+        kind="AC",
+        since="ocpp2.1",
+    ),
+    _present("Available", "DCDERCtrlr", level="evse", kind="DC", since="ocpp2.1"),
+    _present("Enabled", "DCDERCtrlr", level="evse", kind="DC", since="ocpp2.1"),
+    Row(
+        component="DCDERCtrlr",
+        variable="MaxW",
+        level="evse",
+        kind="DC",
+        live=_most_w,
+        data_type="decimal",
+        unit="W",
+        since="ocpp2.1",
     ),
 )
 _COSTS: Final[tuple[Row, ...]] = (
@@ -314,6 +370,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *_COMMUNICATION,
     *_MONITORING,
     *_CONTROL,
+    *_BOTH_WAYS,
     *_COSTS,
     _DISPLAY,
     *_IDENTITY,

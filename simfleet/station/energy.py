@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from simfleet.station.meter import GRID_HZ
+from simfleet.station.tokens import same_tag
 
 if TYPE_CHECKING:
     from simfleet.station.charging_profiles import Mode
@@ -41,14 +42,17 @@ class Energy:
 
     __slots__ = (
         "allowed",
+        "bound",
         "controls",
         "frequency_hz",
+        "granted",
         "modes",
         "needs",
         "priority",
         "setpoints_w",
         "signal",
         "signal_next",
+        "waiting",
     )
 
     def __init__(self) -> None:
@@ -63,18 +67,44 @@ class Energy:
         """The transactions that go first."""
         self.allowed: dict[int, frozenset[str]] = {}
         """What the CSMS has said a transaction may do; the others may do all."""
+        self.granted: dict[int, tuple[str, frozenset[str]]] = {}
+        """What the CSMS has said of a tag when it was asked, until the session begins; by
+        connector."""
+        self.bound: dict[int, frozenset[str]] = {}
+        """What became of that: what the session may do that is there now; by connector."""
         self.modes: dict[int, Mode] = {}
         """The operation mode last told."""
         self.needs: frozenset[int] = frozenset()
         """The connectors whose vehicles have told what they need, and wait for a schedule."""
+        self.waiting: frozenset[int] = frozenset()
+        """Those of them at which no energy flows until there is one."""
         self.controls: tuple[Control, ...] = ()
 
     def goes_first(self, connector: Connector) -> bool:
         """Whether the transaction there charges with priority."""
         return connector.visit is not None and connector.visit.number in self.priority
 
-    def over(self, number: int) -> None:
+    def began(self, connector: Connector) -> None:
+        """A session begins: what was said of its tag holds for it, of another's no longer."""
+        self.bound.pop(connector.id, None)
+        id_tag, modes = self.granted.pop(connector.id, (None, frozenset[str]()))
+        assert connector.transaction is not None
+        if same_tag(id_tag, connector.transaction.id_tag):
+            self.bound[connector.id] = modes
+
+    def allows(self, connector: Connector) -> frozenset[str] | None:
+        """The modes of energy transfer that the CSMS allows there; None: it has not said so. The
+        last word on the transaction counts, then that on the tag.
+        """
+        visit = connector.visit
+        said = None if visit is None else self.allowed.get(visit.number)
+        return self.bound.get(connector.id) if said is None else said
+
+    def over(self, number: int, connector: Connector) -> None:
         """A transaction has ended, and all that was said about it."""
+        self.needs -= {connector.id}
+        self.waiting -= {connector.id}
+        self.bound.pop(connector.id, None)
         self.priority -= {number}
         self.allowed.pop(number, None)
         self.modes.pop(number, None)

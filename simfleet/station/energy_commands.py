@@ -122,6 +122,18 @@ def _follows_signals(station: Station, connector: Connector, at_s: float) -> boo
     )
 
 
+def grant_transfer(
+    station: Station, connector_id: int, id_tag: str, modes: frozenset[str] | None
+) -> None:
+    """What AuthorizeResponse says that a tag may do there (Q01): it holds for the session that the
+    tag begins, until `allow_transfer` says otherwise. None: nothing is said.
+    """
+    if modes is not None:
+        of(station).granted[connector_id] = (id_tag, modes)
+    elif station.energy is not None:
+        station.energy.granted.pop(connector_id, None)
+
+
 def allow_transfer(
     station: Station, transaction_id: str, modes: frozenset[str], *, at_s: float
 ) -> YesNo:

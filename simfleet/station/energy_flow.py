@@ -92,10 +92,7 @@ def may_give(station: Station, connector: Connector) -> bool:
     """
     if station.configuration.get("V2XChargingCtrlr.Enabled") != "true":
         return False
-    energy, visit = station.energy, connector.visit
-    if energy is None or visit is None:
-        return True
-    allowed = energy.allowed.get(visit.number)
+    allowed = None if station.energy is None else station.energy.allows(connector)
     return allowed is None or bool(allowed & BIDIRECTIONAL)
 
 

@@ -1,13 +1,22 @@
 """Vehicles that talk to the station (ISO 15118): they tell what they need, the CSMS sends a
 profile, and they say how they will charge (2.0.1 part 2, K15 to K17).
+
+No energy flows before the vehicle has a schedule, for its ChargeParameterDiscovery is not over. It
+waits for the TxProfile of a CSMS that has Accepted its needs, but not longer than WAIT_MAX_S since
+it told them (K15.FR.08); Processing and Rejected, and a CSMS that is away, mean that it charges
+with what there is. A profile that comes later, or another one, is a new schedule in a session that
+goes on meanwhile (K16).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from simfleet.station import smart_charging
+from simfleet.station import agenda, charging, smart_charging
+from simfleet.station.agenda import Job
+from simfleet.station.charging_profiles import Profiles, Purpose, Refusal
 from simfleet.station.energy import of
+from simfleet.station.energy_flow import may_give
 from simfleet.station.energy_messages import NeedsTold, ScheduleChosen
 
 if TYPE_CHECKING:
@@ -16,9 +25,11 @@ if TYPE_CHECKING:
     from simfleet.station.station import Station
     from simfleet.station.vehicle import VehicleSpec
 
-HORIZON_S = 86_400
+HORIZON_S: Final = 86_400
 """How far ahead a vehicle plans."""
-_LEAST_A = 6.0
+WAIT_MAX_S: Final = 60.0
+"""How long a vehicle waits for its schedule (V2G_EVCC_Ongoing_Timeout of ISO 15118-2)."""
+_LEAST_A: Final = 6.0
 
 
 def announce(station: Station, connector: Connector, *, at_s: float) -> None:
@@ -34,7 +45,10 @@ def announce(station: Station, connector: Connector, *, at_s: float) -> None:
     energy_wh = vehicle.room_wh
     if connector.target_wh is not None:
         energy_wh = min(energy_wh, connector.target_wh - connector.meter.energy_wh)
-    of(station).needs |= {connector.id}
+    energy = of(station)
+    energy.needs |= {connector.id}
+    if station.may_report:
+        _wait(station, connector, at_s=at_s)
     station.say(
         NeedsTold(
             connector_id=connector.id,
@@ -47,7 +61,7 @@ def announce(station: Station, connector: Connector, *, at_s: float) -> None:
             max_w=vehicle.peak_w,
             battery_wh=spec.battery_wh,
             soc=vehicle.soc,
-            give_w=spec.max_discharge_w,
+            give_w=spec.max_discharge_w if may_give(station, connector) else 0.0,
             wall_s=station.wall_s(at_s),
             transaction=transaction.number,
         ),
@@ -61,16 +75,53 @@ def _transfer(spec: VehicleSpec, *, dc: bool, phases: int) -> str:
     return "AC_three_phase" if phases == 3 else "AC_single_phase"
 
 
+def _wait(station: Station, connector: Connector, *, at_s: float) -> None:
+    of(station).waiting |= {connector.id}
+    if station.profiles is None:
+        station.profiles = Profiles()  # from now on limits are looked at
+    agenda.at(station, Job.SCHEDULE_WAIT, at_s + WAIT_MAX_S, key=connector.id)
+
+
+def _go(station: Station, connector: Connector, *, schedule_id: int, at_s: float) -> None:
+    """The vehicle has a schedule, and energy may flow."""
+    energy = of(station)
+    if connector.id in energy.waiting:
+        energy.waiting -= {connector.id}
+        agenda.cancel(station, Job.SCHEDULE_WAIT, key=connector.id)
+        charging.apply_limits(station, at_s=at_s)
+    choose(station, connector, schedule_id=schedule_id, at_s=at_s)
+
+
 def answered(station: Station, told: NeedsTold, status: str, *, at_s: float) -> None:
-    """What the CSMS made of it. Accepted and Processing promise a profile; without one the vehicle
-    plans with what there is (K15.FR.07).
+    """What the CSMS made of it. Accepted promises a profile; otherwise the vehicle plans with what
+    there is (K15.FR.04, K15.FR.05).
     """
     connector = station.connectors[told.connector_id - 1]
     transaction = connector.transaction
     if transaction is None or transaction.number != told.transaction:
         return
-    if status not in ("Accepted", "Processing"):
-        choose(station, connector, schedule_id=0, at_s=at_s)
+    if status != "Accepted":
+        _go(station, connector, schedule_id=0, at_s=at_s)
+
+
+def waited(station: Station, key: int = 0, *, at_s: float) -> None:
+    """No profile has come for the vehicle at connector `key`: it plans with what there is."""
+    connector = station.connectors[key - 1]
+    if connector.transaction is not None and key in of(station).waiting:
+        _go(station, connector, schedule_id=0, at_s=at_s)
+
+
+def too_early(station: Station, profile: Profile) -> Refusal | None:
+    """A TxProfile for a vehicle that will tell its needs and has not yet (K15.FR.17)."""
+    if profile.purpose is not Purpose.TX or profile.connector_id == 0:
+        return None
+    if not profile.connector_id <= len(station.connectors):
+        return None
+    connector = station.connectors[profile.connector_id - 1]
+    vehicle = connector.vehicle
+    if vehicle is None or not vehicle.spec.iso15118 or connector.transaction is not None:
+        return None
+    return Refusal("InvalidMessageSeq", "the vehicle has not told its needs yet")
 
 
 def profile_came(station: Station, profile: Profile, *, at_s: float) -> None:
@@ -80,7 +131,7 @@ def profile_came(station: Station, profile: Profile, *, at_s: float) -> None:
         return
     connector = station.connectors[profile.connector_id - 1]
     if connector.transaction is not None:
-        choose(station, connector, schedule_id=profile.schedule.id, at_s=at_s)
+        _go(station, connector, schedule_id=profile.schedule.id, at_s=at_s)
 
 
 def choose(station: Station, connector: Connector, *, schedule_id: int, at_s: float) -> None:
@@ -92,9 +143,3 @@ def choose(station: Station, connector: Connector, *, schedule_id: int, at_s: fl
     if vehicle is not None and composite is not None:
         planned = smart_charging.at_most(composite, vehicle.peak_w)
         station.say(ScheduleChosen(connector.id, planned, schedule_id), due_s=at_s)
-
-
-def over(station: Station, connector: Connector) -> None:
-    """Its session has ended."""
-    if station.energy is not None:
-        station.energy.needs -= {connector.id}

@@ -90,7 +90,7 @@ def end(station: Station, connector: Connector, trigger: str, *, at_s: float, re
     if station.profiles is not None:
         station.profiles.transaction_over(visit.number)
     if station.energy is not None:
-        station.energy.over(visit.number)
+        station.energy.over(visit.number, connector)
     visit_meter.end(station, connector)
     if station.availability is not None and station.availability.waits:
         agenda.at(station, agenda.Job.AVAILABILITY, at_s)

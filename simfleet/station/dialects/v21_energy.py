@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from simfleet.station import dynamic_profiles, energy_commands
+from simfleet.station import authorization, dynamic_profiles, energy_commands
 from simfleet.station.charging_profiles import UNLIMITED
 from simfleet.station.dialects import v21_der
 from simfleet.station.dialects.v2x_profiles import limit_of, moment, sum_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from simfleet.ocpp.wire import Wire
     from simfleet.station.charging_profiles import Profile, Refusal
+    from simfleet.station.messages import TokenQuestion
     from simfleet.station.station import Station
 
 
@@ -115,6 +116,18 @@ def _allowed_transfer(station: Station, request: Any, at_s: float) -> Wire:
     )
     response: Wire = station.dialect.m.NotifyAllowedEnergyTransferResponse(status=status)
     return response
+
+
+def transfer_granted(station: Station, message: TokenQuestion, response: Any) -> None:
+    """AuthorizeResponse may say what the tag may do (allowedEnergyTransfer). Of a tag that is to
+    stop a session it says nothing that matters any more.
+    """
+    if message.purpose != authorization.TO_START:
+        return
+    said = response.allowed_energy_transfer
+    energy_commands.grant_transfer(
+        station, message.connector_id, message.id_tag, None if said is None else frozenset(said)
+    )
 
 
 HANDLERS: Final[dict[str, Callable[[Station, Any, float], Wire]]] = {

@@ -253,6 +253,7 @@ def _token_answered(station: Station, message: TokenQuestion, response: Any, at_
         info = info._replace(status="Invalid")  # a contract's certificate (2.0.1 C07)
     if hasattr(response, "tariff"):  # 2.1
         info = v21_tariffs.driver_tariff(station, message.id_tag, response, info)
+        v21_energy.transfer_granted(station, message, response)
     authorization.learn(station, message.id_tag, info, at_s=at_s)
     if message.purpose == authorization.TO_SWAP:
         station.connectors[message.connector_id - 1].tag_pending = None

@@ -17,7 +17,12 @@ from simfleet.station import (
     smart_charging,
     tariffs,
 )
-from simfleet.station.dialects import v2x_certificates, v2x_maintenance, v2x_profiles
+from simfleet.station.dialects import (
+    v2x_certificates,
+    v2x_maintenance,
+    v2x_profiles,
+    v2x_smart,
+)
 from simfleet.station.dialects.v2x_words import tag, token_info
 from simfleet.station.messages import ReservationUpdate
 from simfleet.station.remote_control import Place
@@ -56,7 +61,7 @@ def _request_start(station: Station, request: Any, at_s: float) -> Wire:
     profile: Profile | None = None
     if info is None:
         profile, refusal = _promised(station, request)
-        info = None if refusal is None else _because(station, refusal.reason)
+        info = v2x_smart.because(station, refusal)
     answer, transaction_id = "Rejected", None
     if info is None:
         group = request.group_id_token

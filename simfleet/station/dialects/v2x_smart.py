@@ -64,7 +64,9 @@ def _set_charging_profile(station: Station, request: Any, at_s: float) -> Wire:
     refusal = _off(station) or v2x_profiles.unsupported(said)
     if refusal is None:
         profile = profile_of(said, connector_id=request.evse_id)
-        refusal = smart_charging.set_profile(station, profile, at_s=at_s)
+        refusal = ev_needs.too_early(station, profile)
+        if refusal is None:
+            refusal = smart_charging.set_profile(station, profile, at_s=at_s)
         if refusal is None and profile.purpose is Purpose.TX:
             ev_needs.profile_came(station, profile, at_s=at_s)
     response: Wire = station.dialect.m.SetChargingProfileResponse(
