@@ -430,7 +430,7 @@ class Conversation:
 
     def _malformed(self, malformed: Malformed, data: bytes | str) -> None:
         codes = self._catalog.codes
-        code = codes.unparseable if malformed.unparseable else codes.formation
+        code = codes.unparseable if malformed.unparseable else codes.call_shape
         if malformed.unknown_type:
             code = codes.unknown_message_type
         self._record("malformed", "", ProtocolViolation(code, malformed.problem), data)

@@ -44,6 +44,8 @@ class ErrorCodes(msgspec.Struct, frozen=True, kw_only=True):
     """A value of the right type that is not allowed: not in the enumeration, out of range."""
     unparseable: str
     """A frame that is no OCPP-J frame at all."""
+    call_shape: str
+    """A CALL that is not [2, id, action, payload]."""
     unknown_message_type: str
     """A frame whose first item is no message type of this version."""
     not_implemented: str = "NotImplemented"
@@ -75,6 +77,7 @@ _CODES_16: Final = ErrorCodes(
     formation="FormationViolation",
     occurrence="OccurenceConstraintViolation",
     unparseable="GenericError",
+    call_shape="FormationViolation",
     unknown_message_type="GenericError",
     known=_COMMON
     | {
@@ -87,6 +90,7 @@ _CODES_2: Final = ErrorCodes(
     formation="FormatViolation",
     occurrence="OccurrenceConstraintViolation",
     unparseable="RpcFrameworkError",
+    call_shape="RpcFrameworkError",
     unknown_message_type="MessageTypeNotSupported",
     known=_COMMON
     | {
