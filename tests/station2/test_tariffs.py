@@ -223,11 +223,11 @@ def test_the_tariff_is_told_once_and_the_costs_in_full_at_the_end() -> None:
     scene.run(for_s=600)
     scene.tell(StopRequested())
     told = [one["transactionInfo"].get("tariffId") for one in scene.events()]
-    assert told.count("day") == 1 and told[0] == "day"
+    assert [told[0], told.count("day")] == ["day", 1]
     (ended,) = scene.events("Ended")
     costs = ended["costDetails"]
     total = costs["totalCost"]
-    assert total["currency"] == "EUR" and total["typeOfCost"] == "NormalCost"
+    assert (total["currency"], total["typeOfCost"]) == ("EUR", "NormalCost")
     assert total["energy"]["exclTax"] == pytest.approx(2.75, abs=0.001)
     assert total["energy"]["inclTax"] == pytest.approx(3.30, abs=0.001)
     assert total["energy"]["taxRates"] == VAT
