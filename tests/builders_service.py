@@ -18,6 +18,7 @@ from simfleet.load.generator import Generator
 from simfleet.load.mass_service import MassService
 from simfleet.load.run_service import RunService
 from simfleet.observe.hub import Hub
+from simfleet.ocpp.versions import VERSIONS
 from simfleet.store.store import open_store
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class MassLab:
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
         self._serving: trio.CancelScope | None = None
-        self.network, self.other = MemoryNetwork(), MemoryNetwork()
+        self.network = MemoryNetwork(subprotocols=VERSIONS)
+        self.other = MemoryNetwork(subprotocols=VERSIONS)
         self.csms = Csms(wall_s=EPOCH_S)
         self.clock = WallClock(trio.current_time(), wall_s=EPOCH_S)
         self.hub = Hub(self.clock)

@@ -218,7 +218,7 @@ commands:
         ("send: Reset, payload: {type: Hard}", "says the schema of Reset in OCPP 2.0.1"),
         ("send: Reset, payload: {type: Immediate}", "says the schema of Reset"),
         ("send: ClearCache, to: {version: ocpp3}", "'ocpp3' is not a version"),
-        ("send: Reset, to: {slice: new}, payload: {type: OnIdle}, expect: Gone", "no answer to Res"),
+        ("send: Reset, to: {slice: new}, payload: {type: OnIdle}, expect: Gone", "is no answer"),
     ],
 )
 def test_a_message_fits_the_versions_of_all_that_get_it(line: str, message: str) -> None:

@@ -20,7 +20,7 @@ from simfleet.load.mass_fleet import (
     STOP_GRACE_S,
     TARGET_MAX,
 )
-from simfleet.load.mass_service import SHUTDOWN_S, NoBackend
+from simfleet.load.mass_service import SHUTDOWN_S, NoBackend, OtherVersion
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -445,3 +445,28 @@ async def test_chargers_on_the_csms_of_this_process_need_two_descriptors_each(
         assert lab.mass.stats(ANN).target == 400
         lab.settings[ANN.id] = Wishes(ocpp_backend_url="ws://other")
         await lab.mass.apply(ANN, 500, Mode.IDLE)
+
+
+# ── versions ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+async def test_a_fleet_speaks_the_version_it_began_with(
+    version: str, autojump_clock: MockClock
+) -> None:
+    async with a_mass_lab() as lab:
+        await lab.mass.apply(ANN, 3, Mode.CHARGING, ocpp_version=version)
+        await trio.sleep(60)
+        stats = lab.mass.stats(ANN)
+        assert (stats.ocpp_version, stats.connected) == (version, 3)
+        assert "TransactionEvent" in stats.actions
+        await lab.mass.apply(ANN, 4, Mode.CHARGING)  # without a word, it stays what it is
+        with pytest.raises(OtherVersion, match=version):
+            await lab.mass.apply(ANN, 4, Mode.CHARGING, ocpp_version="1.6")
+
+
+async def test_a_version_that_there_is_not_starts_nothing(autojump_clock: MockClock) -> None:
+    async with a_mass_lab() as lab:
+        with pytest.raises(Invalid, match=r"1\.6, 2\.0\.1, 2\.1"):
+            await lab.mass.apply(ANN, 3, Mode.CHARGING, ocpp_version="1.5")
+        assert lab.mass.stats(ANN).chargers == 0
