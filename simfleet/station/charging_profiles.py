@@ -218,15 +218,14 @@ def _why_not_profile(profile: Profile, rules: Rules) -> Refusal | None:
 
 
 def _why_not_schedule(schedule: Schedule, rules: Rules) -> Refusal | None:
-    if schedule.unit not in rules.units:
-        return Refusal(
-            "UnsupportedRateUnit",
-            f"limits in {schedule.unit} are not taken, only in {', '.join(sorted(rules.units))}",
-        )
     detail = None
     periods = schedule.periods
     starts = [period.start_s for period in periods]
-    if not 1 <= len(periods) <= rules.periods_max:
+    if schedule.unit not in rules.units:
+        detail = (
+            f"limits in {schedule.unit} are not taken, only in {', '.join(sorted(rules.units))}"
+        )
+    elif not 1 <= len(periods) <= rules.periods_max:
         detail = f"{len(periods)} periods are not within 1 to {rules.periods_max}"
     elif starts[0] != 0:
         detail = f"the first period starts at 0 s, not at {starts[0]}"

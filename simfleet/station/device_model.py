@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from simfleet.station import commands
-from simfleet.station.configuration_keys import KEYS, Key, KeyType
+from simfleet.station.configuration_keys import KEYS, Key, KeyType, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -384,15 +384,24 @@ _LEVELS: Final[Mapping[str, Level]] = {
 }
 _KINDS: Final[Mapping[str, Literal["DC"]]] = {"DCDERCtrlr": "DC"}
 """Components that only some outlets have."""
+_PROFILES: Final[Mapping[str, str]] = {
+    "LocalAuthListCtrlr": "LocalAuthListManagement",
+    "ReservationCtrlr": "Reservation",
+    "SmartChargingCtrlr": "SmartCharging",
+}
+"""Components that only stations with that feature profile have."""
 VENDOR_COMPONENT: Final = "VendorCtrlr"
 
 
 def _by_themselves(factory: FactorySettings) -> Iterator[Row]:
     """Rows for keys that are called as variables are, and for those of vendors."""
+    supported = ("", *items_of(factory.values["SupportedFeatureProfiles"]))
     for name in factory.keys:
         called = _NAME.fullmatch(name)
         if called is not None:
             component, component_instance, variable, instance = called.groups(default="")
+            if _PROFILES.get(component, "") not in supported:
+                continue
             yield Row(
                 component=component,
                 component_instance=component_instance,

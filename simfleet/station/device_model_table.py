@@ -7,7 +7,7 @@ What 1.6 knows under another name is that key. Keys that are called as variables
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simfleet.station import display, monitors, network_profiles, tariffs
 from simfleet.station.configuration_keys2 import DISPLAY_MAX
@@ -108,7 +108,10 @@ _smart = _of("SmartChargingCtrlr")
 _clock = _of("ClockCtrlr")
 _INTEGER: Final[dict[str, Any]] = {"data_type": "integer"}
 _BOOLEAN: Final[dict[str, Any]] = {"data_type": "boolean"}
-_TRANSFERS: Final = (("AC", "AC_single_phase,AC_three_phase,AC_BPT"), ("DC", "DC,DC_BPT"))
+_TRANSFERS: Final[tuple[tuple[Literal["AC", "DC"], str], ...]] = (
+    ("AC", "AC_single_phase,AC_three_phase,AC_BPT"),
+    ("DC", "DC,DC_BPT"),
+)
 _LISTED: Final[dict[str, Any]] = {"only": _has("LocalAuthListManagement")}
 _SMART: Final[dict[str, Any]] = {"only": _has("SmartCharging")}
 _RESERVES: Final[dict[str, Any]] = {"only": _has("Reservation")}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from simfleet.station.charging_profiles import UNLIMITED, Kind, Purpose, Refusal
 
 if TYPE_CHECKING:
-    from simfleet.station.charging_profiles import Flow, Period, Profile
+    from simfleet.station.charging_profiles import Flow, Period, Profile, Rules
     from simfleet.station.station import Station
 
 NEVER_S: Final = float("inf")
@@ -34,6 +34,19 @@ def why_not(station: Station, profile: Profile) -> Refusal | None:
         or _why_not_modes(station, profile)
         or _why_not_others(station, profile)
     )
+
+
+def why_not_units(profile: Profile, rules: Rules) -> Refusal | None:
+    """A unit that SmartChargingCtrlr.RateUnit does not name has a reason code of its own in 2.x
+    (K01.FR.26); ask this first.
+    """
+    for schedule in (profile.schedule, *profile.others):
+        if schedule.unit not in rules.units:
+            allowed = ", ".join(sorted(rules.units))
+            return Refusal(
+                "UnsupportedRateUnit", f"limits in {schedule.unit} are not taken, only in {allowed}"
+            )
+    return None
 
 
 def visit_of(station: Station, profile: Profile) -> int | None:

@@ -62,10 +62,8 @@ def set_profile(station: Station, profile: Profile, *, at_s: float) -> Refusal |
 
 def _install(station: Station, profile: Profile, *, at_s: float) -> Refusal | None:
     rules = rules_of(station)
-    refusal = why_not(profile, rules)
     newer = station.dialect.accounts is visits.ACCOUNTS_2
-    if refusal is None and newer:
-        refusal = profile_rules.why_not(station, profile)
+    refusal = _why_not(station, profile, rules)
     if refusal is not None:
         return refusal
     number = None
@@ -102,6 +100,16 @@ def _install(station: Station, profile: Profile, *, at_s: float) -> Refusal | No
     return refusal
 
 
+def _why_not(station: Station, profile: Profile, rules: Rules) -> Refusal | None:
+    if station.dialect.accounts is not visits.ACCOUNTS_2:
+        return why_not(profile, rules)
+    return (
+        profile_rules.why_not_units(profile, rules)
+        or why_not(profile, rules)
+        or profile_rules.why_not(station, profile)
+    )
+
+
 def may_promise(station: Station, profile: Profile, connector_id: int | None) -> Refusal | None:
     """Whether the transaction that a RemoteStart asks for may have this profile. It must be a TX
     profile, and name no transaction, for there is none yet.
@@ -113,9 +121,7 @@ def may_promise(station: Station, profile: Profile, connector_id: int | None) ->
     rules = rules_of(station)
     # Whichever connector it will be; a wrong one is refused for its own sake.
     placed = replace(profile, connector_id=connector_id or 1)
-    refusal = why_not(placed, rules)
-    if refusal is None and station.dialect.accounts is visits.ACCOUNTS_2:
-        refusal = profile_rules.why_not(station, placed)
+    refusal = _why_not(station, placed, rules)
     if refusal is not None:
         return refusal
     if station.profiles is None:
