@@ -1,5 +1,5 @@
-"""Random CALLs of a CSMS of OCPP 2.x, valid by the official schemas: half of what they hold is
-what a station may know (its EVSEs, its variables, a tag, a moment near by), half anything at all.
+"""Random CALLs and replies of a CSMS of OCPP 2.x, valid by the official schemas: half of what they
+hold is what a station may know (its EVSEs, its variables, a tag, a moment near by), half anything.
 """
 
 from __future__ import annotations
@@ -174,6 +174,13 @@ def calls(version: str) -> Strategy:
 def calls_of(version: str, action: str) -> Strategy:
     schema = _Schema(version, f"{action}Request")
     return st.tuples(st.just(action), schema.values(schema.whole))
+
+
+@cache
+def replies_to(version: str, action: str) -> Strategy:
+    """What a CSMS may answer to a CALL of a station."""
+    schema = _Schema(version, f"{action}Response")
+    return schema.values(schema.whole)
 
 
 def actions(version: str) -> list[str]:

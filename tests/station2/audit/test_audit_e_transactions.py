@@ -242,9 +242,7 @@ def test_a_transaction_offline_is_told_before_a_newer_one(version: str) -> None:
 
 def test_an_event_dropped_after_all_attempts_does_not_stop_the_rest(version: str) -> None:
     """E13: MessageAttempts, then on to the next."""
-    scene = scene_of(
-        version, TransactionMessageAttempts="2", TransactionMessageRetryInterval="5"
-    )
+    scene = scene_of(version, TransactionMessageAttempts="2", TransactionMessageRetryInterval="5")
     scene.on("TransactionEvent", Error(), Error(), {})
     scene.charge()
     scene.run(for_s=100)
@@ -461,7 +459,7 @@ def test_stop_from_remote_carries_no_tag(version: str) -> None:
     scene = scene_of(version)
     scene.charge()
     scene.mark()
-    scene.call("RequestStopTransaction", transactionId=scene.station.connectors[0].visit.id)
+    scene.call("RequestStopTransaction", transactionId=scene.transaction)
     event: Any = scene.events()[0]
     assert event["triggerReason"] == "RemoteStop"
     assert "idToken" not in event.payload

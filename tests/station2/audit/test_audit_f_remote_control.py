@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -34,10 +36,10 @@ def start(scene: Scene2, tag: str = TAG, number: int = 7, **more: Any) -> Payloa
     ).payload
 
 
-def reserve(scene: Scene2, number: int = 1, tag: str = TAG, *, in_s: float = 600, **more: Any) -> str:
+def reserve(
+    scene: Scene2, number: int = 1, tag: str = TAG, *, in_s: float = 600, **more: Any
+) -> str:
     after = scene.wall_s + in_s
-    from datetime import UTC, datetime
-
     until = datetime.fromtimestamp(after, UTC).isoformat().replace("+00:00", "Z")
     return scene.call(
         "ReserveNow", id=number, expiryDateTime=until, idToken=id_token(tag), **more
@@ -45,7 +47,7 @@ def reserve(scene: Scene2, number: int = 1, tag: str = TAG, *, in_s: float = 600
 
 
 def available(scene: Scene2, status: str, **evse: int) -> str:
-    place = {"evse": evse} if evse else {}
+    place: Payload = {"evse": evse} if evse else {}
     return scene.call("ChangeAvailability", operationalStatus=status, **place).status
 
 
@@ -323,10 +325,8 @@ def test_a_cable_in_a_reserved_evse_is_nobodys_until_the_tag_comes(version: str)
     scene = scene_of(version)
     reserve(scene, 5, evseId=1)
     scene.plug_in()
-    try:
+    with contextlib.suppress(Refused):
         scene.present_tag(OTHER_TAG)
-    except Refused:
-        pass
     assert not scene.events()
     scene.present_tag()
     assert scene.events("Started")[0]["idToken"]["idToken"] == TAG

@@ -268,7 +268,7 @@ def test_a_schedule_in_amperes_is_told_in_watts_and_back(version: str) -> None:
     put(scene, a_profile(1, 6900.0))
     (watts,) = limits(scene)
     (amperes,) = limits(scene, unit="A")
-    assert watts == (0, 6900)
+    assert watts[1] == 6900
     assert amperes[1] == pytest.approx(10, rel=0.01)
 
 

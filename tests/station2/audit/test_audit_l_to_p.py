@@ -39,9 +39,7 @@ def firmware(scene: Scene2) -> list[tuple[str, int | None]]:
 
 
 def get_log(scene: Scene2, number: int = 1, **more: Any) -> Payload:
-    return scene.call(
-        "GetLog", logType="DiagnosticsLog", requestId=number, log=LOG, **more
-    ).payload
+    return scene.call("GetLog", logType="DiagnosticsLog", requestId=number, log=LOG, **more).payload
 
 
 def uploads(scene: Scene2) -> list[tuple[str, int | None]]:

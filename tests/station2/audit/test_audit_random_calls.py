@@ -5,15 +5,18 @@ pass.
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builders_station2 import CATALOGS, VERSIONS, Scene2, versions
-from random_calls import actions, calls, calls_of, named
+from builders_station2 import CATALOGS, VERSIONS, Scene2, Sent, versions
+from random_calls import actions, calls, calls_of, named, replies_to
 from simfleet.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 ACTS = ("plug", "unplug", "tag", "offline", "wait", "wait long", "power")
@@ -58,8 +61,9 @@ def _act(scene: Scene2, what: str) -> None:
         case "offline" if scene.station.online:
             scene.disconnect()
             scene.run(for_s=90)
-            if not scene.station.online and not scene.station.dark:
-                scene.connect()
+            act(scene, "online")
+        case "online" if not scene.station.online and not scene.station.dark:
+            scene.connect()
         case "wait":
             scene.run(for_s=5)
         case "wait long":
@@ -97,4 +101,30 @@ def test_no_sequence_of_calls_and_events_upsets_a_station(
             act(scene, step)
         else:
             ask(scene, *step)
+    scene.run(for_s=3000)
+
+
+def answering(data: st.DataObject, scene: Scene2, action: str) -> Callable[[Any], Any]:
+    """A CSMS that answers anything that the schema allows, or what it usually would."""
+
+    def answer(_: Any) -> Any:
+        if data.draw(st.booleans()):
+            return data.draw(replies_to(scene.version, action))
+        return scene.usual_reply(Sent(scene.now_s, "", action, _, 0))
+
+    return answer
+
+
+@versions
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@given(data=st.data())
+def test_no_replies_upset_a_station(version: str, data: st.DataObject) -> None:
+    """Section 5: whatever a CSMS answers, and however odd its clock is."""
+    scene = Scene2(version=version, connectors=2, check_statuses=False, transfers="simulated")
+    for name, action in CATALOGS[version].actions.items():
+        if "station" in action.sent_by and action.response is not None:
+            scene.on(name, answering(data, scene, name))
+    scene.boot()
+    for step in data.draw(st.lists(st.sampled_from(ACTS), max_size=12)):
+        act(scene, step)
     scene.run(for_s=3000)

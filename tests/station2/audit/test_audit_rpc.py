@@ -65,7 +65,9 @@ def test_what_2_1_has_added_is_unknown_in_2_0_1(version: str) -> None:
     assert code == ("NotImplemented" if version == "ocpp2.0.1" else None)
 
 
-@pytest.mark.parametrize("frame", [b"", b"{", b"nonsense", b"[]", b'{"a":1}', b"[2]", b'[2,"-1"]', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "frame", [b"", b"{", b"nonsense", b"[]", b'{"a":1}', b"[2]", b'[2,"-1"]', b"\xff\xfe"]
+)
 def test_what_is_no_frame_is_answered_once_and_told(version: str, frame: bytes) -> None:
     """Section 2, unparseable: RpcFrameworkError with id -1."""
     scene = scene_of(version)
