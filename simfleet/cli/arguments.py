@@ -132,6 +132,17 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     _add_models(parser)
 
 
+def price(text: str) -> float:
+    """An amount of money, 0 or more."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no price; write one such as 0.45")
+    return amount
+
+
 def configure_csms(parser: argparse.ArgumentParser) -> None:
     """Arguments of `simfleet csms`; what is not given is the behaviour's own default.
 
@@ -187,9 +198,15 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="heartbeat interval of accepted stations",
     )
+    _add_answers_of_2x(parser)
     for option, value, purpose in (
         ("--reject-tag", "TAG[=STATUS]", "an idTag that is refused (Invalid), or has this status"),
         ("--parent-tag", "TAG=PARENT", "the parentIdTag of an idTag"),
+        (
+            "--transaction-limit",
+            "KIND=MOST",
+            "tell each transaction (2.1) a limit: cost=5.50, energy=20kWh, time=30m, soc=80",
+        ),
         ("--delay", "[ACTION=]TIME", "answer this late: 50ms, 50ms..2s, MeterValues=1s"),
         ("--misbehave", "KIND[=VALUE]", "break a rule on purpose, see the kinds below"),
     ):
@@ -203,6 +220,34 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
     # A whole csms.behaviour.Behaviour as JSON, which the other options refine.
     parser.add_argument("--behaviour", metavar="JSON", help=argparse.SUPPRESS)
+
+
+def _add_answers_of_2x(parser: argparse.ArgumentParser) -> None:
+    """What is answered in OCPP 2.0.1 and 2.1 only."""
+    parser.add_argument(
+        "--price-per-kwh",
+        type=price,
+        metavar="PRICE",
+        help="tell transactions of 2.x what they have cost so far (default: nothing is told)",
+    )
+    parser.add_argument(
+        "--tariff",
+        type=price,
+        metavar="PRICE",
+        help="send a tariff (EUR per kWh, without tax) with every accepted tag (2.1)",
+    )
+    for option, values, purpose in (
+        ("--charging-needs", ("Accepted", "Rejected", "Processing"), "to what vehicles need"),
+        ("--contract-certificates", ("Accepted", "Failed"), "to Get15118EVCertificate"),
+        (
+            "--revocation",
+            ("good", "revoked", "unknown", "failed"),
+            "about certificates that stations ask about, with --pki",
+        ),
+    ):
+        parser.add_argument(
+            option, choices=values, help=f"answer {purpose} (2.x; default: {values[0]})"
+        )
 
 
 def configure_check(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 GROUP_TYPE: Final = "Central"
 """The idToken type of a group, which no station reads from a card."""
 CONTRACT: Final = "eMAID"
+TARIFF_ID: Final = "simfleet"
+CURRENCY: Final = "EUR"
+"""Of the tariff that goes with a tag."""
 _CONTRACT_STATUS: Final = {
     "Accepted": "Accepted",
     "Blocked": "ContractCancelled",
@@ -56,11 +59,21 @@ def _authorize(session: Session, request: Any, at_s: float) -> Wire:
     # Also asked to stop a transaction, so an open one is no reason to refuse.
     info = token_info(session, request.id_token, may_start=False)
     contract = request.certificate or request.iso15118_certificate_hash_data
-    response: Wire = session.version.m.AuthorizeResponse(
+    m, price, more = session.version.m, session.behaviour.tariff_per_kwh, {}
+    if price is not None and info.status == "Accepted" and hasattr(m, "Tariff"):
+        more["tariff"] = _tariff(m, price)
+    response: Wire = m.AuthorizeResponse(
         id_token_info=info,
         certificate_status=_CONTRACT_STATUS.get(info.status, "Accepted") if contract else None,
+        **more,
     )
     return response
+
+
+def _tariff(m: Any, price_per_kwh: float) -> Any:
+    """A tariff of 2.1 with one price."""
+    energy = m.TariffEnergy(prices=[m.TariffEnergyPrice(price_kwh=price_per_kwh)])
+    return m.Tariff(tariff_id=TARIFF_ID, currency=CURRENCY, energy=energy)
 
 
 def _boot(session: Session, request: Any, at_s: float) -> Wire:
@@ -109,7 +122,15 @@ def _transaction_event(session: Session, request: Any, at_s: float) -> Wire:
     if price is not None and noted.transaction is not None and request.event_type != "Started":
         told_wh = (noted.transaction.meter_stop_wh or 0) - (noted.transaction.meter_start_wh or 0)
         cost = round(told_wh / 1000 * price, 2)
-    response: Wire = m.TransactionEventResponse(id_token_info=info, total_cost=cost)
+    limits, more = session.behaviour.transaction_limit, {}
+    if limits is not None and request.event_type == "Started" and hasattr(m, "TransactionLimit"):
+        more["transaction_limit"] = m.TransactionLimit(
+            max_cost=limits.cost,
+            max_energy=limits.energy_wh,
+            max_time=limits.time_s,
+            max_so_c=limits.soc,
+        )
+    response: Wire = m.TransactionEventResponse(id_token_info=info, total_cost=cost, **more)
     return response
 
 

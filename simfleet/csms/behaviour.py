@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from simfleet.csms import misbehaviour
 from simfleet.csms.misbehaviour import EVERY_ACTION, parse_action, parse_duration_s
@@ -53,6 +54,15 @@ class Delay(Struct, frozen=True, forbid_unknown_fields=True):
         return self.low_s + (self.high_s - self.low_s) * fraction
 
 
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A transactionLimit of 2.1: what a transaction may come to at most; None is no limit."""
+
+    cost: Annotated[float, Meta(ge=0)] | None = None
+    energy_wh: Annotated[float, Meta(ge=0)] | None = None
+    time_s: Interval | None = None
+    soc: Annotated[int, Meta(ge=0, le=100)] | None = None  # per cent
+
+
 class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the CSMS does; the defaults are those of a good one.
 
@@ -74,6 +84,12 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Answer ConcurrentTx to a tag that already has an open transaction."""
     price_per_kwh: Annotated[float, Meta(ge=0)] | None = None
     """What energy costs: 2.x is told the running total cost. None is nothing told."""
+    tariff_per_kwh: Annotated[float, Meta(ge=0)] | None = None
+    """The tariff that goes with every tag that is accepted (2.1): what energy costs, without tax.
+    None is none.
+    """
+    transaction_limit: Limits | None = None
+    """Told at the start of each transaction (2.1)."""
     charging_needs: Literal["Accepted", "Rejected", "Processing"] = "Accepted"
     """To what a vehicle needs (2.x). Accepted ones get a TxProfile if a transaction runs."""
     contract_certificates: Literal["Accepted", "Failed"] = "Accepted"
@@ -160,14 +176,15 @@ def behaviour_of(
     delays: Iterable[str] = (),
     tags: Iterable[str] = (),
     parents: Iterable[str] = (),
+    limits: Iterable[str] = (),
     misbehave: Iterable[str] = (),
     **fields: object,
 ) -> Behaviour:
     """Put a behaviour together from what the command line takes, refining `start`.
 
     `boot` is `accepted`, or `pending` or `rejected` with `:N` for how many boots; `delays` are
-    `[ACTION=]TIME[..TIME]`, `tags` are `TAG[=STATUS]`, `parents` are `TAG=PARENT`, `misbehave` is
-    `KIND[=VALUE]`. Other fields are taken as they are, None meaning not given.
+    `[ACTION=]TIME[..TIME]`, `tags` are `TAG[=STATUS]`, `parents` are `TAG=PARENT`, `limits`
+    are `cost=NUMBER`, `energy=NUMBERkWh`, `time=TIME` or `soc=PERCENT`, `misbehave` is `KIND[=VALUE]`. Other fields are taken as they are, None meaning not given.
     Raises `UsageWrong` naming what cannot be used.
     """
     try:
@@ -184,11 +201,14 @@ def behaviour_of(
         changed["action_delays"] = action_delays
         changed["tag_statuses"] = start.tag_statuses | dict(map(_tag, tags))
         changed["parent_tags"] = start.parent_tags | dict(map(_parent, parents))
+        told = dict(map(_limit, limits))
+        if told:
+            changed["transaction_limit"] = replace(start.transaction_limit or Limits(), **told)
         for text in misbehave:
             for field, value in misbehaviour.fields_of(text).items():
                 before = changed.get(field, getattr(start, field))
                 changed[field] = _joined(before, value)
-        return _checked(msgspec.structs.replace(start, **changed))
+        return _checked(replace(start, **changed))
     except (ValueError, TypeError) as error:
         raise UsageWrong(str(error)) from None
 
@@ -240,3 +260,22 @@ def _parent(text: str) -> tuple[str, str]:
     if not tag or not 0 < len(parent) <= 20:  # CiString20
         raise ValueError(f"{text!r} names no parent tag; write TAG=PARENT, up to 20 characters")
     return tag, parent
+
+
+def _limit(text: str) -> tuple[str, float | int]:
+    kind, _, value = text.partition("=")
+    try:
+        match kind:
+            case "cost":
+                return "cost", float(value)
+            case "energy" if value.endswith("kWh"):
+                return "energy_wh", 1000 * float(value.removesuffix("kWh"))
+            case "time":
+                return "time_s", round(parse_duration_s(value))
+            case "soc":
+                return "soc", int(value.removesuffix("%"))
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{text!r} is no limit of a transaction; write cost=5.50, energy=20kWh, time=30m or soc=80"
+    )

@@ -71,6 +71,8 @@ class Book:
         self.starts = self.duplicate_starts = 0
         self.stops = self.stopped_twice = self.stop_retries = self.stop_unknown = 0
         self.energy_wh: float = 0
+        self.exported_wh: float = 0
+        self.exports_whole = 0
         self.negative_energies = 0
         self.meter_values = self.sampled_values = self.unreadable_values = 0
         self.meter_values_unknown = self.register_decreases = 0

@@ -119,6 +119,7 @@ def _state(transaction: Transaction2) -> dict[str, object]:
         "charging_state": transaction.charging_state,
         "remote_start_id": transaction.remote_start_id,
         "register_wh": transaction.meter_stop_wh,
+        "exported_wh": transaction.exported_wh,
         "events": transaction.events,
         "cost": transaction.cost,
     }

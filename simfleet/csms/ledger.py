@@ -29,6 +29,8 @@ def ledger_of(book: Book) -> dict[str, object]:
         "stop_reasons": dict(sorted(book.stop_reasons.items())),
         "transactions_open": len(book.open),
         "energy_wh": book.energy_wh,
+        "exported_wh": book.exported_wh,
+        "exports_whole": book.exports_whole,
         "negative_energies": book.negative_energies,
         "meter_values": book.meter_values,
         "sampled_values": book.sampled_values,

@@ -25,6 +25,9 @@ class Transaction2:
         "connector_id",
         "cost",
         "events",
+        "export_start_wh",
+        "export_stop_wh",
+        "export_whole",
         "id",
         "id_tag",
         "identity",
@@ -52,6 +55,11 @@ class Transaction2:
         self.meter_start_wh: float | None = None
         self.meter_stop_wh: float | None = None
         """The last register told; the stop's, once it has ended."""
+        self.export_start_wh: float | None = None
+        self.export_stop_wh: float | None = None
+        """The same of what the vehicle has given back; None where no event has it."""
+        self.export_whole = False
+        """The event that has begun it told the register of exports."""
         self.started = started
         self.stopped: datetime | None = None
         self.reason: str | None = None
@@ -64,6 +72,11 @@ class Transaction2:
         self.missing: set[int] | None = None
         self.meter_values = 0
         self.last_meter_value: Any = None
+
+    @property
+    def exported_wh(self) -> float:
+        """What the vehicle has given back as far as it was told."""
+        return (self.export_stop_wh or 0) - (self.export_start_wh or 0)
 
     def heard(self, seq_no: int) -> bool:
         """Whether the event of that number came before."""

@@ -199,8 +199,9 @@ class Session:
                 self._refuse(came)
                 return
         response = ANSWERS[type(came.request)](self, came.request, at_s)
-        if response is None:
-            return  # a SEND is not answered
+        if response is None:  # a SEND is not answered, so little can go wrong with that
+            self._call_first(action, at_s)
+            return
         if self._plain:
             self._answers.append((came, response))
         else:
@@ -288,7 +289,10 @@ class Session:
             self._held_count += 1
             due_s = at_s + delay.at(fraction)
             heapq.heappush(self._held, _Held(due_s, self._held_count, received, response))
-        if applies(behaviour.call_first, action) and self._conversation.idle:
+        self._call_first(action, at_s)
+
+    def _call_first(self, action: str, at_s: float) -> None:
+        if applies(self.behaviour.call_first, action) and self._conversation.idle:
             self._conversation.call(self.version.own_call, at_s=at_s)
 
     def _leave_unanswered(self, received: Received) -> None:

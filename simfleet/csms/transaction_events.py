@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 REGISTER: Final = "Energy.Active.Import.Register"
 """What a sampled value without a measurand is, too (2.0.1 part 2, SampledValueType)."""
+EXPORTED: Final = "Energy.Active.Export.Register"
 
 
 class Noted(NamedTuple):
@@ -56,11 +57,17 @@ def note_event(book: Book, record: StationRecord, request: Any) -> Noted:
         transaction.charging_state = info.charging_state
     if info.remote_start_id is not None:
         transaction.remote_start_id = info.remote_start_id
+    exported = False
     if request.meter_value is not None:
-        _take_values(book, record, transaction, request.meter_value)
+        exported = _take_values(book, record, transaction, request.meter_value)
+        if kind == "Started":
+            transaction.export_whole = exported
     if kind == "Ended":
         transaction.stopped, transaction.reason = request.timestamp, info.stopped_reason
         counts.without_register += transaction.meter_start_wh is None
+        if transaction.export_stop_wh is not None:
+            book.exported_wh += transaction.exported_wh
+            book.exports_whole += transaction.export_whole and exported
         book.end(transaction)
     return Noted(transaction, repeated=False, starts_tag=starts_tag)
 
@@ -126,27 +133,40 @@ def note_meter_values(book: Book, record: StationRecord, request: Any) -> None:
 
 def _take_values(
     book: Book, record: StationRecord, transaction: Transaction2, meter_values: list[Any]
-) -> None:
+) -> bool:
+    """Whether the register of exports was among them."""
+    exported = False
     book.count_values(meter_values)
     transaction.meter_values += len(meter_values)
     transaction.last_meter_value = meter_values[-1]
     for meter_value in meter_values:
         for sampled in meter_value.sampled_value:
             if not _is_register(sampled):
+                if sampled.measurand == EXPORTED and _is_whole(sampled):
+                    exported = True
+                    _take_export(transaction, _register_wh(sampled))
                 continue
             register_wh = _register_wh(sampled)
             if transaction.meter_start_wh is None:
                 transaction.meter_start_wh = register_wh
             transaction.meter_stop_wh = register_wh
             book.note_register(record, transaction.connector_id, meter_value.timestamp, register_wh)
+    return exported
+
+
+def _take_export(transaction: Transaction2, register_wh: float) -> None:
+    if transaction.export_start_wh is None:
+        transaction.export_start_wh = register_wh
+    transaction.export_stop_wh = register_wh
 
 
 def _is_register(sampled: Any) -> bool:
-    return (
-        (sampled.measurand is None or sampled.measurand == REGISTER)
-        and sampled.phase is None
-        and sampled.location in (None, "Outlet")
-    )
+    return sampled.measurand in (None, REGISTER) and _is_whole(sampled)
+
+
+def _is_whole(sampled: Any) -> bool:
+    """Of all phases, at the outlet."""
+    return sampled.phase is None and sampled.location in (None, "Outlet")
 
 
 def _register_wh(sampled: Any) -> float:

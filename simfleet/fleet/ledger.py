@@ -40,6 +40,7 @@ class Ledger:
         "delivered_stops",
         "energy_wh",
         "excuses",
+        "exported_wh",
         "faults",
         "faults_total",
         "integral_wh",
@@ -63,6 +64,7 @@ class Ledger:
         """Transactions that still ran when their charger ended: it crashed, or was cut off."""
         self.energy_wh = 0.0
         self.integral_wh = 0.0
+        self.exported_wh = 0.0
         self.faults: list[str] = []
         self.faults_total = 0
         self.excuses = Excuses()
@@ -85,6 +87,7 @@ class Ledger:
         self._stopping.setdefault(identity, set()).add(effect.number)
         self.energy_wh += effect.energy_wh
         self.integral_wh += effect.integral_wh
+        self.exported_wh += effect.exported_wh
         if not _strike(self._open, identity, effect.number):
             self._fault(f"{identity} ended transaction {effect.number}, which was not open")
         jumped_wh = self.excuses.closed(identity, effect.number, effect.energy_wh)
@@ -154,6 +157,7 @@ class Ledger:
             "transactions_abandoned": self.abandoned,
             "energy_wh": round(self.energy_wh, 3),
             "integral_wh": round(self.integral_wh, 3),
+            "exported_wh": round(self.exported_wh, 3),
             "faults_total": self.faults_total,
             "faults": list(self.faults),
             "excused": self.excuses.snapshot(),

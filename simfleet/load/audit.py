@@ -188,3 +188,20 @@ def _against_csms(
         excused_wh=excused["told_apart_wh"],
         allowed_wh=WH_TOLERANCE_PER_TRANSACTION * max(1, fleet["transactions_closed"]),
     )
+    yield from _exported(fleet, csms)
+
+
+def _exported(fleet: Mapping[str, Any], csms: Mapping[str, Any]) -> Iterator[Check]:
+    """What vehicles have given back (2.1), where the CSMS was told of any: never more than they
+    gave, and all of it if every transaction told its register from beginning to end.
+    """
+    given_wh, told_wh = fleet.get("exported_wh", 0.0), csms.get("exported_wh", 0.0)
+    if not told_wh:
+        return
+    closed = fleet["transactions_closed"]
+    allowed_wh = WH_TOLERANCE_PER_TRANSACTION * max(1, closed)
+    holds = told_wh <= given_wh + allowed_wh
+    if csms["exports_whole"] == closed:
+        holds = holds and told_wh >= given_wh - allowed_wh
+    detail = f"vehicles gave back {given_wh:.0f} Wh, the CSMS was told {told_wh:.0f} Wh"
+    yield Check("csms_exported", holds, detail)

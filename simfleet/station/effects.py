@@ -52,13 +52,15 @@ class TransactionClosed(_Effect, frozen=True):
     """A transaction ended on the station.
 
     `energy_wh` is what the register says, `integral_wh` the integral of power found by another
-    path: the ledger compares them.
+    path: the ledger compares them. `exported_wh` is what the vehicle has given back (2.1), which is
+    in neither of them.
     """
 
     number: int
     energy_wh: float
     integral_wh: float
     reason: str
+    exported_wh: float = 0.0
 
 
 class Dropped(_Effect, frozen=True):

@@ -38,6 +38,7 @@ class Visit:
         "remote_start_id",
         "reservation_id",
         "seq_no",
+        "start_exported_wh",
         "start_integral_wh",
         "start_s",
         "start_wall_s",
@@ -79,7 +80,7 @@ class Visit:
         self.stop_reason = ""
         """Why the session in it ended, as stoppedReason will say."""
         self.start_wh = self.stop_wh = 0.0
-        self.start_integral_wh = 0.0
+        self.start_integral_wh = self.start_exported_wh = 0.0
         self.start_wall_s = 0.0
         self.start_s = 0.0
         self.interrupted_wall_s: float | None = None

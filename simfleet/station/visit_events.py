@@ -32,6 +32,7 @@ def start(
     connector.meter_to(at_s)
     meter = connector.meter
     visit.start_wh, visit.start_integral_wh = meter.energy_wh, meter.integral_wh
+    visit.start_exported_wh = meter.exported_wh
     visit.start_wall_s = station.wall_s(at_s)
     visit.start_s = visit.state_since_s = at_s
     visit.held = holds & points(station, STOP_POINT)
@@ -100,6 +101,7 @@ def end(station: Station, connector: Connector, trigger: str, *, at_s: float, re
             meter.energy_wh - visit.start_wh,
             meter.integral_wh - visit.start_integral_wh,
             reason,
+            meter.exported_wh - visit.start_exported_wh,
         )
     )
 

@@ -44,6 +44,7 @@ class KeptVisit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_wh: float
     stop_wh: float
     start_integral_wh: float
+    start_exported_wh: float = 0.0
     start_wall_s: float
     kept: list[Measured] | None = None
     limit: Limit | None = None
@@ -126,6 +127,7 @@ def interrupt(
             visit.stop_wh - visit.start_wh,
             meter.integral_wh - visit.start_integral_wh,
             POWER_LOSS,
+            meter.exported_wh - visit.start_exported_wh,
         )
     )
     station.say(event, due_s=at_s)

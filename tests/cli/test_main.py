@@ -106,6 +106,9 @@ def test_no_command_is_a_usage_error_that_shows_help(capsys: pytest.CaptureFixtu
         ("run a.yaml --set seed", "'seed' is not path=value"),
         ("csms --port 65536", "'65536' is not a whole number from 0 to 65535"),
         ("csms --boot-interval 1500ms", "'1500ms' is not a whole number of seconds"),
+        ("csms --tariff dear", "'dear' is no price; write one such as 0.45"),
+        ("csms --price-per-kwh -1", "'-1' is no price"),
+        ("csms --revocation maybe", "invalid choice: 'maybe'"),
         ("csms --boot-interval soon", "'soon' is not a duration; write 50ms, 10s"),
     ],
 )

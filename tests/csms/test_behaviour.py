@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from builders_csms import Talk, start_payload
-from simfleet.csms.behaviour import Behaviour, Delay, behaviour_of, chance
+from builders_csms import AT, Talk, start_payload
+from simfleet.csms.behaviour import Behaviour, Delay, Limits, behaviour_of, chance
 from simfleet.csms.misbehaviour import KINDS, as_text, fields_of
 from simfleet.csms.session import HELD_MAX
 from simfleet.csms.spoiling import GARBAGE
@@ -79,7 +79,13 @@ def test_all_options_together() -> None:
         delays=["50ms", "MeterValues=1s..2s"],
         tags=["BAD", "OLD=Expired"],
         parents=["KID=MUM"],
+        limits=["cost=5.50", "energy=20kWh", "time=30m", "soc=80"],
         misbehave=["stall=5s@10s", "no-subprotocol"],
+        price_per_kwh=0.4,
+        tariff_per_kwh=0.5,
+        charging_needs="Processing",
+        contract_certificates="Failed",
+        revocation="revoked",
         boot_interval_s=7,
         heartbeat_interval_s=None,
         seed=3,
@@ -91,8 +97,14 @@ def test_all_options_together() -> None:
         action_delays={"MeterValues": Delay(1.0, 2.0)},
         tag_statuses={"BAD": "Invalid", "OLD": "Expired"},
         parent_tags={"KID": "MUM"},
+        transaction_limit=Limits(cost=5.5, energy_wh=20_000, time_s=1800, soc=80),
         stall_for_s=5.0,
         stall_after_s=10.0,
+        price_per_kwh=0.4,
+        tariff_per_kwh=0.5,
+        charging_needs="Processing",
+        contract_certificates="Failed",
+        revocation="revoked",
         no_subprotocol=True,
         boot_interval_s=7,
         seed=3,
@@ -112,6 +124,13 @@ def test_all_options_together() -> None:
         {"tags": ["=Blocked"]},
         {"parents": ["KID"]},
         {"boot_interval_s": -1},
+        {"limits": ["energy=20"]},
+        {"limits": ["soc=101"]},
+        {"limits": ["cost=-1"]},
+        {"limits": ["cost=nan"]},
+        {"limits": ["speed=3"]},
+        {"price_per_kwh": -0.1},
+        {"revocation": "perhaps"},
     ],
 )
 def test_options_that_cannot_be_used_are_refused(wrong: dict[str, Any]) -> None:
@@ -242,6 +261,15 @@ def test_call_first_puts_a_call_of_ours_before_the_answer() -> None:
     assert [frame[0] for frame in talk.call("Heartbeat")] == [3]  # ours is still open
     talk.send(msgspec.json.encode([3, ours[1], {}]))
     assert [frame[0] for frame in talk.call("Heartbeat")] == [2, 3]
+
+
+def test_call_first_is_about_a_send_too() -> None:
+    """A SEND has no answer: of all that can be spoilt, only what comes before it is left."""
+    talk = Talk(version="ocpp2.1", behaviour=told("call-first", "never-answer", "garbage"))
+    data = {"id": 1, "pending": 0, "basetime": AT, "data": [{"t": 0.0, "v": "1"}]}
+    (ours,) = talk.send(msgspec.json.encode([6, "x", "NotifyPeriodicEventStream", data]))
+    assert (ours[0], ours[2]) == (2, "GetVariables")
+    assert talk.book.unanswered == 0
 
 
 def test_close_after_wants_the_connection_closed_after_that_message() -> None:

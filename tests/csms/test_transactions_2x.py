@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders_csms import Talk, event_payload, meter_value
-from simfleet.csms.behaviour import Behaviour
+from builders_csms import AT, Talk, event_payload, meter_value
+from simfleet.csms.behaviour import Behaviour, Limits
 from simfleet.csms.records2 import Transaction2
 from simfleet.csms.reports import ReportTotals, StationReports
 
@@ -111,6 +113,57 @@ def test_the_running_cost_is_told_where_energy_has_a_price(version: str) -> None
     assert talk.event("Started", 0, 1000) == {}
     assert talk.event("Updated", 1, 3500)["totalCost"] == pytest.approx(1.0)
     assert talk.event("Ended", 2, 6000)["totalCost"] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("version", "told"), [("ocpp2.0.1", False), ("ocpp2.1", True)])
+def test_a_limit_is_told_at_the_start_of_each_transaction(version: str, told: bool) -> None:
+    """TransactionEventResponse.transactionLimit is new in 2.1 (E16)."""
+    limits = Limits(cost=5.5, energy_wh=20_000, time_s=1800, soc=80)
+    talk = Talk(version=version, behaviour=Behaviour(transaction_limit=limits))
+    limit = {"maxCost": 5.5, "maxEnergy": 20_000.0, "maxTime": 1800, "maxSoC": 80}
+    assert talk.event("Started", 0) == ({"transactionLimit": limit} if told else {})
+    assert talk.event("Updated", 1) == {}
+
+
+@pytest.mark.parametrize(("version", "told"), [("ocpp2.0.1", False), ("ocpp2.1", True)])
+def test_a_tariff_goes_with_a_tag_that_is_accepted(version: str, told: bool) -> None:
+    """AuthorizeResponse.tariff is new in 2.1 (I08)."""
+    behaviour = Behaviour(tariff_per_kwh=0.25, tag_statuses={"BAD": "Blocked"})
+    talk = Talk(version=version, behaviour=behaviour)
+    assert ("tariff" in talk.ask("Authorize")) == told
+    if told:
+        tariff = talk.ask("Authorize")["tariff"]
+        assert tariff["energy"] == {"prices": [{"priceKwh": 0.25}]}
+    bad = {"idToken": {"idToken": "BAD", "type": "ISO14443"}}
+    assert "tariff" not in talk.ask("Authorize", bad)
+
+
+def exports(*registers: float) -> dict[str, Any]:
+    """A MeterValue of the register of exports, for each."""
+    value = [{"value": one, "measurand": "Energy.Active.Export.Register"} for one in registers]
+    return {"meterValue": [{"timestamp": AT, "sampledValue": [one]} for one in value]}
+
+
+@versions
+def test_what_a_vehicle_gives_back_has_books_of_its_own(version: str) -> None:
+    talk = Talk(version=version)
+    talk.event("Started", 0, **exports(100.0))
+    talk.event("Updated", 1, **exports(150.0, 400.0))
+    talk.event("Ended", 2, **exports(1100.0))
+    ledger = talk.book.ledger()
+    assert ledger["exported_wh"] == 1000
+    assert ledger["exports_whole"] == 1
+    assert ledger["energy_wh"] == 0
+
+
+@versions
+def test_exports_that_were_not_told_from_the_beginning_are_not_whole(version: str) -> None:
+    talk = Talk(version=version)
+    talk.event("Started", 0, 1000)
+    talk.event("Updated", 1, **exports(150.0, 400.0))
+    talk.event("Ended", 2, **exports(1100.0))
+    assert talk.book.exported_wh == 950
+    assert talk.book.exports_whole == 0
 
 
 def test_the_cost_that_a_station_works_out_is_kept() -> None:

@@ -110,3 +110,22 @@ def test_a_fault_of_one_charger_is_told_in_words() -> None:
     assert check.detail == (
         "faults of single chargers: 3, the first: CP-1 ended transaction 4, which was not open"
     )
+
+
+@pytest.mark.parametrize(
+    ("given_wh", "told_wh", "whole", "holds"),
+    [
+        (5_000.0, 5_000.0, 7, True),
+        (5_000.0, 5_006.0, 7, True),  # a watt-hour for each transaction
+        (5_000.0, 4_000.0, 7, False),  # all told theirs, and some is missing
+        (5_000.0, 4_000.0, 6, True),  # one did not
+        (5_000.0, 6_000.0, 6, False),  # more than there was
+    ],
+)
+def test_what_vehicles_gave_back_is_not_more_than_was_told(
+    given_wh: float, told_wh: float, whole: int, holds: bool
+) -> None:
+    """OCPP 2.1: only as far as stations tell the register of exports."""
+    fleet = fleet_books() | {"exported_wh": given_wh}
+    csms = csms_books() | {"exported_wh": told_wh, "exports_whole": whole}
+    assert [check.name for check in broken(fleet, csms)] == ([] if holds else ["csms_exported"])

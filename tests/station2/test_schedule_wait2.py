@@ -8,6 +8,7 @@ import pytest
 
 from builders_energy import BIG_VAN, GIVING_VAN, TALKING_VAN, EnergyScene, a_profile
 from builders_station2 import OTHER_TAG, SILENCE, Error, accepted, versions
+from simfleet.station.effects import TransactionClosed
 from simfleet.station.events import PluggedIn
 from simfleet.station.vehicle import VehicleSpec
 
@@ -223,3 +224,19 @@ def test_needs_are_told_for_what_is_allowed(modes: list[str], asked: bool) -> No
     scene.charge(soc=0.6)
     (needs,) = scene.sent("NotifyEVChargingNeeds")
     assert ("v2xChargingParameters" in needs["chargingNeeds"]) == asked
+
+
+def test_the_books_know_what_a_vehicle_has_given_back() -> None:
+    """TransactionClosed: what was exported in this transaction, also when power fails."""
+    scene = giving()
+    scene.run(for_s=3600)
+    scene.unplug()
+    scene.plug_in(soc=0.6)
+    scene.present_tag(OTHER_TAG)
+    period = {"operationMode": "CentralSetpoint", "setpoint": -5_000.0}
+    scene.set(a_profile(period, purpose="TxProfile", transactionId=scene.transaction), evse=1)
+    scene.run(for_s=1800)
+    scene.cycle_power(for_s=10)
+    first, second = scene.seen(TransactionClosed)
+    assert first.exported_wh == pytest.approx(5_000, abs=20)
+    assert second.exported_wh == pytest.approx(2_500, abs=20)
