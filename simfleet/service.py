@@ -349,7 +349,11 @@ async def _first_key(store: Store, settings: Settings) -> str:
 def _announce(serving: Serving, store: Store, say: Callable[[str], None]) -> None:
     say(f"SimFleet {__version__}")
     say(f"API       {serving.url} (reference: {serving.url}/docs)")
-    csms = f"{serving.csms_url}/{{identity}} (ocpp1.6)" if serving.csms_url else "none of our own"
+    csms = (
+        f"{serving.csms_url}/{{identity}} ({', '.join(VERSIONS)})"
+        if serving.csms_url
+        else "none of our own"
+    )
     if serving.csms_secure:
         csms += ", and the same with wss://"
     say(f"CSMS      {csms}")
