@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from trio.testing import MockClock
 
 from builders_named import ANNA, a_registry
 from simfleet.errors import Invalid
 from simfleet.fleet.charger_rules import ChargerNotOff
 from simfleet.fleet.plug_and_charge import generated_emaid, id_tag_of
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
 
 LATER = pytest.mark.parametrize("version", ["2.0.1", "2.1"])
 
@@ -149,7 +153,7 @@ async def test_keys_of_2_x_keep_a_charger_from_going_back_to_1_6(autojump_clock:
             "CP-1", ocpp_version="2.1", configuration={"TxCtrlr.TxStartPoint": "EVConnected"}
         )
         assert charger.configuration()["TxCtrlr.TxStartPoint"] == "EVConnected"
-        with pytest.raises(Invalid, match="TxCtrlr.TxStartPoint"):
+        with pytest.raises(Invalid, match="TxStartPoint"):
             await charger.set_version("1.6")
         await charger.change_configuration({"TxCtrlr.TxStartPoint": "Authorized"})
         assert charger.configuration()["TxCtrlr.TxStartPoint"] == "Authorized"
