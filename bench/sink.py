@@ -90,7 +90,7 @@ class Sink:
             self.connections -= 1
 
     async def _serve(self, sock: trio.socket.SocketType, times: list[str]) -> None:
-        protocol = ServerProtocol(subprotocols=SUBPROTOCOLS)  # type: ignore[list-item]
+        protocol = ServerProtocol(subprotocols=SUBPROTOCOLS)  # type: ignore[arg-type]
         while data := await sock.recv(READ_BYTES):
             protocol.receive_data(data)
             for event in protocol.events_received():

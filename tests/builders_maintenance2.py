@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from builders_station import Answer
 
 
-class MaintenanceScene2(Scene2, MaintenanceScene):
+class MaintenanceScene2(Scene2, MaintenanceScene):  # type: ignore[misc]  # as Scene2 has it
     """See the module."""
 
     def update2(
@@ -47,14 +47,14 @@ class MaintenanceScene2(Scene2, MaintenanceScene):
         return [one["status"] for one in self.sent("PublishFirmwareStatusNotification")]
 
 
-class SecureScene2(Scene2, SecureScene):
+class SecureScene2(Scene2, SecureScene):  # type: ignore[misc]  # the same
     """See the module. `ca` signs certificates; requests are made at once."""
 
     def trust2(self, ca: Ca | None = None, *, use: str = "CSMSRootCertificate") -> str:
         return self.trust(ca, use=use)
 
     def installed2(self, *uses: str) -> list[dict[str, Any]]:
-        more = {"certificateType": list(uses)} if uses else {}
+        more: dict[str, Any] = {"certificateType": list(uses)} if uses else {}
         answer = self.call("GetInstalledCertificateIds", **more)
         found = answer.payload.get("certificateHashDataChain", [])
         assert (answer.status == "Accepted") == bool(found)

@@ -57,9 +57,11 @@ def present_token(station: Station, connector: Connector, id_tag: str, *, at_s: 
     ):
         return deny_tag(station, connector, at_s=at_s)  # 2.0.1 B02, B03
     claim = reserved_for(station, connector, id_tag, at_s=at_s)
-    if payment.kept_for_web(station, connector, at_s=at_s):
-        deny_tag(station, connector, at_s=at_s)
-    elif claim == "no" or plug_and_charge.refuses(station, id_tag, connector.id, at_s=at_s):
+    if (
+        payment.kept_for_web(station, connector, at_s=at_s)
+        or claim == "no"
+        or plug_and_charge.refuses(station, id_tag, connector.id, at_s=at_s)
+    ):
         deny_tag(station, connector, at_s=at_s)
     elif not needs_asking(station, id_tag):
         accept_tag(station, connector, id_tag, parent_id_tag=None, at_s=at_s)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from simfleet.station.configuration_keys import KEYS, NAME_MAX_CHARS, Key, items_of
 from simfleet.station.configuration_keys2 import KEYS_2
-from simfleet.station.configuration_keys_tariff import TARIFF_KEYS
 from simfleet.station.configuration_keys_energy import ENERGY_KEYS_21, WIDENED
+from simfleet.station.configuration_keys_tariff import TARIFF_KEYS
 from simfleet.station.meter import REGISTER
 
 if TYPE_CHECKING:

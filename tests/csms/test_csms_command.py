@@ -59,7 +59,8 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             said = process.stdout.readline()
             found = re.fullmatch(
                 r"listening on (ws://127\.0\.0\.1:\d+)/\{identity\}"
-                r"(?: and wss://127\.0\.0\.1:\d+/\{identity\})? \(ocpp1\.6, ocpp2\.0\.1, ocpp2\.1\)\n",
+                r"(?: and wss://127\.0\.0\.1:\d+/\{identity\})?"
+                r" \(ocpp1\.6, ocpp2\.0\.1, ocpp2\.1\)\n",
                 said,
             )
             assert found, said

@@ -142,8 +142,8 @@ def test_a_dc_outlet_has_the_state_of_charge_of_its_vehicle(version: str) -> Non
     dc.plug_in(soc=0.42)
     assert value(dc, "ConnectedEV.StateOfCharge", evse=1, connector=1) == "42.0"
     ac = a_scene(version)
-    place = {"evse": 1, "connector": 1}
-    assert get(ac, "ConnectedEV.StateOfCharge", **place)["attributeStatus"] == "UnknownVariable"
+    asked = get(ac, "ConnectedEV.StateOfCharge", evse=1, connector=1)
+    assert asked["attributeStatus"] == "UnknownVariable"
 
 
 # ── SetVariables ──────────────────────────────────────────────────────────────────────────────────

@@ -169,8 +169,8 @@ def test_a_message_that_is_over_before_it_begins(version: str) -> None:
     """endDateTime in the past, or before startDateTime: Rejected."""
     scene = a_scene(version)
     assert put(scene, endDateTime=moment(scene, -1)) == "Rejected"
-    ends = {"startDateTime": moment(scene, 100), "endDateTime": moment(scene, 50)}
-    assert put(scene, **ends) == "Rejected"
+    begins, ends = moment(scene, 100), moment(scene, 50)
+    assert put(scene, startDateTime=begins, endDateTime=ends) == "Rejected"
 
 
 @versions

@@ -211,7 +211,7 @@ def test_a_transaction_keeps_a_tariff_that_is_cleared() -> None:
 def test_the_tariff_is_told_once_and_the_costs_in_full_at_the_end() -> None:
     """I12: transactionInfo.tariffId; costDetails with periods in the Ended event."""
     scene = a_scene()
-    fields = {
+    fields: dict[str, Any] = {
         "energy": {**KWH, "taxRates": VAT},
         "idleTime": MINUTE,
         "fixedFee": {"prices": [{"priceFixed": 1.0}]},
@@ -536,7 +536,7 @@ def test_a_limit_ends_the_transaction_where_energy_is_its_stop_point(
     fields: dict[str, Any], trigger: str, reason: str
 ) -> None:
     """E16 with TxStopPoint EnergyTransfer: the limit is the trigger, and the stoppedReason."""
-    points = {"TxCtrlr.TxStopPoint": "EnergyTransfer"}
+    points: dict[str, str | int] = {"TxCtrlr.TxStopPoint": "EnergyTransfer"}
     scene = a_scene(configuration=points)
     set_default(scene)
     limit(scene, **fields)
