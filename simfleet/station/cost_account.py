@@ -202,7 +202,9 @@ class Account:
         ahead: list[float] = [marks.next_wall_s(self.at_s + self.wall_offset_s)]
         ahead += [mark - self.charging_s - self.idle_s for mark in marks.totals_s]
         if flow is not None and flow.power_w != 0.0:
-            ahead.append(flow.until_bend_s())
+            # Rounding can leave a rest of the stretch: without a step over it, a vehicle that is
+            # full would seem to go on charging.
+            ahead.append(max(flow.until_bend_s(), 2 * STEP_MIN_S))
             ahead += [mark - self.charging_s for mark in marks.charging_s]
             ahead += [flow.until_energy_s(mark - self.energy_wh) for mark in marks.energies_wh]
             ahead += [flow.until_power_s(mark) for mark in marks.powers_w]

@@ -118,6 +118,18 @@ def test_a_full_vehicle_is_idle() -> None:
     assert account.total()[0] == pytest.approx(2.0)
 
 
+def test_a_vehicle_that_has_become_full_is_idle_from_then_on() -> None:
+    """Also where rounding has left a hair's breadth to full."""
+    tariff = tariff_of(
+        energy={"prices": [{"priceKwh": 0.01}]}, idleTime={"prices": [{"priceMinute": 0.01}]}
+    )
+    connector, account, oracle = a_session(tariff, soc=0.8)
+    now_s = go_on(connector, oracle, at_s=0.0, for_s=129.0, offer_w=11_000.0)
+    now_s = go_on(connector, oracle, at_s=now_s, for_s=581.0, offer_w=7_400.0)
+    go_on(connector, oracle, at_s=now_s, for_s=581.0, offer_w=7_400.0)
+    assert account.total()[0] == pytest.approx(oracle.excl, abs=0.001)
+
+
 @pytest.mark.parametrize(
     ("conditions", "minutes"),
     [
