@@ -183,8 +183,9 @@ def behaviour_of(
     """Put a behaviour together from what the command line takes, refining `start`.
 
     `boot` is `accepted`, or `pending` or `rejected` with `:N` for how many boots; `delays` are
-    `[ACTION=]TIME[..TIME]`, `tags` are `TAG[=STATUS]`, `parents` are `TAG=PARENT`, `limits`
-    are `cost=NUMBER`, `energy=NUMBERkWh`, `time=TIME` or `soc=PERCENT`, `misbehave` is `KIND[=VALUE]`. Other fields are taken as they are, None meaning not given.
+    `[ACTION=]TIME[..TIME]`, `tags` are `TAG[=STATUS]`, `parents` are `TAG=PARENT`, `limits` are
+    `cost=NUMBER`, `energy=NUMBERkWh`, `time=TIME` or `soc=PERCENT`, `misbehave` is `KIND[=VALUE]`.
+    Other fields are taken as they are, None meaning not given.
     Raises `UsageWrong` naming what cannot be used.
     """
     try:

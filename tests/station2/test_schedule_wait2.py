@@ -1,4 +1,4 @@
-"""Vehicles that wait for their schedule (2.0.1 part 2, K15 and K16), and what a tag may do (2.1)."""
+"""Vehicles that wait for their schedule (2.0.1 part 2, K15, K16); what a tag may do (2.1)."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def giving(*modes: str) -> EnergyScene:
 def test_the_answer_about_a_tag_says_what_its_transaction_may_do(
     modes: tuple[str, ...], power_w: float
 ) -> None:
-    """AuthorizeResponse.allowedEnergyTransfer: without a bidirectional mode nothing is taken out."""
+    """AuthorizeResponse.allowedEnergyTransfer: nothing is taken out without a bidirectional one."""
     assert giving(*modes).power() == pytest.approx(power_w, abs=1)
 
 
