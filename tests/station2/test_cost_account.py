@@ -160,6 +160,19 @@ def test_a_price_applies_while_its_conditions_hold(conditions: Any, minutes: flo
     assert oracle.excl == pytest.approx(minutes, abs=0.02)
 
 
+@pytest.mark.parametrize("level_w", [8_000, 15_000, 20_000, 30_000])
+def test_a_price_changes_where_the_power_of_the_vehicle_falls_below_its_bound(
+    level_w: int,
+) -> None:
+    """minPower, in the course of a DC session that tapers off."""
+    prices = [{"priceMinute": 5.0, "conditions": {"minPower": level_w}}]
+    tariff = tariff_of(chargingTime={"prices": prices})
+    connector, account, oracle = a_session(tariff, kind="DC", soc=0.5)
+    go_on(connector, oracle, at_s=0.0, for_s=1800.0, offer_w=40_000.0)
+    assert account.total()[0] > 1.0
+    assert account.total()[0] == pytest.approx(oracle.excl, abs=0.03)  # a tick is 0.02
+
+
 def test_midnight_is_another_day() -> None:
     """dayOfWeek, from half past eleven in the evening of a Sunday."""
     prices = [{"priceMinute": 1.0, "conditions": {"dayOfWeek": ["Monday"]}}]
