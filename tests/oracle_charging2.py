@@ -69,10 +69,8 @@ class World2(World):
         schedules = profile["chargingSchedule"]
         if len(schedules) > 1 and not (self.dc and purpose == "TxProfile" and len(schedules) <= 3):
             return False
-        for schedule in schedules:
-            if (kind == "Relative") == ("startSchedule" in schedule):
-                return False
-        return True
+        starts = ["startSchedule" in schedule for schedule in schedules]
+        return not any(starts) if kind == "Relative" else all(starts)
 
     def rivals(self, one: tuple[int, dict[str, Any]], other: tuple[int, dict[str, Any]]) -> bool:
         """K01.FR.06, .39, .52, .53."""

@@ -157,7 +157,7 @@ class Charging2(RuleBasedStateMachine):
 
     @rule(evse=st.integers(1, 2), vehicle=st.sampled_from([BIG_VAN, BIG_CITY_CAR]))
     def start(self, evse: int, vehicle: Any) -> None:
-        if self._session(evse) is not None or self.world.dc and not vehicle.max_dc_w:
+        if self._session(evse) is not None or (self.world.dc and not vehicle.max_dc_w):
             return
         self.scene.tell(PluggedIn(evse, vehicle=vehicle, soc=0.05))
         self.scene.present_tag(f"TAG{evse}", connector_id=evse)
