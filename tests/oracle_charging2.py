@@ -8,9 +8,12 @@ It shares no code with `simfleet.station` either.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oracle_charging import Installed, Limit, Session, World, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 OLD_NAMES = {"ChargingStationMaxProfile": "ChargePointMaxProfile"}
 FOREVER = float("inf")
@@ -101,7 +104,7 @@ class World2(World):
         self.forget(gone)
         return bool(gone)
 
-    def forget(self, ids: set[int]) -> None:
+    def forget(self, ids: Collection[int]) -> None:
         self.told = [one for one in self.told if one[1]["id"] not in ids]
         stays = [one for one in self.installed if one.profile["chargingProfileId"] not in ids]
         self.installed = stays

@@ -100,7 +100,7 @@ def _hold(conditions: dict[str, Any], state: dict[str, Any]) -> bool:
     start, end = conditions.get("startTimeOfDay"), conditions.get("endTimeOfDay")
     now = moment.strftime("%H:%M")
     if start is not None and end is not None and end != "00:00" and end < start:
-        return now >= start or now < end
+        return bool(now >= start or now < end)
     if start is not None and now < start:
         return False
     return end is None or end == "00:00" or now < end

@@ -75,9 +75,7 @@ class Accounts(Protocol):
     def failed(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """A fault has come up while no session runs; the phase has not moved yet."""
 
-    def outlasts(
-        self, station: Station, connector: Connector, *, reason: str, at_s: float
-    ) -> bool:
+    def outlasts(self, station: Station, connector: Connector, *, reason: str, at_s: float) -> bool:
         """The station goes down: whether the session that runs shall go on afterwards."""
 
     def gone_dark(
@@ -118,9 +116,7 @@ class Accounts16:
         """StopTransactionOnEVSideDisconnect."""
         return station.configuration.flag("StopTransactionOnEVSideDisconnect")
 
-    def outlasts(
-        self, station: Station, connector: Connector, *, reason: str, at_s: float
-    ) -> bool:
+    def outlasts(self, station: Station, connector: Connector, *, reason: str, at_s: float) -> bool:
         """No: it is stopped."""
         return False
 

@@ -428,8 +428,7 @@ APPENDED = [
     ),
     (
         'thresholds: {"call[Reset].count": "> 0"}',
-        "s.yaml:7:14: thresholds.call[Reset].count: 'Reset' is not an action"
-        " that a charger sends",
+        "s.yaml:7:14: thresholds.call[Reset].count: 'Reset' is not an action that a charger sends",
     ),
     ("name: again", "s.yaml:7:1: name: duplicate key; the first is on line 2, keep one of them"),
     (

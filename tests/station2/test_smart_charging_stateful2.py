@@ -136,7 +136,7 @@ class Charging2(RuleBasedStateMachine):
             [("A", 0.0), ("A", 7.5), ("A", 16.0), ("W", 5_520.5), ("W", 9_000.0)]
         ),
     )
-    def impose_a_limit(self, evse: int, source: str, limit: tuple[Any, float]) -> None:
+    def impose_a_limit(self, evse: int, source: Any, limit: tuple[Any, float]) -> None:
         unit, value = limit
         self.world.external[evse, source] = Limit(value, unit, None, None)
         self.scene.tell(LimitImposed(evse, value, unit=unit, source=source))
@@ -144,7 +144,8 @@ class Charging2(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.world.external))
     @rule(data=st.data())
     def release_a_limit(self, data: st.DataObject) -> None:
-        evse, source = data.draw(st.sampled_from(sorted(self.world.external)))
+        place: tuple[int, Any] = data.draw(st.sampled_from(sorted(self.world.external)))
+        evse, source = place
         del self.world.external[evse, source]
         self.scene.tell(LimitReleased(evse, source))
 
