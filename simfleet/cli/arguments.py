@@ -6,24 +6,19 @@ call.
 
 from __future__ import annotations
 
-import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from simfleet.cli.csms_arguments import configure_csms
+from simfleet.cli.values import PORT_MAX, assignment, target, whole_number
 from simfleet.csms import misbehaviour
-from simfleet.csms.misbehaviour import parse_duration_s
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
 CHARGERS_MAX = 10_000  # per run, for now
-PORT_MAX = 65_535
 CERTIFICATE_DAYS_MAX = 36_500
-SECURITY_PROFILE_MAX = 3
-INTERVAL_MAX_S = 2**31 - 1  # OCPP integers are 32 bits wide in practice
-_TARGET = re.compile(r"embedded|wss?://[^/\s?#]+[^\s?#]*")
-_ASSIGNMENT = re.compile(r"[^=\s]+=.*", re.DOTALL)
 
 
 class Command(NamedTuple):
@@ -37,56 +32,6 @@ class Command(NamedTuple):
     examples: tuple[str, ...]
     configure: Callable[[argparse.ArgumentParser], None]
     details: str = ""
-
-
-# ── kinds of value ───────────────────────────────────────────────────────────────────────────────
-
-
-def interval_s(text: str) -> int:
-    """Whole seconds, as OCPP counts its intervals: `300`, or a duration such as `5m`."""
-    try:
-        took_s = float(text) if text.isdecimal() else parse_duration_s(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from wrong
-    if not took_s.is_integer() or took_s > INTERVAL_MAX_S:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number of seconds up to {INTERVAL_MAX_S}"
-        )
-    return int(took_s)
-
-
-def target(text: str) -> str:
-    """`embedded`, or the WebSocket URL that a station's identity is appended to."""
-    if _TARGET.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a target; write embedded, or ws://host:port/prefix (or wss://)"
-        )
-    return text
-
-
-def assignment(text: str) -> str:
-    """`path=value`, kept as it is: what the path may be is the scenario schema's to say."""
-    if _ASSIGNMENT.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not path=value, for example stages[0].over=20s"
-        )
-    return text
-
-
-def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
-    """The argument type for a decimal integer from `least` up to and including `most`."""
-    wanted = f"at least {least}" if most is None else f"from {least} to {most}"
-
-    def parse(text: str) -> int:
-        number = int(text) if re.fullmatch(r"-?\d{1,20}", text, re.ASCII) else None
-        if number is None or number < least or (most is not None and number > most):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {wanted}")
-        return number
-
-    return parse
-
-
-# ── the commands' arguments ──────────────────────────────────────────────────────────────────────
 
 
 def configure_run(parser: argparse.ArgumentParser) -> None:
@@ -130,124 +75,6 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="the summary as JSON on stdout, and nothing else there"
     )
     _add_models(parser)
-
-
-def price(text: str) -> float:
-    """An amount of money, 0 or more."""
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no price; write one such as 0.45")
-    return amount
-
-
-def configure_csms(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `simfleet csms`; what is not given is the behaviour's own default.
-
-    Those that describe the behaviour stay text here: `csms.behaviour.behaviour_of` reads them.
-    """
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument(
-        "--port",
-        type=whole_number(0, PORT_MAX),
-        default=9000,
-        metavar="N",
-        help="port to listen on (%(default)s); 0 takes a free one and prints it",
-    )
-    parser.add_argument(
-        "--password",
-        metavar="TEXT",
-        help="require HTTP Basic authentication with this password; the user is the identity",
-    )
-    parser.add_argument(
-        "--passwords",
-        type=Path,
-        metavar="FILE",
-        help="passwords of stations, lines of identity:password; they win over --password",
-    )
-    parser.add_argument(
-        "--pki",
-        type=Path,
-        metavar="DIR",
-        help="serve TLS as well, on the same port, and sign certificates; see simfleet pki",
-    )
-    parser.add_argument(
-        "--security-profile",
-        type=whole_number(0, SECURITY_PROFILE_MAX),
-        default=0,
-        metavar="N",
-        help="the least that stations must do: 1 password, 2 TLS as well, 3 TLS with a client"
-        " certificate (default: 0, nothing)",
-    )
-    parser.add_argument(
-        "--boot",
-        metavar="ANSWER",
-        help="answer to BootNotification: accepted, pending, rejected; pending:2 accepts after two",
-    )
-    parser.add_argument(
-        "--boot-interval",
-        type=interval_s,
-        metavar="SECONDS",
-        help="when a pending or rejected station is to boot again",
-    )
-    parser.add_argument(
-        "--heartbeat-interval",
-        type=interval_s,
-        metavar="SECONDS",
-        help="heartbeat interval of accepted stations",
-    )
-    _add_answers_of_2x(parser)
-    for option, value, purpose in (
-        ("--reject-tag", "TAG[=STATUS]", "an idTag that is refused (Invalid), or has this status"),
-        ("--parent-tag", "TAG=PARENT", "the parentIdTag of an idTag"),
-        (
-            "--transaction-limit",
-            "KIND=MOST",
-            "tell each transaction (2.1) a limit: cost=5.50, energy=20kWh, time=30m, soc=80",
-        ),
-        ("--delay", "[ACTION=]TIME", "answer this late: 50ms, 50ms..2s, MeterValues=1s"),
-        ("--misbehave", "KIND[=VALUE]", "break a rule on purpose, see the kinds below"),
-    ):
-        parser.add_argument(
-            option, action="append", default=[], metavar=value, help=f"{purpose}; may be repeated"
-        )
-    parser.add_argument(
-        "--seed", type=whole_number(0), metavar="S", help="seed of delays and drops (default: 0)"
-    )
-    # JSON lines on stdin and stdout, for the run that started this process.
-    parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
-    # A whole csms.behaviour.Behaviour as JSON, which the other options refine.
-    parser.add_argument("--behaviour", metavar="JSON", help=argparse.SUPPRESS)
-
-
-def _add_answers_of_2x(parser: argparse.ArgumentParser) -> None:
-    """What is answered in OCPP 2.0.1 and 2.1 only."""
-    parser.add_argument(
-        "--price-per-kwh",
-        type=price,
-        metavar="PRICE",
-        help="tell transactions of 2.x what they have cost so far (default: nothing is told)",
-    )
-    parser.add_argument(
-        "--tariff",
-        type=price,
-        metavar="PRICE",
-        help="send a tariff (EUR per kWh, without tax) with every accepted tag (2.1)",
-    )
-    for option, values, purpose in (
-        ("--charging-needs", ("Accepted", "Rejected", "Processing"), "to what vehicles need"),
-        ("--contract-certificates", ("Accepted", "Failed"), "to Get15118EVCertificate"),
-        (
-            "--revocation",
-            ("good", "revoked", "unknown", "failed"),
-            "about certificates that stations ask about, with --pki",
-        ),
-    ):
-        parser.add_argument(
-            option, choices=values, help=f"answer {purpose} (2.x; default: {values[0]})"
-        )
 
 
 def configure_check(parser: argparse.ArgumentParser) -> None:
