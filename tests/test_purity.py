@@ -41,6 +41,8 @@ PURE = (
     "simfleet.csms.versions",
     "simfleet.pki.checks",
     "simfleet.pki.firmware",
+    "simfleet.load.call_metrics",
+    "simfleet.load.figures",
     "simfleet.load.metrics",
     "simfleet.fleet.pacing",
     "simfleet.documents.quantities",

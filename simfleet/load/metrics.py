@@ -9,74 +9,21 @@ from __future__ import annotations
 
 import difflib
 import functools
-import math
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import msgspec
-
+from simfleet.load.call_metrics import metrics_of_calls, metrics_of_commands
+from simfleet.load.figures import STATISTICS, Metric, figure, ratio, seconds, total_of
 from simfleet.ocpp.versions import actions_sent_by
 
-Figures: TypeAlias = Mapping[str, Any]
-_Reader: TypeAlias = Callable[[Figures], float | None]
-MetricKind: TypeAlias = Literal["ratio", "duration", "count", "rate", "energy"]
-
-
-class Metric(msgspec.Struct, frozen=True):
-    """One figure. `read` gives it in the unit of its kind, None where the run has nothing to say.
-
-    ratio: 0 to 1; duration: seconds; count: a number of things; rate: per second; energy: kWh.
-    For a metric of CALLs or of commands `read` gets the block of the action (or of all actions),
-    else the whole summary.
-    """
-
-    name: str
-    kind: MetricKind
-    means: str
-    source: str
-    read: Callable[[Figures], float | None]
-    of_calls: bool = False
-    of_commands: bool = False
-
-
-def figure(figures: Figures, *steps: str) -> float | None:
-    """The number at a path of keys; None where there is none, or it is not finite."""
-    here: Any = figures
-    for step in steps:
-        if not isinstance(here, Mapping) or step not in here:
-            return None
-        here = here[step]
-    is_number = isinstance(here, int | float) and not isinstance(here, bool) and math.isfinite(here)
-    return float(here) if is_number else None
-
-
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None
-
-
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
-
-
-def _sum(counts: object) -> float | None:
-    return float(sum(counts.values())) if isinstance(counts, Mapping) else None
-
-
-def _call_errors(block: Figures) -> float | None:
-    return _sum(block.get("errors")) if block.get("count") else None
-
-
-def _call_error_ratio(block: Figures) -> float | None:
-    errors, timeouts = _call_errors(block), figure(block, "timeouts")
-    if errors is None or timeouts is None:
-        return None
-    return _ratio(errors + timeouts, figure(block, "count"))
+if TYPE_CHECKING:
+    from simfleet.load.figures import Figures, MetricKind, Reader
 
 
 def _connect_failures(summary: Figures) -> float | None:
     attempted = figure(summary, "connect", "attempts")
-    return _sum(summary["connect"].get("failures")) if attempted else None
+    return total_of(summary["connect"].get("failures")) if attempted else None
 
 
 def _sessions_lost(summary: Figures) -> float | None:
@@ -93,146 +40,101 @@ def _violations(summary: Figures) -> float | None:
     return float(sum(counted))
 
 
-def _at(name: str, kind: MetricKind, means: str, *steps: str) -> Metric:
-    return Metric(name, kind, means, ".".join(steps), lambda summary: figure(summary, *steps))
+def _at(name: str, kind: MetricKind, means: str, *, source: str = "") -> Metric:
+    """A figure that the summary has as it is, under the metric's own name or another."""
+    source = source or name
+    steps = source.split(".")
+    return Metric(name, kind, means, source, lambda summary: figure(summary, *steps))
 
 
-_STATISTICS = {
-    "mean": "mean of",
-    "p50": "median of",
-    "p90": "90th percentile of",
-    "p99": "99th percentile of",
-    "p99_9": "99.9th percentile of",
-    "max": "longest",
-}
-
-
-def _call_times(name: str, block: str, what: str) -> list[Metric]:
-    def reader(statistic: str) -> Callable[[Figures], float | None]:
-        return lambda call: _seconds(figure(call, block, statistic)) if call.get("count") else None
-
+def _connections() -> list[Metric]:
     return [
         Metric(
-            f"call.{name}.{statistic}",
+            "boot.accepted_ratio",
+            "ratio",
+            "chargers whose BootNotification was accepted, of all that the scenario wants",
+            "chargers.booted / chargers.target",
+            lambda s: ratio(figure(s, "chargers", "booted"), figure(s, "chargers", "target")),
+        ),
+        _at("chargers.failed", "count", "wanted chargers that the CSMS never accepted"),
+        _at("connect.attempts", "count", "connection attempts"),
+        Metric(
+            "connect.failures",
+            "count",
+            "connection attempts that failed, for whatever reason",
+            "sum of connect.failures",
+            _connect_failures,
+        ),
+        _at("connect.per_s_peak", "rate", "most connections opened in a second"),
+        _at(
+            "connect.seconds_to_all",
             "duration",
-            f"{words} {what}",
-            f"{block}.{statistic} / 1000",
-            reader(statistic),
-            of_calls=True,
-        )
-        for statistic, words in _STATISTICS.items()
+            "from the first attempt until every wanted charger was connected",
+        ),
+        _at(
+            "connections.peak",
+            "count",
+            "most chargers connected at once",
+            source="chargers.connected_peak",
+        ),
+        _at(
+            "connections.min",
+            "count",
+            "fewest chargers connected after the first ramp and before the stop",
+            source="chargers.connected_min",
+        ),
     ]
 
 
-def _call_counts() -> list[Metric]:
+def _uploads() -> list[Metric]:
+    return [
+        _at(
+            "uploads.received",
+            "count",
+            "files that chargers uploaded to the run's own server ($uploads)",
+        ),
+        _at("uploads.served", "count", "firmware files that chargers downloaded from there, whole"),
+    ]
+
+
+def _transactions() -> list[Metric]:
+    return [
+        _at("transactions.started", "count", "transactions started"),
+        _at("transactions.stopped", "count", "transactions stopped"),
+        _at("transactions.energy_kwh", "energy", "energy of all transactions"),
+        Metric(
+            "sessions.lost",
+            "count",
+            "transactions started and never stopped",
+            "transactions.started - transactions.stopped",
+            _sessions_lost,
+        ),
+    ]
+
+
+def _traffic() -> list[Metric]:
     return [
         Metric(
-            "call.count",
+            "schema.violations",
             "count",
-            "CALLs sent by the fleet",
-            "count",
-            lambda block: figure(block, "count") or 0.0,  # nothing sent is an answer, too
-            of_calls=True,
+            "frames of the CSMS that break OCPP-J or the message schema",
+            "sum of count over violations",
+            _violations,
         ),
-        Metric(
-            "call.errors",
-            "count",
-            "CALLs answered with a CALLERROR, whatever its code",
-            "sum of errors",
-            _call_errors,
-            of_calls=True,
-        ),
-        Metric(
-            "call.timeouts",
-            "count",
-            "CALLs not answered in time",
-            "timeouts",
-            lambda block: figure(block, "timeouts") if block.get("count") else None,
-            of_calls=True,
-        ),
-        Metric(
-            "call.error_ratio",
-            "ratio",
-            "CALLs answered with a CALLERROR or not in time, of all CALLs",
-            "(sum of errors + timeouts) / count",
-            _call_error_ratio,
-            of_calls=True,
-        ),
+        _at("throughput.calls_per_s", "rate", "CALLs answered a second"),
+        _at("throughput.frames_per_s", "rate", "frames a second, both ways"),
     ]
-
-
-def _command(name: str, kind: MetricKind, means: str, source: str, read: _Reader) -> Metric:
-    return Metric(f"command.{name}", kind, means, source, read, of_commands=True)
-
-
-def _commands() -> list[Metric]:
-    """Figures of the scenario's commands; a count of nothing sent is 0, a ratio of it is none."""
-
-    def count(name: str, key: str, means: str) -> Metric:
-        return _command(name, "count", means, key, lambda block: figure(block, key) or 0.0)
-
-    def total(name: str, key: str, means: str) -> Metric:
-        return _command(
-            name, "count", means, f"sum of {key}", lambda block: _sum(block.get(key)) or 0.0
-        )
-
-    def time(statistic: str) -> Metric:
-        words = _STATISTICS[statistic]
-        return _command(
-            f"answered.{statistic}",
-            "duration",
-            f"{words} time from when a command was due to a charger's answer, pacing included",
-            f"answered_ms.{statistic} / 1000",
-            lambda block: (
-                _seconds(figure(block, "answered_ms", statistic))
-                if _sum(block.get("statuses")) or _sum(block.get("errors"))
-                else None
-            ),
-        )
-
-    return [
-        count("sent", "sent", "CALLs sent to chargers by the scenario's commands"),
-        count("unexpected", "unexpected", "of them, those not answered as the command expects"),
-        total("errors", "errors", "of them, answered with a CALLERROR, whatever its code"),
-        count("timeouts", "timeouts", "of them, not answered in time"),
-        count("not_connected", "not_connected", "of them, cut off by the end of the connection"),
-        total("skipped", "skipped", "chosen chargers that could not be sent the command"),
-        _command(
-            "accepted_ratio",
-            "ratio",
-            "CALLs answered with status Accepted, of those sent",
-            "statuses.Accepted / sent",
-            lambda b: _ratio(figure(b, "statuses", "Accepted") or 0.0, figure(b, "sent")),
-        ),
-        _command(
-            "expected_ratio",
-            "ratio",
-            "CALLs answered as the command expects, of those sent",
-            "(sent - not_connected - unexpected) / sent",
-            _expected_ratio,
-        ),
-        *(time(statistic) for statistic in ("p50", "p99", "max")),
-    ]
-
-
-def _expected_ratio(block: Figures) -> float | None:
-    sent, lost, unexpected = (
-        figure(block, name) for name in ("sent", "not_connected", "unexpected")
-    )
-    if sent is None or lost is None or unexpected is None:
-        return None
-    return _ratio(sent - lost - unexpected, sent)
 
 
 def _loop_lag() -> list[Metric]:
-    def reader(statistic: str) -> Callable[[Figures], float | None]:
-        return lambda summary: _seconds(figure(summary, "generator", "loop_lag_ms", statistic))
+    def reader(statistic: str) -> Reader:
+        return lambda summary: seconds(figure(summary, "generator", "loop_lag_ms", statistic))
 
     return [
         Metric(
             f"generator.loop_lag.{statistic}",
             "duration",
-            f"{_STATISTICS[statistic]} how late SimFleet's own event loop ran",
+            f"{STATISTICS[statistic]} how late SimFleet's own event loop ran",
             f"generator.loop_lag_ms.{statistic} / 1000",
             reader(statistic),
         )
@@ -241,114 +143,16 @@ def _loop_lag() -> list[Metric]:
 
 
 def _table() -> dict[str, Metric]:
-    metrics = [
-        Metric(
-            "boot.accepted_ratio",
-            "ratio",
-            "chargers whose BootNotification was accepted, of all that the scenario wants",
-            "chargers.booted / chargers.target",
-            lambda s: _ratio(figure(s, "chargers", "booted"), figure(s, "chargers", "target")),
-        ),
-        _at(
-            "chargers.failed",
-            "count",
-            "wanted chargers that the CSMS never accepted",
-            "chargers",
-            "failed",
-        ),
-        _at("connect.attempts", "count", "connection attempts", "connect", "attempts"),
-        Metric(
-            "connect.failures",
-            "count",
-            "connection attempts that failed, for whatever reason",
-            "sum of connect.failures",
-            _connect_failures,
-        ),
-        _at(
-            "connect.per_s_peak",
-            "rate",
-            "most connections opened in a second",
-            "connect",
-            "per_s_peak",
-        ),
-        _at(
-            "connect.seconds_to_all",
-            "duration",
-            "from the first attempt until every wanted charger was connected",
-            "connect",
-            "seconds_to_all",
-        ),
-        _at(
-            "connections.peak",
-            "count",
-            "most chargers connected at once",
-            "chargers",
-            "connected_peak",
-        ),
-        _at(
-            "connections.min",
-            "count",
-            "fewest chargers connected after the first ramp and before the stop",
-            "chargers",
-            "connected_min",
-        ),
-        *_call_counts(),
-        *_call_times(
-            "response", "response_ms", "response time, from when a CALL was due to its answer"
-        ),
-        *_call_times(
-            "service", "service_ms", "service time, from when a CALL was sent to its answer"
-        ),
-        *_commands(),
-        _at(
-            "uploads.received",
-            "count",
-            "files that chargers uploaded to the run's own server ($uploads)",
-            "uploads",
-            "received",
-        ),
-        _at(
-            "uploads.served",
-            "count",
-            "firmware files that chargers downloaded from there, whole",
-            "uploads",
-            "served",
-        ),
-        _at("transactions.started", "count", "transactions started", "transactions", "started"),
-        _at("transactions.stopped", "count", "transactions stopped", "transactions", "stopped"),
-        _at(
-            "transactions.energy_kwh",
-            "energy",
-            "energy of all transactions",
-            "transactions",
-            "energy_kwh",
-        ),
-        Metric(
-            "sessions.lost",
-            "count",
-            "transactions started and never stopped",
-            "transactions.started - transactions.stopped",
-            _sessions_lost,
-        ),
-        Metric(
-            "schema.violations",
-            "count",
-            "frames of the CSMS that break OCPP-J or the message schema",
-            "sum of count over violations",
-            _violations,
-        ),
-        _at(
-            "throughput.calls_per_s", "rate", "CALLs answered a second", "throughput", "calls_per_s"
-        ),
-        _at(
-            "throughput.frames_per_s",
-            "rate",
-            "frames a second, both ways",
-            "throughput",
-            "frames_per_s",
-        ),
+    """All metrics, in the order in which they are shown."""
+    metrics = (
+        *_connections(),
+        *metrics_of_calls(),
+        *metrics_of_commands(),
+        *_uploads(),
+        *_transactions(),
+        *_traffic(),
         *_loop_lag(),
-    ]
+    )
     return {metric.name: metric for metric in metrics}
 
 

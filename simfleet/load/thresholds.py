@@ -10,10 +10,12 @@ import msgspec
 
 from simfleet.documents import quantities
 from simfleet.documents.quantities import shown
-from simfleet.load.metrics import Figures, Metric, MetricKind, metric_named
+from simfleet.load.metrics import metric_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from simfleet.load.figures import Figures, Metric, MetricKind
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
