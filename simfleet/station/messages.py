@@ -8,7 +8,7 @@ happened.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -162,7 +162,8 @@ class VendorData(_Message, frozen=True):
 
     vendor_id: str
     message_id: str | None = None
-    text: str | None = None
+    data: Any = None
+    """Text in 1.6, in 2.x whatever JSON there is."""
 
 
 class FirmwareStatus(_Message, frozen=True):

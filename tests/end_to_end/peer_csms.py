@@ -46,7 +46,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
@@ -344,10 +344,15 @@ def _identity(path: str) -> str:
 
 
 class Orders:
-    """Reads what to send from stdin, sends it, and prints how it was answered."""
+    """Reads what to send from stdin, sends it, and prints how it was answered. `calls` are the
+    package's requests of a session's version.
+    """
 
-    def __init__(self, sessions: dict[str, Session]) -> None:
+    def __init__(
+        self, sessions: Mapping[str, Any], calls: Callable[[Any], Any] = lambda _: call
+    ) -> None:
         self._sessions = sessions
+        self._calls = calls
 
     async def obey(self, stop: asyncio.Event) -> None:
         """Until stdin ends."""
@@ -365,7 +370,7 @@ class Orders:
         if session is None:
             return {"error": f"{order['identity']} is not connected"}
         try:
-            request = getattr(call, order["call"])(**order["fields"])
+            request = getattr(self._calls(session), order["call"])(**order["fields"])
             response = await session.call(request, suppress=False)
         except OCPPError as error:
             return {"error": error.code, "detail": str(error)}

@@ -2,8 +2,9 @@
 
 As `peer_csms.py`, whose log it writes: one program for both versions, by the subprotocol that a
 station asks for. `--mode commands` sends every station a round of CALLs once it is Accepted; how
-each ended is in the log as an entry `commanded`. Every frame in both directions is checked against
-the schemas of the package.
+each ended is in the log as an entry `commanded`; with `--obey-stdin` it sends what it is told to,
+as `peer_csms.py` does. Every frame in both directions is checked against the schemas of the
+package.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from end_to_end.peer_csms import Journal, _now
+from end_to_end.peer_csms import Journal, Orders, _now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +50,23 @@ EMPTY = (
     "FirmwareStatusNotification",
     "SecurityEventNotification",
     "ReservationStatusUpdate",
+    "PublishFirmwareStatusNotification",
+    "NotifyChargingLimit",
+    "ClearedChargingLimit",
+    "ClosePeriodicEventStream",
+    "NotifyDERAlarm",
+    "NotifyDERStartStop",
+    "NotifyPriorityCharging",
+    "ReportDERControl",
+    "BatterySwap",
 )
-"""What is answered with nothing."""
+"""What is answered with nothing; some of it only in 2.1."""
+ACCEPTED = (
+    "SignCertificate",
+    "OpenPeriodicEventStream",
+    "PullDynamicScheduleUpdate",
+)
+"""What is answered with Accepted and nothing else."""
 TAG = {"id_token": "0123456789ABCD", "type": "ISO14443"}
 HEARTBEATS = {
     "component": {"name": "OCPPCommCtrlr"},
@@ -158,15 +174,17 @@ def _answers(package: Any) -> type[Any]:
             self.noted_send(message)
             await super()._send(message)
 
-    def empty(name: str) -> Any:
+    def plain(name: str, **fields: str) -> Any:
         def answer(self: Answers, **_: object) -> Any:
-            return getattr(package.call_result, name)()
+            return getattr(package.call_result, name)(**fields)
 
         answer.__name__ = f"on_{name}"
         return on(name)(answer)
 
-    for name in EMPTY:
-        setattr(Session, f"on_{name}", empty(name))
+    for name in filter(vars(package.call).__contains__, EMPTY):
+        setattr(Session, f"on_{name}", plain(name))
+    for name in filter(vars(package.call).__contains__, ACCEPTED):
+        setattr(Session, f"on_{name}", plain(name, status="Accepted"))
     return Session
 
 
@@ -194,7 +212,12 @@ async def _converse(session: Any, connection: ServerConnection) -> None:
                 await task
 
 
-async def handle(journal: Journal, options: argparse.Namespace, link: ServerConnection) -> None:
+async def handle(
+    journal: Journal,
+    options: argparse.Namespace,
+    sessions: dict[str, Any],
+    link: ServerConnection,
+) -> None:
     """One connection."""
     assert link.request is not None
     assert link.subprotocol is not None
@@ -204,9 +227,12 @@ async def handle(journal: Journal, options: argparse.Namespace, link: ServerConn
     session.interval_s = options.heartbeat_interval_s
     session.commands = options.mode == "commands"
     session.note("opened", path=link.request.path, subprotocol=link.subprotocol)
+    sessions[identity] = session
     try:
         await _converse(session, link)
     finally:
+        if sessions.get(identity) is session:
+            del sessions[identity]
         session.note("closed", code=link.close_code, reason=link.close_reason)
 
 
@@ -218,11 +244,15 @@ async def main(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    if options.until_stdin_closes:
+    sessions: dict[str, Any] = {}
+    if options.obey_stdin:
+        obeying = asyncio.create_task(Orders(sessions, lambda session: session.calls).obey(stop))
+        obeying.add_done_callback(lambda _: stop.set())
+    elif options.until_stdin_closes:
         stdin = sys.stdin.fileno()
         loop.add_reader(stdin, lambda: None if os.read(stdin, 64) else stop.set())
     async with serve(
-        partial(handle, journal, options),
+        partial(handle, journal, options, sessions),
         "127.0.0.1",
         options.port,
         subprotocols=list(SESSIONS),  # type: ignore[arg-type]
@@ -239,6 +269,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--log", type=Path, default=Path("peer.jsonl"))
     parser.add_argument("--heartbeat-interval-s", type=int, default=300)
     parser.add_argument("--until-stdin-closes", action="store_true")
+    parser.add_argument("--obey-stdin", action="store_true", help="send what it says, see above")
     return parser.parse_args(arguments)
 
 

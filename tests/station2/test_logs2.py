@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from builders_maintenance2 import a_scene2
@@ -94,10 +96,23 @@ def test_there_is_no_data_collector() -> None:
 @pytest.mark.parametrize(
     ("vendor", "status"), [("SimFleet", "UnknownMessageId"), ("Other", "UnknownVendorId")]
 )
-def test_data_transfer_knows_no_extensions(version: str, vendor: str, status: str) -> None:
+def test_data_transfer_knows_no_other_extensions(version: str, vendor: str, status: str) -> None:
     """P01: UnknownVendorId, or UnknownMessageId for the station's own vendor."""
     scene = a_scene2(version)
     assert scene.call("DataTransfer", vendorId=vendor, messageId="x", data={}).status == status
+
+
+@versions
+@pytest.mark.parametrize("data", [None, "text", {"list": [1, {"deep": True}]}])
+def test_the_echo_of_its_own_vendor_comes_back(version: str, data: object) -> None:
+    """P02: a message of the station's own vendor is understood, whatever JSON is in it."""
+    scene = a_scene2(version)
+    said: dict[str, Any] = {} if data is None else {"data": data}
+    answer = scene.call("DataTransfer", vendorId="SimFleet", messageId="Echo", **said)
+    assert answer.status == "Accepted"
+    (echo,) = scene.sent("DataTransfer")
+    assert (echo["vendorId"], echo["messageId"]) == ("SimFleet", "Echo")
+    assert echo.payload.get("data") == data
 
 
 @versions

@@ -230,7 +230,7 @@ def _fields(value: v16.SampledValue) -> tuple[Any, ...]:
 
 def _vendor(_: Station, message: VendorData) -> v16.DataTransferRequest:
     return v16.DataTransferRequest(
-        vendor_id=message.vendor_id, message_id=message.message_id, data=message.text
+        vendor_id=message.vendor_id, message_id=message.message_id, data=message.data
     )
 
 

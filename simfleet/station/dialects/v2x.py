@@ -225,7 +225,7 @@ def _metered(station: Station, message: MeterSampled) -> Wire:
 
 def _vendor(station: Station, message: VendorData) -> Wire:
     request: Wire = station.dialect.m.DataTransferRequest(
-        vendor_id=message.vendor_id, message_id=message.message_id, data=message.text
+        vendor_id=message.vendor_id, message_id=message.message_id, data=message.data
     )
     return request
 

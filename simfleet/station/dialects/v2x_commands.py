@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.errors import ProtocolViolation
 from simfleet.station.effects import CommandHandled
+from simfleet.station.messages import VendorData
 from simfleet.station.registration import Registration
 
 if TYPE_CHECKING:
@@ -58,9 +59,16 @@ def _asks_for_boot(received: Received) -> bool:
     return getattr(received.request, "requested_message", "") == "BootNotification"
 
 
-def _data_transfer(station: Station, request: Any, _: float) -> Wire:
-    # No vendor extension is built in, so a message of our own vendor is unknown as well.
-    status = "UnknownMessageId" if request.vendor_id == station.spec.vendor else "UnknownVendorId"
+ECHO: Final = "Echo"
+"""The one message of our own vendor, as in 1.6: the station sends the data back."""
+
+
+def _data_transfer(station: Station, request: Any, at_s: float) -> Wire:
+    status = "UnknownVendorId"
+    if request.vendor_id == station.spec.vendor:
+        status = "Accepted" if request.message_id == ECHO else "UnknownMessageId"
+    if status == "Accepted":
+        station.say(VendorData(request.vendor_id, ECHO, request.data), due_s=at_s)
     response: Wire = station.dialect.m.DataTransferResponse(status=status)
     return response
 
