@@ -11,8 +11,8 @@ from simfleet.api.auth import current_user
 from simfleet.api.resources import Body, IdTag, Url
 from simfleet.api.routes import route
 from simfleet.api.services import services
-from simfleet.fleet.charger_rules import SettingsChange
 from simfleet.fleet.charger_state import AuthMode, ChargerMode, ChargerType
+from simfleet.fleet.user_settings import SettingsChange
 
 __all__ = ["settings"]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from msgspec import Struct
 
 from simfleet.errors import Invalid
+from simfleet.fleet import charger_refusals as refusals
 from simfleet.fleet import charger_rules as rules
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.dialects import dialect_of
@@ -110,7 +111,7 @@ def perform(
         case "send_raw":
             station = charger.station
             if not station.online:
-                raise rules.ChargerOffline(
+                raise refusals.ChargerOffline(
                     f"{station.identity} is not connected: nothing to send on"
                 )
             station.conversation.inject((arguments.text or "").encode())

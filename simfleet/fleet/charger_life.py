@@ -20,6 +20,7 @@ import trio
 
 from simfleet.errors import Refused, StoreFailed
 from simfleet.fleet import charger_making, plug_and_charge
+from simfleet.fleet import charger_refusals as refusals
 from simfleet.fleet import charger_rules as rules
 from simfleet.fleet.charger_site import ChargerRecord, Owner, Site
 from simfleet.fleet.charger_state import ChargerMode, ChargerState, Definition, state_of
@@ -335,10 +336,10 @@ class ChargerLife:
     def handled(self) -> HandledCharger:
         """The charger that lives. Raises `Refused` when none does."""
         if self.mode == "off":
-            raise rules.ChargerOff(self.identity)
+            raise refusals.ChargerOff(self.identity)
         place = self._site.supervisor.chargers.get(self.identity)
         if not isinstance(place, HandledCharger):
-            raise rules.ChargerRestarting(self.identity)
+            raise refusals.ChargerRestarting(self.identity)
         return place
 
     @asynccontextmanager
@@ -346,7 +347,7 @@ class ChargerLife:
         """One change at a time. Raises `ChargerMissing` for a charger that is gone meanwhile."""
         async with self._lock:
             if self.deleted:
-                raise rules.ChargerMissing(self.identity)
+                raise refusals.ChargerMissing(self.identity)
             yield
 
     @asynccontextmanager
@@ -354,7 +355,7 @@ class ChargerLife:
         """As `_alone`, for what can only be done while the charger is off."""
         async with self._alone():
             if self.mode != "off":
-                raise rules.ChargerNotOff
+                raise refusals.ChargerNotOff
             await self._parted()
             yield
 

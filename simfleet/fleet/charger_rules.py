@@ -1,7 +1,7 @@
-"""What a named charger and its user's settings may be, and how a charger says no.
+"""What a named charger may be, and what it can be asked for.
 
 A value that cannot be used is `Invalid`, whatever the charger does at that moment; what the
-charger's state forbids is a `Refused` with a code of its own. Values are those of the simulator's
+charger's state forbids is in `charger_refusals`. Values are those of the simulator's
 REST API.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from msgspec import Struct
 
-from simfleet.errors import Invalid, Missing, Refused, UsageWrong
+from simfleet.errors import Invalid, Missing, UsageWrong
 from simfleet.fleet import plug_and_charge
 from simfleet.fleet.charger_state import AuthMode, ChargerMode, ChargerType, Definition
 from simfleet.link.address import parse_target
@@ -51,92 +51,7 @@ ERROR_CODES: Final = (
     *(NO_ERROR, "GroundFailure", "OverCurrentFailure", "EVCommunicationError", "InternalError"),
     *("ConnectorLockFailure", "HighTemperature", "UnderVoltage", "OverVoltage"),
 )
-DEFAULT_ID_TAG: Final = "AABBCCDD"
 HEARTBEAT_S: Final = 300
-BATCH: Final = 50
-
-
-# ── no ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class ChargerMissing(Missing):
-    """No such charger, or it is another user's."""
-
-    code = "CHARGER_NOT_FOUND"
-
-    def __init__(self, chargepoint_id: str) -> None:
-        super().__init__(f"no charger is called {chargepoint_id!r}")
-        self.chargepoint_id = chargepoint_id
-
-
-class ChargerExists(Refused):
-    """The identity is taken; a CSMS could not tell two chargers apart, whoever owns them."""
-
-    code = "CHARGER_EXISTS"
-
-    def __init__(self, chargepoint_id: str) -> None:
-        super().__init__(f"a charger called {chargepoint_id!r} exists already")
-        self.chargepoint_id = chargepoint_id
-
-
-class ChargerNotOff(Refused):
-    """What is asked for can only be done to a charger that is off."""
-
-    code = "CHARGER_NOT_OFF"
-
-    def __init__(self) -> None:
-        super().__init__("Charger must be turned off")
-
-
-class ChargerOff(Refused):
-    """What is asked for can only be done to a charger that is on."""
-
-    code = "CHARGER_OFF"
-
-    def __init__(self, identity: str) -> None:
-        super().__init__(f"{identity} is turned off; set its mode to on, manual or autopilot first")
-
-
-class ChargerOffline(Refused):
-    """There is no connection to the CSMS, and without one this cannot be done."""
-
-    code = "CHARGER_OFFLINE"
-
-
-class ChargerRestarting(Refused):
-    """The charger's task has crashed and is being started again."""
-
-    code = "CHARGER_RESTARTING"
-
-    def __init__(self, identity: str) -> None:
-        super().__init__(f"{identity} is being restarted after an internal error; try again soon")
-
-
-class AlreadyCharging(Refused):
-    """A session runs on the connector, or is about to begin."""
-
-    code = "ALREADY_CHARGING"
-
-
-class NotCharging(Refused):
-    """There is no session to stop."""
-
-    code = "NOT_CHARGING"
-
-
-class ConnectorFaulted(Refused):
-    """A fault keeps the connector from charging."""
-
-    code = "CONNECTOR_FAULTED"
-
-
-class ConnectorUnavailable(Refused):
-    """The connector is out of service."""
-
-    code = "CONNECTOR_UNAVAILABLE"
-
-
-# ── what comes in ─────────────────────────────────────────────────────────────────────────────────
 
 
 class NewCharger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,72 +73,6 @@ class NewCharger(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     charger_name: str = ""
 
 
-class UserSettings(Struct, frozen=True, kw_only=True):
-    """What holds for all chargers of a user, unless a charger or its CSMS says otherwise.
-
-    `heartbeat_interval` (seconds) counts where the CSMS names none in its boot answer.
-    """
-
-    ocpp_backend_url: str
-    rfid_card_id: str = DEFAULT_ID_TAG
-    heartbeat_interval: int = HEARTBEAT_S
-    mass_batch_size: int = BATCH
-
-
-class SettingsChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings to change; None leaves one as it is. Numbers may come as digits in a string."""
-
-    ocpp_backend_url: str | None = None
-    rfid_card_id: str | None = None
-    heartbeat_interval: int | str | None = None
-    mass_batch_size: int | str | None = None
-
-
-def settings_after(
-    before: UserSettings, change: SettingsChange, *, default: UserSettings
-) -> UserSettings:
-    """All of a change, or `Invalid`. An empty text brings the default back."""
-    after: dict[str, Any] = {}
-    if change.ocpp_backend_url is not None:
-        url = backend_url("ocpp_backend_url", change.ocpp_backend_url)
-        after["ocpp_backend_url"] = url or default.ocpp_backend_url
-    if change.rfid_card_id is not None:
-        tag = id_tag("rfid_card_id", change.rfid_card_id)
-        after["rfid_card_id"] = tag or default.rfid_card_id
-    for name, given, low, high in (
-        ("heartbeat_interval", change.heartbeat_interval, 10, 3600),
-        ("mass_batch_size", change.mass_batch_size, 10, 2500),
-    ):
-        if given is not None:
-            after[name] = _whole(name, given, low=low, high=high)
-    return UserSettings(
-        ocpp_backend_url=after.get("ocpp_backend_url", before.ocpp_backend_url),
-        rfid_card_id=after.get("rfid_card_id", before.rfid_card_id),
-        heartbeat_interval=after.get("heartbeat_interval", before.heartbeat_interval),
-        mass_batch_size=after.get("mass_batch_size", before.mass_batch_size),
-    )
-
-
-def stored_settings(stored: Mapping[str, str], *, default: UserSettings) -> UserSettings:
-    """The settings of a user as the store has them; what cannot be used any more is passed over."""
-    settings = default
-    for name in SettingsChange.__struct_fields__:
-        if name in stored:
-            try:
-                change = SettingsChange(**{name: stored[name]})
-                settings = settings_after(settings, change, default=default)
-            except Invalid:
-                continue
-    return settings
-
-
-def _whole(name: str, given: int | str, *, low: int, high: int) -> int:
-    text = str(given)
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
-        raise Invalid(f"{name} is {_shown(given)}; it is a whole number from {low} to {high}")
-    return int(text)
-
-
 def definition_of(new: NewCharger, models: Catalogue) -> Definition:
     """The definition of a charger to be made. Raises `Invalid`, which names the field."""
     chargepoint_id(new.chargepoint_id)
@@ -243,7 +92,7 @@ def definition_of(new: NewCharger, models: Catalogue) -> Definition:
     assert kind is not None
     assert power_kw is not None
     if kind not in get_args(ChargerType):
-        raise Invalid(f"charger_type is {_shown(kind)}; it is AC or DC")
+        raise Invalid(f"charger_type is {shown(kind)}; it is AC or DC")
     if not (math.isfinite(power_kw) and 0 < power_kw <= POWER_MAX_KW):
         raise Invalid(f"max_power_kw is {power_kw:g}; it is above 0 and at most {POWER_MAX_KW:.0f}")
     version, mode = ocpp_version(new.ocpp_version), auth_mode(new.auth_mode)
@@ -303,7 +152,7 @@ def factory_settings(
     known = made({})
     for name in given:
         if known.get(name) is None:
-            raise Invalid(f"configuration: {_shown(name)} is not a key of this charger")
+            raise Invalid(f"configuration: {shown(name)} is not a key of this charger")
     values = dict(given)
     if not any(name.lower() == "heartbeatinterval" for name in (*given, *settings)):
         values["HeartbeatInterval"] = str(heartbeat_s)
@@ -317,7 +166,7 @@ def chargepoint_id(value: str) -> str:
     """An identity that OCPP and a URL can carry. Raises `Invalid`."""
     if not re.fullmatch(CHARGEPOINT_ID, value) or value in (".", ".."):
         raise Invalid(
-            f"chargepoint_id is {_shown(value)}; it has 1 to 48 letters, digits or any of"
+            f"chargepoint_id is {shown(value)}; it has 1 to 48 letters, digits or any of"
             " * _ = : + | @ . -"
         )
     return value
@@ -326,14 +175,14 @@ def chargepoint_id(value: str) -> str:
 def charger_mode(value: str) -> ChargerMode:
     """A mode. Raises `Invalid`."""
     if value not in get_args(ChargerMode):
-        raise Invalid(f"mode is {_shown(value)}; it is off, on, autopilot or manual")
+        raise Invalid(f"mode is {shown(value)}; it is off, on, autopilot or manual")
     return cast("ChargerMode", value)
 
 
 def ocpp_version(value: str) -> str:
     """A version that is spoken here. Raises `Invalid`."""
     if value not in OCPP_VERSIONS:
-        raise Invalid(f"ocpp_version is {_shown(value)}; write {', '.join(OCPP_VERSIONS)}")
+        raise Invalid(f"ocpp_version is {shown(value)}; write {', '.join(OCPP_VERSIONS)}")
     return value
 
 
@@ -345,7 +194,7 @@ def subprotocol_of(definition: Definition) -> Version:
 def auth_mode(value: str) -> AuthMode:
     """A way to authorize. Raises `Invalid`."""
     if value not in get_args(AuthMode):
-        raise Invalid(f"auth_mode is {_shown(value)}; write rfid or plug_and_charge")
+        raise Invalid(f"auth_mode is {shown(value)}; write rfid or plug_and_charge")
     return cast("AuthMode", value)
 
 
@@ -385,7 +234,7 @@ def id_tag(name: str, value: str) -> str:
     """A tag, or "". Raises `Invalid`."""
     if len(value) > ID_TAG_MAX or not (value.isascii() and value.isprintable()):
         raise Invalid(
-            f"{name} is {_shown(value)}; a tag has at most {ID_TAG_MAX} printable ASCII characters"
+            f"{name} is {shown(value)}; a tag has at most {ID_TAG_MAX} printable ASCII characters"
         )
     return value
 
@@ -400,7 +249,7 @@ def token(name: str, value: str, *, version: str) -> str:
     text = typed(value)[1]
     if len(text) > ID_TOKEN_MAX or not (value.isascii() and value.isprintable()):
         raise Invalid(
-            f"{name} is {_shown(value)}; an idToken has at most {ID_TOKEN_MAX} printable ASCII"
+            f"{name} is {shown(value)}; an idToken has at most {ID_TOKEN_MAX} printable ASCII"
             " characters"
         )
     return value
@@ -440,7 +289,7 @@ def energy_wh(energy_kwh: float) -> float:
 def error_code(value: str) -> str:
     """One of the nine errors of the API. Raises `Invalid`."""
     if value not in ERROR_CODES:
-        raise Invalid(f"error_code is {_shown(value)}; it is one of {', '.join(ERROR_CODES)}")
+        raise Invalid(f"error_code is {shown(value)}; it is one of {', '.join(ERROR_CODES)}")
     return value
 
 
@@ -454,7 +303,7 @@ def raw_text(value: str) -> bytes:
         raise Invalid("text has characters that UTF-8 cannot carry") from None
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value in a message, not longer than a line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

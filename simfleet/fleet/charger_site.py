@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from simfleet.clock import WallClock
     from simfleet.fleet.charger_life import ChargerLife
-    from simfleet.fleet.charger_rules import UserSettings
     from simfleet.fleet.clockwork import Clockwork
     from simfleet.fleet.errands import Errands
     from simfleet.fleet.keyring import Keyring
     from simfleet.fleet.named_recorder import NamedRecorder
     from simfleet.fleet.supervisor import Supervisor
+    from simfleet.fleet.user_settings import UserSettings
     from simfleet.link.link import Dialer, LinkOptions
     from simfleet.models.catalogue import Catalogue
     from simfleet.station.chance import Chance

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from simfleet.errors import Invalid, Refused
 from simfleet.fleet import charger_actions, charger_faults, charger_making, plug_and_charge
+from simfleet.fleet import charger_refusals as refusals
 from simfleet.fleet import charger_rules as rules
 from simfleet.fleet.charger_actions import Arguments
 from simfleet.fleet.charger_life import SETTLE_S, ChargerLife
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simfleet.fleet.charger_faults import ChargerFault
-    from simfleet.fleet.charger_rules import UserSettings
     from simfleet.fleet.charger_state import ChargerType
     from simfleet.fleet.handled_charger import HandledCharger
+    from simfleet.fleet.user_settings import UserSettings
     from simfleet.station.configuration import Configuration
     from simfleet.station.connector import Connector
     from simfleet.station.fault_kinds import Fault, FaultKind
@@ -221,7 +222,7 @@ class NamedCharger(ChargerLife):
             charger.tell(StartRequested(connector_id, tag, target_wh))
             if connector.transaction is None and connector.tag_pending is None:
                 charger.tell(Unplugged(connector_id))
-                raise rules.ChargerOffline(
+                raise refusals.ChargerOffline(
                     f"{self.identity} is offline, and tag {tag!r} may not charge without the CSMS"
                 )
 
@@ -256,7 +257,7 @@ class NamedCharger(ChargerLife):
                 if connector.plugged and connector.phase is Phase.PREPARING:
                     charger.tell(Unplugged(connector.id))
                     return
-            raise rules.NotCharging(f"no session runs on {self.identity}")
+            raise refusals.NotCharging(f"no session runs on {self.identity}")
 
     async def set_error(self, error_code: str, *, connector_id: int = 1) -> None:
         """A fault, told to the CSMS; a session ends, and its driver leaves. NoError ends the fault,
@@ -343,13 +344,13 @@ def _check_free(connector: Connector) -> None:
     """Raise what keeps a session from beginning there."""
     name = f"connector {connector.id}"
     if connector.transaction is not None:
-        raise rules.AlreadyCharging(f"{name} is charging already")
+        raise refusals.AlreadyCharging(f"{name} is charging already")
     if connector.phase is Phase.FAULTED:
-        raise rules.ConnectorFaulted(f"{name} has a fault: {connector.error_code}")
+        raise refusals.ConnectorFaulted(f"{name} has a fault: {connector.error_code}")
     if connector.inoperative or connector.phase is Phase.UNAVAILABLE:
-        raise rules.ConnectorUnavailable(f"{name} is out of service")
+        raise refusals.ConnectorUnavailable(f"{name} is out of service")
     if connector.tag_pending is not None or connector.authorized_tag is not None:
-        raise rules.AlreadyCharging(f"a session is about to begin on {name}")
+        raise refusals.AlreadyCharging(f"a session is about to begin on {name}")
 
 
 def _why_not(configuration: Configuration, key: str, value: str, status: str) -> str:

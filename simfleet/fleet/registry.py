@@ -19,8 +19,9 @@ import msgspec
 import trio
 
 from simfleet.errors import SimFleetError
+from simfleet.fleet import charger_refusals as refusals
 from simfleet.fleet import charger_rules as rules
-from simfleet.fleet.charger_rules import NewCharger, SettingsChange, UserSettings
+from simfleet.fleet.charger_rules import NewCharger
 from simfleet.fleet.charger_saver import KeptSaver
 from simfleet.fleet.charger_site import ChargerStore, Owner, Site
 from simfleet.fleet.charger_state import ChargerState, Definition
@@ -29,6 +30,12 @@ from simfleet.fleet.named_charger import NamedCharger
 from simfleet.fleet.named_recorder import FrameSink, NamedRecorder
 from simfleet.fleet.orders import Mode, Surroundings
 from simfleet.fleet.supervisor import Supervisor, Vacancy
+from simfleet.fleet.user_settings import (
+    SettingsChange,
+    UserSettings,
+    settings_after,
+    stored_settings,
+)
 from simfleet.link.link import DEFAULT_OPTIONS, Dialer, LinkOptions
 from simfleet.models.catalogue import Catalogue, built_in
 from simfleet.observe.health import ScheduleLag
@@ -239,7 +246,7 @@ class Registry:
         """A charger of this user. Raises `ChargerMissing`, also for one of another user."""
         charger = self._chargers.get(chargepoint_id)
         if charger is None or charger.user_id != user_id:
-            raise rules.ChargerMissing(chargepoint_id)
+            raise refusals.ChargerMissing(chargepoint_id)
         return charger
 
     def owner_of(self, chargepoint_id: str) -> int | None:
@@ -291,7 +298,7 @@ class Registry:
     def _reserve(self, identity: str) -> None:
         """Take an identity at once, so that nobody else gets it while it is being saved."""
         if identity in self._chargers or identity in self._taken or identity in self._living:
-            raise rules.ChargerExists(identity)
+            raise refusals.ChargerExists(identity)
         self._taken.add(identity)
 
     # ── settings ────────────────────────────────────────────────────────────────────────────────
@@ -308,7 +315,7 @@ class Registry:
         async with self._settings_lock:
             owner = await self._owner(user_id)
             before = owner.settings
-            after = rules.settings_after(before, change, default=self.default_settings)
+            after = settings_after(before, change, default=self.default_settings)
             if after == before:
                 return after
             await self._store.save_settings(user_id, _as_text(before, after))
@@ -322,7 +329,7 @@ class Registry:
         owner = self._owners.get(user_id)
         if owner is None:
             stored = await self._store.settings_of(user_id)
-            settings = rules.stored_settings(stored, default=self.default_settings)
+            settings = stored_settings(stored, default=self.default_settings)
             # Somebody else may have asked meanwhile; there is one owner per user.
             owner = self._owners.setdefault(user_id, Owner(user_id, settings))
         return owner

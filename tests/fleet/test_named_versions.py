@@ -8,7 +8,7 @@ import pytest
 
 from builders_named import ANNA, a_registry
 from simfleet.errors import Invalid
-from simfleet.fleet.charger_rules import ChargerNotOff
+from simfleet.fleet.charger_refusals import ChargerNotOff
 from simfleet.fleet.plug_and_charge import generated_emaid, id_tag_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from builders_fleet import SlowHandshakes
 from builders_named import ANNA, BERT, World, a_registry, payload_of
 from simfleet.csms.behaviour import Behaviour
 from simfleet.errors import Invalid, Missing, Refused, StoreFailed
-from simfleet.fleet.charger_rules import (
+from simfleet.fleet.charger_refusals import (
     AlreadyCharging,
     ChargerExists,
     ChargerMissing,
