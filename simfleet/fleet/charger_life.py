@@ -1,4 +1,4 @@
-"""A charger that a user has made, named and controls: its definition, its mode, its life.
+"""The life of a charger that a user has made and controls: its mode, its task, its CSMS.
 
 Off, it is a definition and what its hardware keeps; on, it is also a station and a task under the
 supervisor. Turning it on builds the station anew from what was kept, so a charger that is switched
@@ -15,27 +15,26 @@ import logging
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import trio
 
 from simfleet.errors import Refused, StoreFailed
-from simfleet.fleet import charger_making, plug_and_charge
+from simfleet.fleet import charger_making
 from simfleet.fleet import charger_refusals as refusals
 from simfleet.fleet import charger_rules as rules
-from simfleet.fleet.charger_site import ChargerRecord, Owner, Site
-from simfleet.fleet.charger_state import ChargerMode, ChargerState, Definition, state_of
 from simfleet.fleet.handled_charger import HandledCharger
+from simfleet.fleet.kept_charger import KeptCharger
 from simfleet.fleet.orders import Leave, Mode, Surroundings
 from simfleet.fleet.plan import ChargerPlan
 from simfleet.station import commands
 from simfleet.station.effects import Registered
-from simfleet.station.memory import Kept, encode_kept, remember
+from simfleet.station.memory import Kept, remember
 from simfleet.station.registration import Registration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from simfleet.models.model import ChargerModel
+    from simfleet.fleet.charger_site import Owner, Site
+    from simfleet.fleet.charger_state import ChargerMode, Definition
     from simfleet.station.effects import Effect
     from simfleet.station.station import Station
 
@@ -56,8 +55,8 @@ _TASK_MODES: Final[dict[ChargerMode, Mode]] = {
 _log = logging.getLogger(__name__)
 
 
-class ChargerLife:
-    """See the module. `mode` is the wished one; a charger that is off may still be parting."""
+class ChargerLife(KeptCharger):
+    """See the module."""
 
     def __init__(
         self,
@@ -69,16 +68,7 @@ class ChargerLife:
         mode: ChargerMode = "off",
         kept: Kept | None = None,
     ) -> None:
-        self.identity = identity
-        self.definition = definition
-        self.mode = mode
-        self.deleted = False
-        self.saved_kept = b""
-        """What the store was last given to keep."""
-        self._owner = owner
-        self._site = site
-        self._kept = kept
-        self._charger: HandledCharger | None = None
+        super().__init__(identity, definition, owner=owner, site=site, mode=mode, kept=kept)
         self._prepared: Station | None = None
         self._made_for = ""
         """The CSMS that its task connects to."""
@@ -88,69 +78,6 @@ class ChargerLife:
         self._csms_interval_s = 0.0
         """HeartbeatInterval of the last boot answer; 0: the CSMS leaves it to the setting."""
         self._lock = trio.Lock()
-
-    # ── what it is now ──────────────────────────────────────────────────────────────────────────
-
-    @property
-    def user_id(self) -> int:
-        """Whose it is."""
-        return self._owner.user_id
-
-    @property
-    def tag(self) -> str:
-        """What its drivers present: its own tag, else the user's; their contract where they plug
-        and charge.
-        """
-        definition = self.definition
-        if definition.auth_mode == "plug_and_charge":
-            return plug_and_charge.tag_of(definition.pnc_emaid, definition.ocpp_version)
-        return definition.rfid_tag or self._owner.settings.rfid_card_id
-
-    @property
-    def url(self) -> str:
-        """The CSMS it connects to: its own, else the user's."""
-        return self.definition.backend_url or self._owner.settings.ocpp_backend_url
-
-    @property
-    def station(self) -> Station | None:
-        """Its station; None while it has no task."""
-        place = self._site.supervisor.chargers.get(self.identity)
-        return (
-            self._charger.station if self._charger is not None and place is self._charger else None
-        )
-
-    @property
-    def open_action(self) -> str | None:
-        """The action of the CALL that waits for its answer."""
-        station = self.station
-        return None if station is None else station.conversation.open_action
-
-    def state(self) -> ChargerState:
-        """Everything the API shows of it, as of now."""
-        return state_of(
-            self.identity,
-            self.definition,
-            mode=self.mode,
-            heartbeat_interval_s=self._owner.settings.heartbeat_interval,
-            station=None if self.mode == "off" else self.station,
-            kept=self._kept,
-            at_s=trio.current_time(),
-        )
-
-    def kept(self) -> Kept:
-        """What its hardware would keep if power failed now."""
-        station = self.station
-        if station is not None:
-            self._kept = _remember_now(station)
-        elif self._kept is None:
-            self._kept = remember(self._build())
-        return self._kept
-
-    @property
-    def charging(self) -> bool:
-        """Whether a session runs, so that registers move."""
-        station = self.station
-        return station is not None and any(c.transaction is not None for c in station.connectors)
 
     # ── its mode ────────────────────────────────────────────────────────────────────────────────
 
@@ -240,31 +167,6 @@ class ChargerLife:
         del self._site.living[self.identity]
         self._gone.set()
         self._site.touched(self)
-
-    def _keep_last(self) -> None:
-        if self._charger is not None:
-            try:
-                self._kept = _remember_now(self._charger.station)
-            except Exception:  # crashed in the middle of a change: what was kept before must do
-                return
-
-    @property
-    def _model(self) -> ChargerModel | None:
-        return rules.model_of(self.definition.model, self._site.models)
-
-    def _build(self) -> Station:
-        at_s = trio.current_time()
-        return charger_making.station_of(
-            self.identity,
-            self.definition,
-            self._model,
-            kept=self._kept,
-            id_tag=self.tag,
-            heartbeat_s=self._owner.settings.heartbeat_interval,
-            chance=self._site.chance(),
-            wall_offset_s=self._site.clock.wall_s(0.0),
-            at_s=at_s,
-        )
 
     def leave(self) -> None:
         """Have its task end: with a farewell where somebody listens, else at once."""
@@ -365,35 +267,6 @@ class ChargerLife:
         async with self._off():
             yield
 
-    async def _save(
-        self,
-        *,
-        definition: Definition | None = None,
-        mode: ChargerMode | None = None,
-        kept: Kept | None = None,
-    ) -> None:
-        """Put the charger into the store as it is about to be; raises what the store raises."""
-        await self._site.store.save_charger(
-            self.record(definition=definition, mode=mode, kept=kept)
-        )
-
-    def record(
-        self,
-        *,
-        definition: Definition | None = None,
-        mode: ChargerMode | None = None,
-        kept: Kept | None = None,
-    ) -> ChargerRecord:
-        """The charger as the store has it, with what is about to change."""
-        data = encode_kept(kept if kept is not None else self.kept())
-        return ChargerRecord(
-            user_id=self.user_id,
-            chargepoint_id=self.identity,
-            made=msgspec.json.encode(definition or self.definition),
-            kept=data,
-            mode=mode or self.mode,
-        )
-
     def noticed(self, effect: Effect | None, *, at_s: float) -> None:
         """From the recorder: something has happened; see `Witness`."""
         if isinstance(effect, Registered) and effect.status == "Accepted":
@@ -409,12 +282,3 @@ class ChargerLife:
         with trio.move_on_after(within_s):
             while not holds():
                 await self._stirred.wait()
-
-
-def _remember_now(station: Station) -> Kept:
-    """What the hardware keeps, with the registers of this moment: meters need nobody to run."""
-    at_s = trio.current_time()
-    for connector in station.connectors:
-        if connector.transaction is not None and at_s < station.wake_at_s:
-            connector.meter_to(at_s)
-    return remember(station)
