@@ -113,10 +113,10 @@ def waited(station: Station, key: int = 0, *, at_s: float) -> None:
 
 def too_early(station: Station, profile: Profile) -> Refusal | None:
     """A TxProfile for a vehicle that will tell its needs and has not yet (K15.FR.17)."""
-    if profile.purpose is not Purpose.TX or profile.connector_id == 0:
+    if profile.purpose is not Purpose.TX:
         return None
-    if not profile.connector_id <= len(station.connectors):
-        return None
+    if not 1 <= profile.connector_id <= len(station.connectors):
+        return None  # which is wrong for another reason
     connector = station.connectors[profile.connector_id - 1]
     vehicle = connector.vehicle
     if vehicle is None or not vehicle.spec.iso15118 or connector.transaction is not None:
