@@ -127,44 +127,50 @@ class Registry:
             journal=journal,
             witnesses=self._living,
         )
-        handshakes = trio.Semaphore(handshakes_max)
-        keyring = keyring or Keyring()
         surroundings = Surroundings(
-            dial, default_url, options, handshakes, self.recorder, keyring=keyring
+            dial,
+            default_url,
+            options,
+            trio.Semaphore(handshakes_max),
+            self.recorder,
+            keyring=keyring or Keyring(),
         )
-        supervisor = _Supervisor(
+        self._supervisor = _Supervisor(
             surroundings,
             clock,
             make=lambda plan, mode: self._living[plan.identity].make(mode),
             departed=lambda identity: self._living[identity].departed(),
         )
-        self._supervisor = supervisor
         self.saver = KeptSaver(store, living=self._living.values)
         self._serials = count(1)
         self._seed = seed if seed is not None else secrets.randbits(64)
-        self._site = Site(
-            clock=clock,
-            dial=dial,
-            options=options,
-            keyring=keyring,
-            handshakes=handshakes,
-            clockwork=surroundings.clockwork,
-            errands=surroundings.errands,
-            recorder=self.recorder,
-            supervisor=supervisor,
-            store=store,
-            chance=lambda: Chance.of(self._seed, next(self._serials)),
-            living=self._living,
-            models=self.models,
-            touched=self.saver.touch,
-            start_soon=self._start_soon,
-        )
+        self._site = self._site_in(surroundings, clock)
         self._chargers: dict[str, NamedCharger] = {}
         self._taken: set[str] = set()
         """Identities about to be given."""
         self._owners: dict[int, Owner] = {}
         self._settings_lock = trio.Lock()
         self._nursery: trio.Nursery | None = None
+
+    def _site_in(self, surroundings: Surroundings, clock: WallClock) -> Site:
+        """What all chargers of this registry are given."""
+        return Site(
+            clock=clock,
+            dial=surroundings.dial,
+            options=surroundings.options,
+            keyring=surroundings.keyring,
+            handshakes=surroundings.handshakes,
+            clockwork=surroundings.clockwork,
+            errands=surroundings.errands,
+            recorder=self.recorder,
+            supervisor=self._supervisor,
+            store=self._store,
+            chance=lambda: Chance.of(self._seed, next(self._serials)),
+            living=self._living,
+            models=self.models,
+            touched=self.saver.touch,
+            start_soon=self._start_soon,
+        )
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
