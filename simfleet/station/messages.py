@@ -127,6 +127,8 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     limit: Limit | None = None
     earlier: tuple[Measured, ...] = ()
     """Readings kept for the Ended event."""
+    plain: bool = False
+    """A sample and nothing else: by far the most of them."""
     mode: str | None = None
     """The operation mode of bidirectional charging (2.1)."""
     bill: Bill | None = None

@@ -20,7 +20,7 @@ from simfleet.station.configuration_keys2 import (
 from simfleet.station.connector import NEVER_S
 from simfleet.station.phase import Phase
 from simfleet.station.registration import Registration
-from simfleet.station.visit_events import end, start, tell
+from simfleet.station.visit_events import end, start, tell, tell_sample
 from simfleet.station.visit_points import (
     CONNECTED,
     SEEN,
@@ -209,10 +209,9 @@ class Accounts2:
         """TransactionEvent Updated with the meter values."""
         if connector.visit is None:
             return  # the transaction has not started, or has ended
-        tell(
+        tell_sample(
             station,
             connector,
-            "Updated",
             _CONTEXT_TRIGGERS[context],
             at_s=due_s,
             reading=reading,

@@ -18,11 +18,30 @@ if TYPE_CHECKING:
 
     from simfleet.ocpp.wire import Wire
     from simfleet.station.messages import Measured
+    from simfleet.station.meter import Reading
     from simfleet.station.station import Station
+
+
+def _sample(m: Any, station: Station, message: SessionEvent, reading: Reading) -> Wire:
+    """The event of a reading and nothing else."""
+    at = timestamp(message.wall_s)
+    values = sampled_values(station, reading, message.measurands, message.context)
+    request: Wire = m.TransactionEventRequest(
+        event_type="Updated",
+        timestamp=at,
+        trigger_reason=message.trigger,
+        seq_no=message.seq_no,
+        transaction_info=m.Transaction(transaction_id=message.visit.id),
+        meter_value=[m.MeterValue(timestamp=at, sampled_value=values)],
+        offline=True if message.offline else None,
+    )
+    return request
 
 
 def _session_event(station: Station, message: SessionEvent) -> Wire:
     m, visit = station.dialect.m, message.visit
+    if message.plain and message.reading is not None:
+        return _sample(m, station, message, message.reading)
     values = [_meter_value(station, one) for one in message.earlier]
     if message.reading is not None:
         sampled = sampled_values(station, message.reading, message.measurands, message.context)

@@ -73,11 +73,12 @@ def sampled_values(
 ) -> list[Any]:
     """A reading in the words of 2.x: numbers, and units apart."""
     m = station.dialect.m
+    sampled_value, said = m.SampledValue, None if context == _DEFAULT_CONTEXT else context
     return [
-        m.SampledValue(
+        sampled_value(
             value=float(s.value),
             measurand=s.measurand,
-            context=None if context == _DEFAULT_CONTEXT else context,
+            context=said,
             phase=s.phase,
             location=s.location,
             unit_of_measure=None if s.unit is None else _unit(m, s.unit),
