@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from simfleet.ocpp.v16 import V16
@@ -19,6 +17,7 @@ from simfleet.station.dialects import (
     v16_security,
     v16_smart,
 )
+from simfleet.station.dialects.moments import timestamp
 from simfleet.station.dialects.v16_commands import HANDLERS, handle_command
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import (
@@ -49,17 +48,6 @@ if TYPE_CHECKING:
 
 _ID_TAG_MAX = 20
 _DEFAULT_CONTEXT = "Sample.Periodic"
-
-
-def timestamp(wall_s: float) -> datetime:
-    """A moment as OCPP writes it, to the millisecond."""
-    return _millisecond(round(wall_s * 1000))
-
-
-@lru_cache(maxsize=1024)
-def _millisecond(wall_ms: int) -> datetime:
-    """Shared by all that happens in a millisecond: under load that is a dozen messages."""
-    return datetime.fromtimestamp(wall_ms / 1000, UTC)
 
 
 _REASONS: Final = frozenset(get_args(v16.Reason))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from simfleet.station import der_controls
-from simfleet.station.dialects.v2x_words import timestamp
+from simfleet.station.dialects.moments import timestamp
 from simfleet.station.energy import Control
 from simfleet.station.energy_messages import ControlMoved, ControlsTold, DerAlarmTold
 

@@ -8,7 +8,8 @@ import msgspec
 
 from simfleet.errors import ProtocolViolation
 from simfleet.station import battery_swap, payment
-from simfleet.station.dialects.v2x_words import id_token, tag, timestamp
+from simfleet.station.dialects.moments import timestamp
+from simfleet.station.dialects.v2x_words import id_token, tag
 from simfleet.station.payment_messages import Settlement, SwapNotice, VatQuestion
 from simfleet.station.receipt import Company, Receipt
 

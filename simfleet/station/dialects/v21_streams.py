@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.station import streams
-from simfleet.station.dialects.v2x_words import timestamp
+from simfleet.station.dialects.moments import timestamp
 from simfleet.station.messages import StreamClosed, StreamData, StreamOpened
 from simfleet.station.monitor import StreamParams
 

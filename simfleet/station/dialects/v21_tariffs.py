@@ -11,7 +11,7 @@ import msgspec
 
 from simfleet.errors import ProtocolViolation
 from simfleet.station import cost_changes, tariffs
-from simfleet.station.dialects.v2x_words import timestamp
+from simfleet.station.dialects.moments import timestamp
 from simfleet.station.display_message import Text
 from simfleet.station.tariff import Amount, Conditions, Price, Prices, Tariff, TaxRate
 

@@ -32,11 +32,11 @@ from simfleet.station.dialects import (
     v21_streams,
     v21_tariffs,
 )
+from simfleet.station.dialects.moments import timestamp
 from simfleet.station.dialects.v2x_commands import HANDLERS, handle_command
 from simfleet.station.dialects.v2x_words import (
     id_token,
     sampled_values,
-    timestamp,
     token_info,
 )
 from simfleet.station.messages import (

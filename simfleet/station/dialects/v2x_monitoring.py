@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.station import customers, monitors, preconfigured, reports
 from simfleet.station.device_model import Entry
+from simfleet.station.dialects.moments import timestamp
 from simfleet.station.dialects.v2x_device import check_size, find, names, selected, why
-from simfleet.station.dialects.v2x_words import tag, timestamp
+from simfleet.station.dialects.v2x_words import tag
 from simfleet.station.dialects.v21_streams import params_of
 from simfleet.station.messages import CustomerPart, EventNotice, MonitorPart
 from simfleet.station.monitor import CRITERIA, PERIODIC, Monitor

@@ -10,8 +10,8 @@ import msgspec
 
 from simfleet.station import network_profiles, reports
 from simfleet.station.device_model import Entry, Refusal, model_of
+from simfleet.station.dialects.moments import timestamp
 from simfleet.station.dialects.v2x_device import check_size, find, names, selected, why
-from simfleet.station.dialects.v2x_words import timestamp
 from simfleet.station.messages import InventoryPart
 from simfleet.station.network_profiles import NetworkProfile
 

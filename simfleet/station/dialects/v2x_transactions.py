@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from simfleet.station import authorization, charging, cost_changes, visits
-from simfleet.station.dialects.v2x_words import id_token, sampled_values, timestamp, token_info
+from simfleet.station.dialects.moments import timestamp
+from simfleet.station.dialects.v2x_words import id_token, sampled_values, token_info
 from simfleet.station.dialects.v21_tariffs import cost_details
 from simfleet.station.effects import TransactionDelivered
 from simfleet.station.messages import Limit, SessionEvent

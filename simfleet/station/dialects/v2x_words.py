@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,17 +16,6 @@ if TYPE_CHECKING:
     from simfleet.station.station import Station
 
 _DEFAULT_CONTEXT: Final = "Sample.Periodic"
-
-
-def timestamp(wall_s: float) -> datetime:
-    """A moment as OCPP writes it, to the millisecond."""
-    return _millisecond(round(wall_s * 1000))
-
-
-@lru_cache(maxsize=1024)
-def _millisecond(wall_ms: int) -> datetime:
-    """Shared by all that happens in a millisecond: under load that is a dozen messages."""
-    return datetime.fromtimestamp(wall_ms / 1000, UTC)
 
 
 def id_token(station: Station, id_tag: str) -> Any:
