@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
@@ -15,6 +15,7 @@ from simfleet.clock import real_wall_s
 from simfleet.errors import SimFleetError, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.progress import progress_view
+from simfleet.load.results.artefacts import finish
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.runner import Runner
 from simfleet.load.scenario import parse_scenario, read_content
@@ -54,7 +55,7 @@ def main(arguments: argparse.Namespace) -> int:
             folder.discard()
             raise
         summary = msgspec.to_builtins(finished.summary)
-    damage = _write_summary(folder, summary)
+    damage = finish(folder, summary)
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
     elif not arguments.quiet or finished.verdict.result != "passed" or damage is not None:
@@ -73,15 +74,6 @@ def _write_manifest(
     except OSError as error:
         reason = error.strerror or error
         raise UsageWrong(f"--out: cannot write to {folder.path}: {reason}") from None
-
-
-def _write_summary(folder: RunFolder, summary: dict[str, Any]) -> str | None:
-    """Write `summary.json`; returns what could not be written of the folder, if anything."""
-    try:
-        folder.write("summary.json", summary)
-    except OSError as error:
-        return f"cannot write {folder.path / 'summary.json'}: {error.strerror or error}"
-    return folder.damage
 
 
 def scenario_of(content: bytes, arguments: argparse.Namespace) -> Scenario:

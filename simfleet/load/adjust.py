@@ -6,7 +6,7 @@ import msgspec
 
 from simfleet.errors import UsageWrong
 from simfleet.load.rules import identity_problems
-from simfleet.load.schema1 import CHARGERS_MAX, SEED_MAX, Ramp, Scenario, Slice, Stage
+from simfleet.load.schema1 import CHARGERS_MAX, SEED_MAX, Scenario, Slice
 from simfleet.load.target_url import parse_target_url
 
 
@@ -29,7 +29,7 @@ def with_chargers(scenario: Scenario, chargers: int) -> Scenario:
     )
     if problems := identity_problems(fleet):
         raise UsageWrong(f"with {chargers} chargers, " + "; ".join(problems))
-    stages = tuple(_scaled(stage, chargers, total) for stage in scenario.stages)
+    stages = tuple(stage.scaled(chargers, total) if total else stage for stage in scenario.stages)
     return msgspec.structs.replace(scenario, fleet=fleet, stages=stages)
 
 
@@ -44,12 +44,6 @@ def _apportioned(fleet: tuple[Slice, ...], chargers: int) -> list[int]:
     for n in by_remainder[: chargers - sum(counts)]:
         counts[n] += 1
     return counts
-
-
-def _scaled(stage: Stage, chargers: int, total: int) -> Stage:
-    if not isinstance(stage, Ramp) or total == 0:
-        return stage
-    return msgspec.structs.replace(stage, to=(2 * stage.to * chargers + total) // (2 * total))
 
 
 def with_seed(scenario: Scenario, seed: int) -> Scenario:

@@ -14,10 +14,11 @@ from simfleet.load.verdict import Verdict, verdict_of
 from simfleet.observe.generator_verdict import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.fleet.recorder import Recorder
+    from simfleet.load.annotations import Annotations
     from simfleet.load.schema1 import Scenario
     from simfleet.load.timeline import Timeline
     from simfleet.observe.health import Health
@@ -55,11 +56,16 @@ def conclude(
     health: Health,
     timeline: Timeline,
     course: Course,
+    annotations: Annotations,
     *,
+    extra: Mapping[str, Any],
     problems_kept: int,
 ) -> Finished:
-    """Everything that is said about a run that is over; `problems_kept` are in `errors.jsonl`."""
-    summary = measure(scenario, recorder, health, timeline)
+    """Everything that is said about a run that is over; `problems_kept` are in `errors.jsonl`,
+    `extra` is what companions of the run have to say.
+    """
+    summary = {**measure(scenario, recorder, health, timeline), **extra}
+    summary["annotations"] = annotations.snapshot()
     summary["problems"] = {"total": recorder.problems_total, "kept": problems_kept}
     summary["scenario_commands"], summary["uploads"] = course.commands, course.uploads
     fleet_books = recorder.ledger.snapshot()

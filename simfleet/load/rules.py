@@ -12,7 +12,7 @@ from simfleet.documents.quantities import duration_text
 from simfleet.load.commands import check_command
 from simfleet.load.fault_fields import check_faults
 from simfleet.load.identities import clashes, identity_of, pattern_problem
-from simfleet.load.schema1 import CHARGERS_MAX, Ramp, Slice
+from simfleet.load.schema1 import CHARGERS_MAX, Slice
 from simfleet.load.slice_models import factory_of
 from simfleet.models.model import Wanted
 from simfleet.ocpp.versions import VERSIONS
@@ -51,7 +51,7 @@ def check_rules(draft: Draft, report: Report) -> None:
     if total > CHARGERS_MAX:
         message = f"{total} chargers in all are out of range; a run has 0 to {CHARGERS_MAX}"
         report(draft.place_of("fleet"), "fleet", message)
-    _check_ramps(draft, total, report)
+    _check_charger_counts(draft, total, report)
 
 
 def _check_names(slices: list[Draft], report: Report) -> None:
@@ -146,15 +146,14 @@ def _report_setting(
         report(item.place_of("configuration"), path, line)
 
 
-def _check_ramps(draft: Draft, total: int, report: Report) -> None:
+def _check_charger_counts(draft: Draft, total: int, report: Report) -> None:
     stages = draft.get("stages")
     for stage in () if stages is BAD else stages:
-        if stage is BAD or stage.struct is not Ramp:
-            continue
-        to = stage.get("to")
-        if to is not BAD and to > total:
-            message = f"{to} chargers are more than the fleet has; write 0 to {total}"
-            report(stage.place_of("to"), f"{stage.path}.to", message)
+        for field in () if stage is BAD else stage.struct.CHARGERS:
+            wanted = stage.get(field)
+            if wanted is not BAD and wanted > total:
+                message = f"{wanted} chargers are more than the fleet has; write 0 to {total}"
+                report(stage.place_of(field), f"{stage.path}.{field}", message)
 
 
 def _check_commands(draft: Draft, slices: list[Draft], report: Report) -> None:
@@ -208,16 +207,8 @@ def _lasts_s(draft: Draft) -> Any:
     stages = draft.get("stages")
     if stages is BAD or any(stage is BAD for stage in stages):
         return BAD
-    times = [
-        stage.get(name)
-        for stage in stages
-        for name in _TIMES
-        if name in stage.struct.__struct_fields__
-    ]
+    times = [stage.struct.duration_s(stage.get) for stage in stages]
     return BAD if any(time_s is BAD for time_s in times) else sum(times)
-
-
-_TIMES = ("for_s", "over_s")
 
 
 def identity_problems(slices: tuple[Slice, ...]) -> list[str]:

@@ -21,6 +21,7 @@ from simfleet.errors import Missing, Refused, SimFleetError
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
 from simfleet.load.fleet_plans import plans_of
+from simfleet.load.results.artefacts import finish
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.run_views import (
     ARTEFACTS,
@@ -339,7 +340,7 @@ class RunService:
             summary = msgspec.to_builtins(finished.summary)
             verdict = RunVerdict.of(finished.verdict)
             with trio.CancelScope(shield=True):
-                damage = await trio.to_thread.run_sync(_write_summary, folder, summary)
+                damage = await trio.to_thread.run_sync(finish, folder, summary)
         if damage is not None:
             reason = f"the run folder is not complete: {damage}"
             verdict = replace(verdict, reasons=[*verdict.reasons, reason])
@@ -368,15 +369,6 @@ def _read(
     parse = parse_json_scenario if is_json else parse_scenario
     scenario = parse(content, models=models)
     return scenario, plans_of(scenario)
-
-
-def _write_summary(folder: RunFolder, summary: dict[str, Any]) -> str | None:
-    """Write `summary.json`; returns what could not be written of the folder, if anything."""
-    try:
-        folder.write("summary.json", summary)
-    except OSError as error:
-        return f"cannot write {folder.path / 'summary.json'}: {error.strerror or error}"
-    return folder.damage
 
 
 def _left_behind(path: Path, *, with_summary: bool) -> tuple[list[str], dict[str, Any] | None]:

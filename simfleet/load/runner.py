@@ -7,6 +7,7 @@
         reconcile     brings the fleet to the size and mode the stages wish for
         ticker        once a second: interval histograms, progress
         commander     sends what the scenario has the embedded CSMS send
+        companions    exporters, the keyboard, a watch on thresholds: whatever goes along
         stages        one after the other
 
 Leaving goes from the inside out. However the stages ended, the fleet is stopped first, paced, every
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -26,19 +27,22 @@ from simfleet.clock import WallClock
 from simfleet.errors import CsmsFailed, TargetUnreachable
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
 from simfleet.fleet.mass import Mass
-from simfleet.fleet.orders import Mode, Surroundings
+from simfleet.fleet.orders import Surroundings
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
+from simfleet.load.annotations import Annotations
 from simfleet.load.commander import Commander, commanding
 from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
 from simfleet.load.progress import Progress
-from simfleet.load.schema1 import Hold, Ramp, Stop
 from simfleet.load.security import as_charger, ensure_credentials, reached
 from simfleet.load.stage_faults import StageFaults
+from simfleet.load.stages.engine import Engine
+from simfleet.load.stages.plain import bring_home
+from simfleet.load.stages.table import carry_out
 from simfleet.load.summary import most_wanted
 from simfleet.load.timeline import Timeline
 from simfleet.observe.health import Health
@@ -52,19 +56,14 @@ if TYPE_CHECKING:
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.link.link import Dialer, LinkOptions
     from simfleet.load.run_folder import RunFolder
-    from simfleet.load.schema1 import Scenario, Stage
+    from simfleet.load.schema1 import Scenario
+    from simfleet.load.stages.engine import Companion
 
 HANDSHAKES_MAX: Final = 200
 """Connections being opened at the same time; more only queue in the CSMS's backlog."""
 TICK_S: Final = 1.0
 INTERVAL_TICKS: Final = 5
 """Ticks of one interval histogram in `run.hlog`; stage ends cut it short."""
-RAMP_GRACE_S: Final = 60.0
-"""How long a ramp waits, beyond its time, for its last chargers to be registered."""
-STOPS_PER_S: Final = 500.0
-"""Pace of a stop that the scenario does not describe (Ctrl-C, no final stop stage): no storm."""
-LEAVE_GRACE_S: Final = 90.0
-"""How long a stop waits for the last charger; those that do not leave by then are cut off."""
 
 
 class Runner:
@@ -81,6 +80,7 @@ class Runner:
         watch: Callable[[Progress], None],
         dial: Dialer = open_link,
         plans: Sequence[ChargerPlan] | None = None,
+        companions: Sequence[Companion] = (),
     ) -> None:
         self._scenario = scenario
         self._folder = folder
@@ -99,10 +99,11 @@ class Runner:
         self._timeline = Timeline(
             self.recorder.latencies, self._clock, write=folder.intervals, at_s=at_s
         )
-        self._stage_name = "starting"
-        self._stage_ends_s = at_s
+        self._companions = companions
+        self._annotations = Annotations(at_s)
+        self.engine: Engine | None = None
+        """The run at work, once its load has begun."""
         self._course = Course()
-        self._loading = False
         self._stages = trio.CancelScope()
         self._everything = trio.CancelScope()
 
@@ -116,8 +117,10 @@ class Runner:
         course = self._course
         if course.interrupted is None:
             course.interrupted = f"interrupted by {reason}"
+            if self.engine is not None:
+                self.engine.interrupted = course.interrupted
             self._stages.cancel()
-            if now or not self._loading:
+            if now or self.engine is None:
                 self._cut_off()
         elif not course.cut_off:
             course.interrupted += f", cut off by {reason}"
@@ -154,6 +157,12 @@ class Runner:
                 self._health,
                 self._timeline,
                 self._course,
+                self._annotations,
+                extra={
+                    name: figures
+                    for companion in self._companions
+                    for name, figures in companion.figures().items()
+                },
                 problems_kept=self._folder.problems_kept,
             )
 
@@ -184,7 +193,7 @@ class Runner:
             ) as commander:
                 mass = Mass(self._plans, supervisor)
                 try:
-                    await self._load(supervisor, mass, csms, commander)
+                    await self._load(surroundings, supervisor, mass, csms, commander)
                 finally:
                     if commander is not None:
                         self._course.commands = commander.figures()
@@ -196,39 +205,60 @@ class Runner:
 
     async def _load(
         self,
+        surroundings: Surroundings,
         supervisor: Supervisor,
         mass: Mass,
         csms: EmbeddedCsms | None,
         commander: Commander | None,
     ) -> None:
+        engine = Engine(
+            self._scenario,
+            self._plans,
+            mass=mass,
+            supervisor=supervisor,
+            surroundings=surroundings,
+            recorder=self.recorder,
+            health=self._health,
+            timeline=self._timeline,
+            annotations=self._annotations,
+            clock=self._clock,
+            csms=csms,
+        )
+        engine.watchers.append(self._watch)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._health.run)
             await nursery.start(supervisor.run)
             await nursery.start(mass.reconcile)
+            for companion in self._companions:
+                await nursery.start(companion.run, engine)
             began_s = trio.current_time()
             self._timeline.begin(began_s)
             self._health.begin_load(began_s)
-            self._loading = True
-            nursery.start_soon(self._tick, mass)
+            self._annotations.began_s = began_s
+            self.engine = engine
+            nursery.start_soon(self._tick, engine)
             nursery.start_soon(sweep_garbage)
             if csms is not None:
                 nursery.start_soon(self._heed_csms, csms)
             if commander is not None:
                 nursery.start_soon(commander.run, began_s)
-            faults = StageFaults(self._plans, seed=self._scenario.seed, note=self._note_problem)
             try:
                 with self._stages:
-                    for number, stage in enumerate(self._scenario.stages):
-                        with faults.during(stage, number, mass, supervisor):
-                            await self._run_stage(stage, mass, supervisor)
-                if supervisor.chargers:
-                    await self._bring_home(mass, supervisor)
+                    await self._run_stages(engine)
+                await bring_home(engine)
                 if commander is not None:
                     await commander.finish()
             finally:
                 self._timeline.ended_s = trio.current_time()
                 self._health.end_load(self._timeline.ended_s)
             nursery.cancel_scope.cancel()
+
+    async def _run_stages(self, engine: Engine) -> None:
+        faults = StageFaults(self._plans, seed=self._scenario.seed, note=self._note_problem)
+        for number, stage in enumerate(self._scenario.stages):
+            engine.stage_number = number
+            with faults.during(stage, number, engine.mass, engine.supervisor):
+                await carry_out(stage, engine)
 
     async def _heed_signals(self, signals: AsyncIterator[int]) -> None:
         """The first signal ends the stages, or a run that has not begun; the next everything."""
@@ -245,84 +275,20 @@ class Runner:
         self._course.cut_off = True
         self._everything.cancel()
 
-    # ── stages ──────────────────────────────────────────────────────────────────────────────────
-
-    async def _run_stage(self, stage: Stage, mass: Mass, supervisor: Supervisor) -> None:
-        planned_s = stage.for_s if isinstance(stage, Hold) else stage.over_s
-        async with self._stage(type(stage).__name__.lower(), _described(stage), planned_s, mass):
-            match stage:
-                case Ramp(to=to, over_s=over_s, mode=mode):
-                    await self._ramp(mass, to, over_s=over_s, mode=Mode(mode))
-                case Hold(for_s=for_s):
-                    await trio.sleep(for_s)
-                case Stop(over_s=over_s):
-                    await self._stop(mass, supervisor, over_s=over_s)
-
-    @asynccontextmanager
-    async def _stage(
-        self, do: str, detail: str, planned_s: float, mass: Mass
-    ) -> AsyncIterator[None]:
-        """Whatever is done inside is a stage of the timeline, even if it is cut short."""
-        began_s = trio.current_time()
-        self._stage_name, self._stage_ends_s = detail, began_s + planned_s
-        complete = False
-        try:
-            yield
-            complete = True
-        finally:
-            await self._timeline.end_stage(
-                do,
-                detail,
-                complete=complete,
-                began_s=began_s,
-                chargers=mass.size,
-                connected=self.recorder.counters.connect.connected,
-            )
-
-    async def _ramp(self, mass: Mass, to: int, *, over_s: float, mode: Mode) -> None:
-        mass.apply(to, mode, over_s=over_s)
-        await mass.settled()
-        await trio.sleep_until(self._stage_ends_s)
-        if mode is not Mode.IDLE:
-            await self._until_up(to)
-            self.recorder.counters.connect.watch_min(True)
-
-    async def _until_up(self, wanted: int) -> None:
-        """Wait for the last chargers of a ramp, within reason."""
-        connect = self.recorder.counters.connect
-        with trio.move_on_after(RAMP_GRACE_S):
-            # A count of 10,000 needs no event for each.
-            while connect.connected < wanted or len(self.recorder.booted) < wanted:  # noqa: ASYNC110
-                await trio.sleep(0.05)
-
-    async def _stop(self, mass: Mass, supervisor: Supervisor, *, over_s: float) -> None:
-        self.recorder.counters.connect.watch_min(False)
-        mass.apply(0, mass.wish.mode, over_s=over_s)
-        await mass.settled()
-        with trio.move_on_after(LEAVE_GRACE_S):
-            await supervisor.wait_empty()
-
-    async def _bring_home(self, mass: Mass, supervisor: Supervisor) -> None:
-        """Stop what the stages left running: paced, every transaction once."""
-        chargers = len(supervisor.chargers)
-        over_s = chargers / STOPS_PER_S
-        async with self._stage("stop", f"stop the last {chargers} chargers", over_s, mass):
-            if self._course.interrupted is not None:
-                self._stage_name = f"interrupted, stopping {chargers}; again cuts them off"
-            await self._stop(mass, supervisor, over_s=over_s)
-
     # ── once a second ───────────────────────────────────────────────────────────────────────────
 
-    async def _tick(self, mass: Mass) -> None:
+    async def _tick(self, engine: Engine) -> None:
         due_s = trio.current_time()
         for number in itertools.count(1):
             due_s += TICK_S
             await trio.sleep_until(due_s)
-            self._watch(self._progress(mass))
+            progress = self._progress(engine)
+            for watch in engine.watchers:
+                watch(progress)
             if number % INTERVAL_TICKS == 0:
                 await self._timeline.take_interval()
 
-    def _progress(self, mass: Mass) -> Progress:
+    def _progress(self, engine: Engine) -> Progress:
         at_s = trio.current_time()
         recorder = self.recorder
         counters = recorder.counters
@@ -330,10 +296,10 @@ class Runner:
         rates = (counters.frames_sent, counters.frames_received)
         return Progress(
             elapsed_s=at_s - self._timeline.began_s,
-            stage=self._stage_name,
-            stage_left_s=max(0.0, self._stage_ends_s - at_s),
-            chargers=mass.size,
-            wanted=mass.wish.target,
+            stage=engine.stage_label,
+            stage_left_s=engine.stage.left_s,
+            chargers=engine.mass.size,
+            wanted=engine.mass.wish.target,
             connected=counters.connect.connected,
             booted=len(recorder.booted),
             transactions=recorder.ledger.still_open,
@@ -367,13 +333,3 @@ def _signals(heeded: bool) -> Iterator[AsyncIterator[int] | None]:
         return
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         yield signals
-
-
-def _described(stage: Stage) -> str:
-    match stage:
-        case Ramp(to=to, over_s=over_s, mode=mode):
-            return f"ramp to {to} {mode} over {over_s:g} s"
-        case Hold(for_s=for_s):
-            return f"hold {for_s:g} s"
-        case Stop(over_s=over_s):
-            return f"stop over {over_s:g} s"

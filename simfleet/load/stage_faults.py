@@ -10,7 +10,6 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from simfleet.load.schema1 import Ramp
 from simfleet.station.chance import Chance
 from simfleet.station.events import FaultInjected, FaultRemoved
 
@@ -58,7 +57,7 @@ class StageFaults:
         if not stage.faults:
             yield
             return
-        population = self._plans[: stage.to if isinstance(stage, Ramp) else mass.wish.target]
+        population = self._plans[: mass.wish.target if stage.most is None else stage.most]
         wanted: dict[str, list[Fault]] = {}
         for place, fault in enumerate(stage.faults):
             for plan in self._chosen(fault, population, f"{number}:{place}"):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from simfleet.load.schema1 import Ramp
-
 if TYPE_CHECKING:
     from simfleet.fleet.recorder import Recorder
     from simfleet.load.schema1 import Scenario
@@ -19,13 +17,12 @@ VIOLATION_GROUPS_MAX: Final = 50
 
 def most_wanted(scenario: Scenario) -> int:
     """The most chargers that any stage wants."""
-    return max((stage.to for stage in scenario.stages if isinstance(stage, Ramp)), default=0)
+    return max((stage.most or 0 for stage in scenario.stages), default=0)
 
 
 def most_online(scenario: Scenario) -> int:
     """The most chargers that any stage wants to boot: those of idle ramps have no socket."""
-    ramps = (stage for stage in scenario.stages if isinstance(stage, Ramp))
-    return max((stage.to for stage in ramps if stage.mode != "idle"), default=0)
+    return max((stage.most_online or 0 for stage in scenario.stages), default=0)
 
 
 def measure(

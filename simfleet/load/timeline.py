@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import trio
 from msgspec import Struct
 
-from simfleet.observe.latency import TaggedHistograms
+from simfleet.observe.latency import FastHistogram, TaggedHistograms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simfleet.clock import WallClock
-    from simfleet.observe.latency import FastHistogram, Latencies
+    from simfleet.observe.latency import Latencies
 
 
 class StageResult(Struct, frozen=True):
@@ -34,6 +34,18 @@ class StageResult(Struct, frozen=True):
     chargers: int
     connected: int
     calls: dict[str, dict[str, Any]]
+    name: str | None = None
+    """What the scenario calls it."""
+
+
+class Interval(Struct, frozen=True):
+    """What was answered between two moments (monotonic), by tag. Histograms are not to be changed
+    by whoever is shown them.
+    """
+
+    began_s: float
+    ended_s: float
+    histograms: list[FastHistogram]
 
 
 class Timeline:
@@ -56,6 +68,8 @@ class Timeline:
         self.began_s = at_s
         self.ended_s = at_s
         self.stages: list[StageResult] = []
+        self.listeners: list[Callable[[Interval], None]] = []
+        """Told of every interval, in the event loop; must not wait."""
 
     def begin(self, at_s: float) -> None:
         """The load begins."""
@@ -70,6 +84,8 @@ class Timeline:
         wall_s = self._clock.wall_s
         taken = self._latencies.take_interval(wall_s(began_s), wall_s(self._interval_began_s))
         self._stage_histograms.add(taken)
+        for listener in self.listeners:
+            listener(Interval(began_s, self._interval_began_s, taken))
         if taken:
             with trio.CancelScope(shield=True):
                 async with self._writing:
@@ -84,6 +100,7 @@ class Timeline:
         began_s: float,
         chargers: int,
         connected: int,
+        name: str | None = None,
     ) -> None:
         """Note that a stage is over."""
         ended_s = trio.current_time()
@@ -99,5 +116,6 @@ class Timeline:
                 chargers,
                 connected,
                 calls,
+                name,
             )
         )

@@ -24,7 +24,7 @@ from simfleet.fleet.mass import DRAIN_MAX_S
 from simfleet.link.memory import MemoryNetwork
 from simfleet.link.opening import open_link
 from simfleet.load.progress import headline
-from simfleet.load.runner import RAMP_GRACE_S
+from simfleet.load.stages.plain import RAMP_GRACE_S
 from simfleet.observe.latency import LATENCY_DIGITS, LATENCY_MAX_US, FastHistogram
 
 if TYPE_CHECKING:

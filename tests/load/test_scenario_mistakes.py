@@ -298,7 +298,7 @@ ONE_LINE = [
     (
         6,
         "  - {do: ramp, to: 10, over: 1s, for: 1s}",
-        "s.yaml:6:34: stages[0].for: unknown key; accepted here: do, to, over, mode, faults",
+        "s.yaml:6:34: stages[0].for: unknown key; accepted here: do, name, faults, to, over, mode",
     ),
     (
         6,

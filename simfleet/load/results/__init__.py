@@ -1,0 +1,1 @@
+"""What is made of a finished run: its files for people, for CI and for other tools."""

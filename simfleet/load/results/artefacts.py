@@ -1,0 +1,39 @@
+"""The files that a run folder gets once the run is over, made of what is in the folder already.
+
+Each writer is a function of the folder and of the content of `summary.json`, so that
+`simfleet report DIR` makes the same files again. Blocking: call it in a worker thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from simfleet.load.run_folder import RunFolder
+
+WRITERS: Final[Mapping[str, Callable[[Path, dict[str, Any]], None]]] = {}
+"""File name: who writes it. A writer raises OSError where the file system does, nothing else."""
+
+
+def finish(folder: RunFolder, summary: dict[str, Any]) -> str | None:
+    """Write `summary.json` and everything that follows from it; returns what could not be written
+    of the folder, if anything.
+    """
+    try:
+        folder.write("summary.json", summary)
+    except OSError as error:
+        return f"cannot write {folder.path / 'summary.json'}: {error.strerror or error}"
+    return folder.damage or render(folder.path, summary)
+
+
+def render(path: Path, summary: dict[str, Any]) -> str | None:
+    """Write what follows from a summary; returns what could not be written, if anything."""
+    for name, write in WRITERS.items():
+        try:
+            write(path, summary)
+        except OSError as error:
+            return f"cannot write {path / name}: {error.strerror or error}"
+    return None

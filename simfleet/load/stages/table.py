@@ -1,0 +1,24 @@
+"""Which function carries out which kind of stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from simfleet.load.schema1 import Hold, Ramp, StageFields, Stop
+from simfleet.load.stages.plain import hold, ramp, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from simfleet.load.stages.engine import Engine
+
+CARRIED_OUT: Final[Mapping[type[StageFields], Callable[[Any, Engine], Awaitable[None]]]] = {
+    Ramp: ramp,
+    Hold: hold,
+    Stop: stop,
+}
+
+
+async def carry_out(stage: StageFields, engine: Engine) -> None:
+    """Carry out a stage of the scenario, from its beginning to its end."""
+    await CARRIED_OUT[type(stage)](stage, engine)
