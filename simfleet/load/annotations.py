@@ -12,7 +12,7 @@ ANNOTATIONS_MAX: Final = 1_000
 AnnotationKind = Literal["stage", "action", "fault", "storm", "case", "abort", "search"]
 
 
-class Annotation(Struct, frozen=True, omit_defaults=True):
+class Annotation(Struct, frozen=True):
     """One moment; `at_s` counts from the beginning of the load."""
 
     at_s: float

@@ -213,7 +213,7 @@ def test_options_change_the_scenario(tmp_path: Path) -> None:
 
 def test_a_summary_that_could_not_be_written_is_printed_all_the_same(tmp_path: Path) -> None:
     command = ["run", str(a_scenario(tmp_path)), "--quiet", "--out", str(tmp_path / "out")]
-    script = f"ulimit -f 2; {shlex.join([sys.executable, '-m', 'simfleet', *command])}"
+    script = f"ulimit -f 4; {shlex.join([sys.executable, '-m', 'simfleet', *command])}"
     ended = subprocess.run(
         ["bash", "-c", f"({script}) 2>&1 | cat"],
         capture_output=True,

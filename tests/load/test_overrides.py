@@ -99,7 +99,7 @@ def test_a_mistake_in_the_file_can_be_corrected() -> None:
         (
             "stages[0].ovr=20s",
             "--set stages[0].ovr=20s: stages[0].ovr: unknown key; did you mean 'over'?"
-            " accepted here: do, to, over, mode, faults",
+            " accepted here: do, name, faults, to, over, mode",
         ),
         (
             "stages[1].over=20s",
