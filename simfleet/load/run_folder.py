@@ -42,7 +42,10 @@ KIND_MAX_CHARS: Final = 120
 HIDDEN: Final = "***"
 """What the manifest shows instead of a secret."""
 _PACKAGES: Final = ("trio", "websockets", "trio-websocket", "ocpp", "msgspec", "hdrhistogram")
-_FILES: Final = ("manifest.json", "summary.json", "run.hlog", "errors.jsonl")
+_FILES: Final = (
+    *("manifest.json", "summary.json", "run.hlog", "errors.jsonl"),
+    *("timeline.csv", "actions.csv", "report.html"),
+)
 _SECRET_KEYS: Final = frozenset(key.name.lower() for key in KEYS.values() if key.writeonly)
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
@@ -64,6 +67,8 @@ class RunFolder:
         """Folders that were made for this run, innermost first."""
         self._hlog = HistogramLog(path / "run.hlog", start_wall_s=start_wall_s, comments=comments)
         self._errors: TextIO = (path / "errors.jsonl").open("w", encoding="utf-8")
+        self._tables: dict[str, TextIO | None] = {}
+        """Files that `append` has opened; None: cannot be written any more."""
 
     @classmethod
     def create(cls, path: Path | None, *, name: str, start_wall_s: float) -> Self:
@@ -111,9 +116,11 @@ class RunFolder:
         _remove(self.path, self._new)
 
     def _close(self) -> None:
-        for name, file in (("run.hlog", self._hlog), ("errors.jsonl", self._errors)):
+        files = {"run.hlog": self._hlog, "errors.jsonl": self._errors, **self._tables}
+        for name, file in files.items():
             try:
-                file.close()
+                if file is not None:
+                    file.close()
             except OSError as failure:
                 self._spoil(name, failure)
 
@@ -123,6 +130,27 @@ class RunFolder:
             self._hlog.write(intervals)
         except OSError as failure:
             self._spoil("run.hlog", failure)
+
+    def append(self, name: str, text: str) -> None:
+        """Write whole lines to the end of a file of this run, whose first lines make it. After a
+        failure nothing more is written to it: what is there has no gap. May be called in a worker
+        thread, by one at a time.
+        """
+        try:
+            file = self._tables.get(name)
+            if file is None:
+                if name in self._tables:
+                    return
+                file = (self.path / name).open("w", encoding="utf-8", newline="\n")
+                self._tables[name] = file
+            file.write(text)
+            file.flush()
+        except OSError as failure:
+            self._spoil(name, failure)
+            self._tables[name] = None
+            if file is not None:
+                with suppress(OSError):
+                    file.close()
 
     def problem(self, problem: Problem) -> None:
         """Write one line of `errors.jsonl`."""

@@ -22,7 +22,10 @@ RunResult = Literal[
     "refused",
     "crashed",
 ]
-ARTEFACTS: Final = ("summary.json", "run.hlog", "errors.jsonl", "manifest.json")
+ARTEFACTS: Final = (
+    *("report.html", "summary.json", "run.hlog", "errors.jsonl", "manifest.json"),
+    *("timeline.csv", "actions.csv"),
+)
 """What may be downloaded, and nothing else."""
 _CUT_SHORT: Final = "the service ended before the run did"
 
