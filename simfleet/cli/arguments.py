@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from simfleet.cli.csms_arguments import configure_csms
-from simfleet.cli.values import PORT_MAX, assignment, target, whole_number
+from simfleet.cli.values import PORT_MAX, assignment, host_and_port, target, whole_number
 from simfleet.csms import misbehaviour
 
 if TYPE_CHECKING:
@@ -75,6 +75,30 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="the summary as JSON on stdout, and nothing else there"
     )
     _add_models(parser)
+    _add_outputs(parser)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("figures while it runs (docs/exports.md)")
+    group.add_argument(
+        "--prometheus",
+        type=host_and_port,
+        metavar="HOST:PORT",
+        help="serve them at http://HOST:PORT/metrics",
+    )
+    group.add_argument(
+        "--influx",
+        metavar="URL",
+        help="write them to InfluxDB every 10 s; the token is in INFLUX_TOKEN",
+    )
+    group.add_argument(
+        "--otlp",
+        metavar="URL",
+        help="send them to an OpenTelemetry collector every 10 s, by HTTP; needs the extra otlp",
+    )
+    group.add_argument(
+        "--jsonl", type=Path, metavar="FILE", help="append them to FILE every second, as JSON"
+    )
 
 
 def configure_check(parser: argparse.ArgumentParser) -> None:

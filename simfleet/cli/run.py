@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,6 +16,7 @@ from simfleet.cli.models import catalogue_of
 from simfleet.clock import real_wall_s
 from simfleet.errors import SimFleetError, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
+from simfleet.load.exports.chosen import exports_of
 from simfleet.load.progress import progress_view
 from simfleet.load.results.artefacts import finish
 from simfleet.load.run_folder import RunFolder, manifest
@@ -23,11 +26,12 @@ from simfleet.load.summary_text import summary_text
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from simfleet.load.conclusion import Finished
     from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
+    from simfleet.load.stages.engine import Companion
     from simfleet.load.verdict import Result
 
 EXIT_CODES: Final[dict[Result, ExitCode]] = {
@@ -44,13 +48,21 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the scenario; the exit code says how it ended."""
     content = read_content(arguments.scenario)  # once: it may be a pipe
     scenario = scenario_of(content, arguments)
+    exports = exports_of(
+        prometheus=arguments.prometheus,
+        influx_url=arguments.influx,
+        otlp_url=arguments.otlp,
+        jsonl=arguments.jsonl,
+        environ=os.environ,
+    )
     began_wall_s = real_wall_s()
     made = RunFolder.create(arguments.out, name=scenario.name, start_wall_s=began_wall_s)
     with made as folder:
         try:
             _write_manifest(folder, scenario, content, began_wall_s=began_wall_s)
-            with progress_view(quiet=arguments.quiet) as watch:
-                finished = trio.run(functools.partial(_run, scenario, folder, watch))
+            with progress_view(quiet=arguments.quiet) as watch, exports or nullcontext():
+                companions = [one for one in (exports,) if one is not None]
+                finished = trio.run(functools.partial(_run, scenario, folder, watch, companions))
         except SimFleetError:  # refused before any load: the same command may be given again
             folder.discard()
             raise
@@ -95,6 +107,9 @@ def scenario_of(content: bytes, arguments: argparse.Namespace) -> Scenario:
 
 
 async def _run(
-    scenario: Scenario, folder: RunFolder, watch: Callable[[Progress], None]
+    scenario: Scenario,
+    folder: RunFolder,
+    watch: Callable[[Progress], None],
+    companions: Sequence[Companion],
 ) -> Finished:
-    return await Runner(scenario, folder, watch=watch).run()
+    return await Runner(scenario, folder, watch=watch, companions=companions).run()

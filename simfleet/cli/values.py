@@ -70,3 +70,13 @@ def price(text: str) -> float:
     if not 0 <= amount < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no price; write one such as 0.45")
     return amount
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Where to listen: `127.0.0.1:9464`, `[::1]:9464`, or a port alone, which is on loopback."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host = "127.0.0.1"
+    if not host or not port.isdecimal() or not port.isascii() or int(port) > PORT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address to listen on; write HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
