@@ -40,19 +40,19 @@ PASSWORD_VARIABLE: Final = "SIMFLEET_CSMS_PASSWORD"
 
 
 class EmbeddedCsms:
-    """A running child. `died` is set when it ends without having been told to."""
+    """A CSMS that a run starts and asks, wherever it works: `ChildCsms` in a process of its own,
+    `InnerCsms` (inner.py) in this event loop. `died` is set when it ends without having been told
+    to.
+    """
 
-    def __init__(self, process: trio.Process) -> None:
-        assert process.stdin is not None
-        self._process = process
-        self._requests = process.stdin
+    def __init__(self, requests: trio.abc.SendStream, answers: trio.abc.ReceiveStream) -> None:
+        """Of `control.control`: what it reads, and what it writes."""
+        self._requests = requests
+        self._answers = answers
         self._id = 0
         self._waiting: dict[int, _Answer] = {}
         self._ready = _Answer()
         self._sending = trio.Lock()
-        self._stopping = False
-        self._stderr = b""
-        self._stderr_ended = trio.Event()
         self.died = trio.Event()
         self.host = ""
         self.port = 0
@@ -68,13 +68,8 @@ class EmbeddedCsms:
         return f"wss://{self.host}:{self.port}"
 
     @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._process.pid
-
-    @property
     def failure(self) -> str | None:
-        """How the child ended and what it said last, if it ended without having been told to."""
+        """How it ended and what it said last, if it ended without having been told to."""
         return self._how_it_ended() if self.died.is_set() else None
 
     async def ledger(self) -> dict[str, Any]:
@@ -82,7 +77,7 @@ class EmbeddedCsms:
         return await self._ask("ledger")
 
     async def stats(self) -> dict[str, Any]:
-        """`cpu_s`, `rss_bytes` and `connections` of the child."""
+        """`cpu_s`, `rss_bytes` and `connections` of the process it is in."""
         return await self._ask("stats")
 
     async def freeze(self, for_s: float) -> None:
@@ -152,8 +147,7 @@ class EmbeddedCsms:
         return found
 
     async def _read_answers(self) -> None:
-        assert self._process.stdout is not None
-        lines = Lines(self._process.stdout)
+        lines = Lines(self._answers)
         while (line := await lines.next()) is not None:
             try:
                 message = msgspec.json.decode(line, type=dict[str, Any])
@@ -165,31 +159,13 @@ class EmbeddedCsms:
                 answer.give(message)
         await self._note_death()
 
-    async def _read_stderr(self) -> None:
-        assert self._process.stderr is not None
-        async for chunk in self._process.stderr:
-            self._stderr = (self._stderr + chunk)[-STDERR_KEPT_BYTES:]
-        self._stderr_ended.set()
-
-    # ── the process ──────────────────────────────────────────────────────────────────────────────
-
     async def _note_death(self) -> None:
-        """The child's output ended: wait for its exit status, and tell everybody who waits."""
-        with trio.move_on_after(STOP_TIMEOUT_S):
-            await self._process.wait()
-            await self._stderr_ended.wait()
-        if not self._stopping:
-            self.died.set()
+        """It answers nothing any more: tell everybody who waits."""
         for answer in (self._ready, *self._waiting.values()):
             answer.came.set()
 
     def _how_it_ended(self) -> str:
-        code = self._process.returncode
-        how = "does not answer" if code is None else f"ended with exit code {code}"
-        if code is not None and code < 0:
-            how = f"was killed by signal {-code}"
-        said = self._stderr.decode(errors="replace").strip()
-        return f"the embedded CSMS {how}" + (f"; it said:\n{said}" if said else "")
+        return "the embedded CSMS ended"
 
     async def wait_ready(self) -> bool:
         """Wait until it listens; False when it will not."""
@@ -200,6 +176,47 @@ class EmbeddedCsms:
         ready = self._ready.message["ready"]
         self.host, self.port = ready["host"], ready["port"]
         return True
+
+
+class ChildCsms(EmbeddedCsms):
+    """One in a child process."""
+
+    def __init__(self, process: trio.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        super().__init__(process.stdin, process.stdout)
+        self._process = process
+        self._stopping = False
+        self._stderr = b""
+        self._stderr_ended = trio.Event()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    async def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        async for chunk in self._process.stderr:
+            self._stderr = (self._stderr + chunk)[-STDERR_KEPT_BYTES:]
+        self._stderr_ended.set()
+
+    async def _note_death(self) -> None:
+        """The child's output ended: wait for its exit status, and tell everybody who waits."""
+        with trio.move_on_after(STOP_TIMEOUT_S):
+            await self._process.wait()
+            await self._stderr_ended.wait()
+        if not self._stopping:
+            self.died.set()
+        await super()._note_death()
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        how = "does not answer" if code is None else f"ended with exit code {code}"
+        if code is not None and code < 0:
+            how = f"was killed by signal {-code}"
+        said = self._stderr.decode(errors="replace").strip()
+        return f"the embedded CSMS {how}" + (f"; it said:\n{said}" if said else "")
 
     async def stop(self) -> None:
         """End the child in an orderly way, or by force when that takes too long."""
@@ -236,7 +253,7 @@ async def embedded_csms(
     passwords: Path | None = None,
     pki: Path | None = None,
     security_profile: int = 0,
-) -> AsyncIterator[EmbeddedCsms]:
+) -> AsyncIterator[ChildCsms]:
     """Run a CSMS in a child process on a free port. Raises `CsmsFailed` when it does not start.
 
     `passwords` is a file of lines `identity:password`, `pki` a folder as `simfleet pki` makes it;
@@ -263,7 +280,7 @@ async def embedded_csms(
         start_new_session=True,
         env=environment,
     )
-    csms = EmbeddedCsms(process)
+    csms = ChildCsms(process)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(csms._read_answers)

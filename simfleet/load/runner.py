@@ -30,7 +30,6 @@ from simfleet.fleet.mass import Mass
 from simfleet.fleet.orders import Surroundings
 from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
-from simfleet.link.opening import open_link
 from simfleet.load import preflight
 from simfleet.load.annotations import Annotations
 from simfleet.load.commander import Commander, commanding
@@ -38,13 +37,14 @@ from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
 from simfleet.load.progress import Progress
-from simfleet.load.security import as_charger, ensure_credentials, reached
+from simfleet.load.security import as_charger, ensure_credentials
 from simfleet.load.stage_faults import StageFaults
 from simfleet.load.stages.engine import Engine
 from simfleet.load.stages.plain import bring_home
 from simfleet.load.stages.table import carry_out
 from simfleet.load.summary import most_wanted
 from simfleet.load.timeline import Timeline
+from simfleet.load.world import REAL
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
 from simfleet.ocpp.versions import catalog_of
@@ -58,18 +58,17 @@ if TYPE_CHECKING:
     from simfleet.load.run_folder import RunFolder
     from simfleet.load.schema1 import Scenario
     from simfleet.load.stages.engine import Companion
+    from simfleet.load.world import World
 
 HANDSHAKES_MAX: Final = 200
 """Connections being opened at the same time; more only queue in the CSMS's backlog."""
-TICK_S: Final = 1.0
-INTERVAL_TICKS: Final = 5
-"""Ticks of one interval histogram in `run.hlog`; stage ends cut it short."""
 
 
 class Runner:
     """One run of one scenario. `watch` is called with the progress, once a second.
 
-    `plans` are those of the scenario, for a caller that has made them already, in a thread.
+    `plans` are those of the scenario, for a caller that has made them already, in a thread. Run it
+    with the clock of its `world`; `dial` replaces that world's dialer.
     """
 
     def __init__(
@@ -78,18 +77,20 @@ class Runner:
         folder: RunFolder,
         *,
         watch: Callable[[Progress], None],
-        dial: Dialer = open_link,
+        dial: Dialer | None = None,
         plans: Sequence[ChargerPlan] | None = None,
         companions: Sequence[Companion] = (),
+        world: World = REAL,
     ) -> None:
         self._scenario = scenario
         self._folder = folder
         self._watch = watch
-        self._dial = dial
+        self._world = world
+        self._dial = world.dial if dial is None else dial
         self._plans = plans_of(scenario) if plans is None else plans
         self._target = most_wanted(scenario)
         at_s = trio.current_time()
-        self._clock = WallClock(at_s)
+        self._clock = WallClock(at_s, wall_s=world.wall_s)
         self._health = Health(at_s)
         self.recorder = Recorder(
             self._clock, hub=Hub(self._clock), schedule_lag=self._health.schedule_lag
@@ -130,8 +131,9 @@ class Runner:
         """Run the scenario. Raises `PreflightFailed`, `TargetUnreachable` and `UsageWrong`, all of
         them before any load. Without `heed_signals`, only `stop` ends it early.
         """
-        preflight.ensure_descriptors(self._target)
-        preflight.ensure_ports(self._target)
+        if self._world.touches_network:
+            preflight.ensure_descriptors(self._target)
+            preflight.ensure_ports(self._target)
         ensure_credentials(self._scenario, self._plans)
         options = link_options(self._scenario.target)
         for version in {plan.spec.version for plan in self._plans}:
@@ -167,7 +169,7 @@ class Runner:
             )
 
     async def _run(self, options: LinkOptions) -> None:
-        async with reached(self._scenario, self._plans, options) as target:
+        async with self._world.reached(self._scenario, self._plans, options) as target:
             csms = target.csms
             if self._plans and csms is None:
                 first = self._plans[0]
@@ -280,12 +282,12 @@ class Runner:
     async def _tick(self, engine: Engine) -> None:
         due_s = trio.current_time()
         for number in itertools.count(1):
-            due_s += TICK_S
+            due_s += self._world.tick_s
             await trio.sleep_until(due_s)
             progress = self._progress(engine)
             for watch in engine.watchers:
                 watch(progress)
-            if number % INTERVAL_TICKS == 0:
+            if number % self._world.interval_ticks == 0:
                 await self._timeline.take_interval()
 
     def _progress(self, engine: Engine) -> Progress:

@@ -1,0 +1,74 @@
+"""The world of a run: its clock, its network, and how its target is reached.
+
+A run in the real world dials sockets and counts real seconds. In a scaled one the sockets are real,
+and the event loop's clock runs faster. In a virtual one the clock jumps to whatever is due next, the
+network is memory, and the embedded CSMS answers in the same event loop.
+
+    world = virtual_world(scenario)             # virtual.py; or scaled_world(10), or REAL
+    runner = Runner(scenario, folder, watch=..., world=world)
+    trio.run(runner.run, clock=world.clock())
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+import trio
+from msgspec import Struct
+
+from simfleet.link.opening import open_link
+from simfleet.load.security import reached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from simfleet.fleet.plan import ChargerPlan
+    from simfleet.link.link import Dialer, LinkOptions
+    from simfleet.load.schema1 import Scenario
+    from simfleet.load.security import Reached
+
+ClockKind = Literal["real", "virtual", "scaled"]
+TICK_S: Final = 1.0
+INTERVAL_TICKS: Final = 5
+"""Ticks of one interval histogram in `run.hlog`; stage ends cut it short."""
+
+
+class Reach(Protocol):
+    """How the target of a run is reached, as long as the block lasts."""
+
+    def __call__(
+        self, scenario: Scenario, plans: Sequence[ChargerPlan], options: LinkOptions
+    ) -> AbstractAsyncContextManager[Reached]:
+        """See `security.reached`."""
+
+
+class World(Struct, frozen=True, kw_only=True):
+    """See the module."""
+
+    kind: ClockKind = "real"
+    scale: float = 1.0
+    """Seconds of the event loop's clock in a real one. 1 where the clock jumps: there is no such
+    number."""
+    dial: Dialer = open_link
+    reached: Reach = reached
+    clock: Callable[[], trio.abc.Clock | None] = lambda: None
+    """Makes the clock for `trio.run`; None is Trio's own."""
+    wall_s: float | None = None
+    """Unix time at the beginning; None: what it really is."""
+    tick_s: float = TICK_S
+    """Between two looks of whoever watches, in seconds of the run's clock."""
+    interval_ticks: int = INTERVAL_TICKS
+
+    @property
+    def measures(self) -> bool:
+        """Whether times of the CSMS can be measured: not where no time passes while it works."""
+        return self.kind != "virtual"
+
+    @property
+    def touches_network(self) -> bool:
+        """Whether descriptors and ports are needed."""
+        return self.kind != "virtual"
+
+
+REAL: Final = World()
