@@ -48,8 +48,12 @@ CONTENT_TYPES: Final = {
     "manifest.json": JSON,
     "errors.jsonl": "application/x-ndjson",
     "run.hlog": "text/plain; charset=utf-8",
+    "timeline.csv": "text/csv; charset=utf-8",
+    "actions.csv": "text/csv; charset=utf-8",
+    "report.html": "text/html; charset=utf-8",
 }
-ARTEFACT: Final = Media((JSON, "application/x-ndjson", "text/plain"), "the file as it is")
+ARTEFACT: Final = Media(
+    (JSON, "application/x-ndjson", "text/plain", "text/csv", "text/html"), "the file as it is")
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -37,6 +37,7 @@ from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
 from simfleet.load.progress import Progress
+from simfleet.load.results.recording import RunTables
 from simfleet.load.security import as_charger, ensure_credentials
 from simfleet.load.stage_faults import StageFaults
 from simfleet.load.stages.engine import Engine
@@ -100,7 +101,8 @@ class Runner:
         self._timeline = Timeline(
             self.recorder.latencies, self._clock, write=folder.intervals, at_s=at_s
         )
-        self._companions = companions
+        tables = RunTables(folder, inline=world.kind == "virtual")
+        self._companions: Sequence[Companion] = (tables, *companions)
         self._annotations = Annotations(at_s)
         self.engine: Engine | None = None
         """The run at work, once its load has begun."""

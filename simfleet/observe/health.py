@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import resource
 import sys
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -43,6 +44,8 @@ PROBE_PERIOD_S: Final = 0.010
 it would sleep otherwise."""
 PROBE_CATCH_UP_MAX_TICKS: Final = 6_000
 """Missed ticks recorded for one stall (one minute); a machine that slept all night is no news."""
+RECENT_MAX: Final = 6_000
+"""Samples of the loop's lag kept one by one until `take_recent_p99_s`."""
 SAMPLE_PERIOD_S: Final = 5.0
 """Between two readings of memory and descriptors."""
 
@@ -61,12 +64,13 @@ class LoopLagProbe:
     1 ms, so an idle loop shows up to 1 ms.
     """
 
-    __slots__ = ("_due_s", "_running", "histogram", "skipped_ticks")
+    __slots__ = ("_due_s", "_recent_s", "_running", "histogram", "skipped_ticks")
 
     def __init__(self) -> None:
         self.histogram = FastHistogram()
         self.skipped_ticks = 0
         """Due times that were missed and not recorded, see `PROBE_CATCH_UP_MAX_TICKS`."""
+        self._recent_s: deque[float] = deque(maxlen=RECENT_MAX)
         self._due_s = 0.0
         self._running = False
 
@@ -84,6 +88,7 @@ class LoopLagProbe:
     def restart(self, at_s: float) -> None:
         """Forget what was measured and begin anew at `at_s`."""
         self.histogram.reset()
+        self._recent_s.clear()
         self.skipped_ticks = 0
         self._due_s = at_s + PROBE_PERIOD_S
 
@@ -94,6 +99,7 @@ class LoopLagProbe:
             return
         for _ in range(PROBE_CATCH_UP_MAX_TICKS):
             _record_late(self.histogram, at_s - due_s)
+            self._recent_s.append(at_s - due_s)
             due_s += PROBE_PERIOD_S
             if due_s > at_s:
                 break
@@ -103,6 +109,12 @@ class LoopLagProbe:
             due_s += missed * PROBE_PERIOD_S
         self._due_s = due_s
 
+    def take_recent_p99_s(self) -> float:
+        """The p99 of what was measured since this was last asked; 0.0 if nothing was."""
+        ordered = sorted(self._recent_s)
+        self._recent_s.clear()
+        return ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] if ordered else 0.0
+
 
 class ScheduleLag:
     """How late CALLs were started because of us: at_s - due_s of those that waited for nothing.
@@ -110,14 +122,22 @@ class ScheduleLag:
     A CALL waiting behind an earlier one of its charger waits for the CSMS; it does not belong here.
     """
 
-    __slots__ = ("histogram",)
+    __slots__ = ("_worst_s", "histogram")
 
     def __init__(self) -> None:
         self.histogram = FastHistogram()
+        self._worst_s = 0.0
 
     def record(self, late_s: float) -> None:
         """Record one CALL started `late_s` seconds after it was due."""
         _record_late(self.histogram, late_s)
+        if late_s > self._worst_s:
+            self._worst_s = late_s
+
+    def take_worst_s(self) -> float:
+        """The latest of those recorded since this was last asked."""
+        worst_s, self._worst_s = self._worst_s, 0.0
+        return worst_s
 
 
 class GarbagePauses:
@@ -263,6 +283,11 @@ class Health:
         tb: TracebackType | None,
     ) -> None:
         self._garbage.__exit__(exc_type, exc, tb)
+
+    @property
+    def garbage(self) -> GarbagePauses:
+        """The collections of the period that is judged."""
+        return self._garbage
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled."""

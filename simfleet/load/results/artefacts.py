@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.results.report.page import REPORT, write_report
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from simfleet.load.run_folder import RunFolder
 
-WRITERS: Final[Mapping[str, Callable[[Path, dict[str, Any]], None]]] = {}
+WRITERS: Final[Mapping[str, Callable[[Path, dict[str, Any]], None]]] = {
+    REPORT: write_report,
+}
 """File name: who writes it. A writer raises OSError where the file system does, nothing else."""
 
 

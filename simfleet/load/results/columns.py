@@ -38,6 +38,8 @@ TIMELINE_COLUMNS: Final = (
     *CONNECTOR_STATES,
     "transactions",
     "arrivals",
+    "started",
+    "stopped",
     "calls",
     "errors",
     "timeouts",

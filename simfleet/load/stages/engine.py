@@ -66,6 +66,8 @@ class Engine:
         """What people who watch see of it."""
         self.watchers: list[Callable[[Progress], None]] = []
         """Told of the progress once a second; must not wait."""
+        self.arrivals = 0
+        """Drivers that open load models have sent so far, in all."""
         self.interrupted: str | None = None
         """Why the stages were ended, if they were: Ctrl-C, a live stop, a threshold."""
 
