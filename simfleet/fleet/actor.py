@@ -14,7 +14,7 @@ import trio
 
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import CALM_S, back_off_of
-from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
+from simfleet.fleet.orders import Away, Leave, Mode, Redial, Surroundings
 from simfleet.station.credentials import current
 from simfleet.station.effects import (
     CancelErrand,
@@ -84,7 +84,7 @@ class Charger:
         self.station = station
         self.mode = self.wished = mode
         self._surroundings = surroundings
-        self._mail: list[Event | Redial] | None = None
+        self._mail: list[Event | Redial | Away] | None = None
         """Events, or an empty list when only `wished` or `_leave` is new; None: nothing is new."""
         self._waiting: trio.CancelScope | None = None
         self._leave: Leave | None = None
@@ -108,7 +108,7 @@ class Charger:
 
     # ── for others ──────────────────────────────────────────────────────────────────────────────
 
-    def post(self, mail: Event | Mode | Leave | Redial) -> bool:
+    def post(self, mail: Event | Mode | Leave | Redial | Away) -> bool:
         """Hand something to the charger, read at once. False: the mailbox is full, not taken.
 
         `Mode` and `Leave` are always taken, and the last of them counts: a `Mode` calls a charger
@@ -208,6 +208,11 @@ class Charger:
             if isinstance(event, Redial):
                 if self._dark_until_s is None:  # else it connects anew anyway
                     self._dark_until_s = at_s
+                continue
+            if isinstance(event, Away):
+                if not station.dark:  # else it has no link as long as it is dark
+                    self._dark_until_s = at_s + event.for_s
+                    self._powerless = event.abrupt
                 continue
             if isinstance(event, ErrandDone) and not event.ok:
                 self._surroundings.recorder.errand_failed(station.identity, event, at_s=at_s)

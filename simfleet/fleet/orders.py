@@ -49,3 +49,12 @@ class Leave(Struct, frozen=True):
 
 class Redial(Struct, frozen=True):
     """Connect again: the URL of the surroundings has changed. Sessions go on meanwhile."""
+
+
+class Away(Struct, frozen=True):
+    """Lose the link, and have none for so long; 0 ends it. Sessions go on meanwhile. `abrupt`: the
+    socket is cut without a word, as when the network is gone.
+    """
+
+    for_s: float
+    abrupt: bool = True

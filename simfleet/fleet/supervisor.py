@@ -14,7 +14,7 @@ import trio
 
 from simfleet.fleet.actor import Charger
 from simfleet.fleet.backoff import CALM_S, crash_pause_s
-from simfleet.fleet.orders import Leave, Mode, Redial, Surroundings
+from simfleet.fleet.orders import Away, Leave, Mode, Redial, Surroundings
 from simfleet.station.chance import Chance
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Vacancy:
         self._leave: Leave | None = None
         self._waiting: trio.CancelScope | None = None
 
-    def post(self, mail: Event | Mode | Leave | Redial) -> bool:
+    def post(self, mail: Event | Mode | Leave | Redial | Away) -> bool:
         """See `Charger.post`. An event finds nobody: False."""
         if isinstance(mail, Mode):
             self.wished, self._leave = mail, None
