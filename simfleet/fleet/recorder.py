@@ -30,7 +30,7 @@ from simfleet.station.effects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from simfleet.clock import WallClock
     from simfleet.errors import ConnectFailed, Refused
@@ -54,16 +54,30 @@ class Problem(Struct, frozen=True):
     detail: str
 
 
+class SliceBooks:
+    """What is kept for one slice of a fleet alone."""
+
+    __slots__ = ("closed", "energy_wh", "latencies", "opened")
+
+    def __init__(self, latencies: Latencies) -> None:
+        self.latencies = latencies
+        self.opened = 0
+        self.closed = 0
+        self.energy_wh = 0.0
+
+
 class Recorder:
     """See the module. `hub` is None where nobody can ever listen (a benchmark's floor)."""
 
     __slots__ = (
         "_calling",
         "_clock",
+        "_everybody",
         "_hub",
         "_labels",
         "_reports",
         "_schedule_lag",
+        "_slice_of",
         "booted",
         "counters",
         "latencies",
@@ -72,6 +86,7 @@ class Recorder:
         "outage",
         "problems",
         "problems_total",
+        "slices",
     )
 
     def __init__(self, clock: WallClock, *, hub: Hub | None, schedule_lag: ScheduleLag) -> None:
@@ -84,6 +99,11 @@ class Recorder:
         """Frames that go out because of faults on purpose."""
         self.counters = Counters()
         self.latencies = Latencies()
+        self.slices: dict[str, SliceBooks] = {}
+        """By name. Empty where all chargers are of one slice."""
+        self._everybody = SliceBooks(self.latencies)
+        self._slice_of: dict[str, SliceBooks] = {}
+        """By identity; who is missing belongs to no slice."""
         self.ledger = Ledger()
         self.outage = Outage()
         self.booted: set[str] = set()
@@ -103,6 +123,15 @@ class Recorder:
             Injected: self._injected,
             Excused: self._excused,
         }
+
+    def divide(self, slice_of: Mapping[str, str]) -> None:
+        """Keep books for each slice: `slice_of` names it, by identity. Once, before any load."""
+        names = list(dict.fromkeys(slice_of.values()))
+        if len(names) < 2:
+            return
+        parts = self.latencies.divide(names)
+        self.slices = {name: SliceBooks(parts[name]) for name in names}
+        self._slice_of = {identity: self.slices[name] for identity, name in slice_of.items()}
 
     # ── frames ──────────────────────────────────────────────────────────────────────────────────
 
@@ -198,16 +227,17 @@ class Recorder:
         failure = outcome.failure
         action = outcome.action.name
         sent_s = outcome.sent_s
+        latencies = self._slice_of.get(identity, self._everybody).latencies
         if failure is None and sent_s is not None:
-            self.latencies.record(action, outcome.due_s, sent_s, outcome.done_s)
+            latencies.record(action, outcome.due_s, sent_s, outcome.done_s)
         elif failure == LINK_LOST or sent_s is None:
-            self.latencies.record_lost(action)
+            latencies.record_lost(action)
         elif failure == TIMED_OUT:
-            self.latencies.record_timeout(action, outcome.due_s, sent_s, outcome.done_s)
+            latencies.record_timeout(action, outcome.due_s, sent_s, outcome.done_s)
             self._problem(identity, f"timeout:{action}", outcome.detail, at_s)
         else:
             assert failure is not None
-            self.latencies.record_error(action, failure, outcome.due_s, sent_s, outcome.done_s)
+            latencies.record_error(action, failure, outcome.due_s, sent_s, outcome.done_s)
             self._problem(identity, f"callerror:{action}:{failure}", outcome.detail, at_s)
 
     def _violation(self, identity: str, violation: Violation, at_s: float) -> None:
@@ -237,9 +267,13 @@ class Recorder:
 
     def _opened(self, identity: str, effect: TransactionOpened, _: float) -> None:
         self.ledger.open(identity, effect)
+        self._slice_of.get(identity, self._everybody).opened += 1
 
     def _closed(self, identity: str, effect: TransactionClosed, _: float) -> None:
         self.ledger.close(identity, effect)
+        books = self._slice_of.get(identity, self._everybody)
+        books.closed += 1
+        books.energy_wh += effect.energy_wh
 
     def _delivered(self, identity: str, effect: TransactionDelivered, _: float) -> None:
         self.ledger.deliver(identity, effect)

@@ -27,6 +27,7 @@ __all__ = [
     "CrashLog",
     "RatePerSecond",
     "Tally",
+    "Tide",
     "ViolationLog",
 ]
 
@@ -130,6 +131,15 @@ class RatePerSecond:
         return self._bucket_count if second == self._bucket + 1 else 0
 
 
+class Tide:
+    """The fewest and the most connections open at once, for as long as somebody watches."""
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, connected: int) -> None:
+        self.low = self.high = connected
+
+
 class ConnectCounters:
     """Attempts to open a connection, and how they ended.
 
@@ -140,6 +150,7 @@ class ConnectCounters:
     """
 
     __slots__ = (
+        "_tides",
         "all_at_s",
         "attempts",
         "connected",
@@ -165,6 +176,7 @@ class ConnectCounters:
         self.all_at_s: float | None = None
         self.connected_min: int | None = None
         self.watching_min = False
+        self._tides: list[Tide] = []
 
     def attempt(self, at_s: float) -> None:
         """Count one attempt, started at `at_s`."""
@@ -181,12 +193,26 @@ class ConnectCounters:
             self.connected_peak = self.connected
             if self.all_at_s is None and self.connected >= self.wanted:
                 self.all_at_s = at_s
+        for tide in self._tides:
+            tide.high = max(tide.high, self.connected)
 
     def close(self) -> None:
         """Count one open connection less."""
         self.connected -= 1
         if self.watching_min and self.connected_min is not None:
             self.connected_min = min(self.connected_min, self.connected)
+        for tide in self._tides:
+            tide.low = min(tide.low, self.connected)
+
+    def watch_tide(self) -> Tide:
+        """Keep the fewest and the most connections from now on, until `forget_tide`."""
+        tide = Tide(self.connected)
+        self._tides.append(tide)
+        return tide
+
+    def forget_tide(self, tide: Tide) -> None:
+        """Leave it as it is now."""
+        self._tides = [one for one in self._tides if one is not tide]
 
     def watch_min(self, watching: bool) -> None:
         """Begin, or stop, to keep the fewest connections open at once."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import psutil
 import trio
+from msgspec import Struct, structs
 
 from simfleet.clock import cpu_s, stopwatch_s
 from simfleet.observe.generator_verdict import GeneratorEvidence, GeneratorVerdict, Level, judge
@@ -33,6 +34,7 @@ __all__ = [
     "GeneratorEvidence",
     "GeneratorVerdict",
     "Health",
+    "HealthMark",
     "Level",
     "LoopLagProbe",
     "ScheduleLag",
@@ -221,10 +223,10 @@ class _MachineCpu:
         self.restart()
 
     def restart(self) -> None:
-        self._start = self._read()
+        self._start = self.read()
 
     @staticmethod
-    def _read() -> tuple[float, float, float]:
+    def read() -> tuple[float, float, float]:
         times = psutil.cpu_times()
         stolen = getattr(times, "steal", 0.0)
         busy = times.user + times.system + stolen
@@ -232,14 +234,28 @@ class _MachineCpu:
             busy += getattr(times, name, 0.0)
         return busy + times.idle + getattr(times, "iowait", 0.0), busy, stolen
 
-    def ratios(self) -> tuple[float, float]:
-        """Return the shares (busy, stolen) of all cores, 0.0 to 1.0."""
+    def ratios(self, since: tuple[float, float, float] | None = None) -> tuple[float, float]:
+        """Return the shares (busy, stolen) of all cores, 0.0 to 1.0, since a reading or the
+        `restart`.
+        """
         total, busy, stolen = (
-            now - start for now, start in zip(self._read(), self._start, strict=True)
+            now - start for now, start in zip(self.read(), since or self._start, strict=True)
         )
         if total <= 0:  # less than one tick of the kernel
             return 0.0, 0.0
         return busy / total, stolen / total
+
+
+class HealthMark(Struct, frozen=True):
+    """The generator at one moment, for what comes after it."""
+
+    at_s: float
+    cpu_s: float
+    loop_lag: FastHistogram
+    schedule_lag: FastHistogram
+    gc_pauses: int
+    gc_total_s: float
+    machine: tuple[float, float, float]
 
 
 class Health:
@@ -350,35 +366,86 @@ class Health:
             machine_stolen_ratio=stolen_ratio,
         )
 
+    def mark(self, at_s: float) -> HealthMark:
+        """The generator now, for `evidence_since`."""
+        self.loop_lag.catch_up(at_s)
+        return HealthMark(
+            at_s,
+            cpu_s(),
+            self.loop_lag.histogram.copy(),
+            self.schedule_lag.histogram.copy(),
+            self._garbage.count,
+            self._garbage.total_s,
+            self._machine.read(),
+        )
+
+    def evidence_since(self, mark: HealthMark, at_s: float) -> GeneratorEvidence:
+        """What is known about the time from `mark` to now, `at_s`; memory and descriptors are those
+        of the whole load.
+        """
+        self.loop_lag.catch_up(at_s)
+        loop = self.loop_lag.histogram.since(mark.loop_lag)
+        schedule = self.schedule_lag.histogram.since(mark.schedule_lag)
+        loop_ms, schedule_ms = summary_ms(loop), summary_ms(schedule)
+        busy_ratio, stolen_ratio = self._machine.ratios(mark.machine)
+        pauses = self._garbage.count - mark.gc_pauses
+        gc_total_ms = (self._garbage.total_s - mark.gc_total_s) * 1000
+        return structs.replace(
+            self.evidence(at_s),
+            load_s=at_s - mark.at_s,
+            cpu_s=cpu_s() - mark.cpu_s,
+            loop_lag_samples=loop.total_count,
+            loop_lag_p50_ms=loop_ms["p50"],
+            loop_lag_p99_ms=loop_ms["p99"],
+            loop_lag_max_ms=loop_ms["max"],
+            schedule_lag_samples=schedule.total_count,
+            schedule_lag_p50_ms=schedule_ms["p50"],
+            schedule_lag_p99_ms=schedule_ms["p99"],
+            schedule_lag_max_ms=schedule_ms["max"],
+            gc_pauses=pauses,
+            gc_total_ms=gc_total_ms,
+            gc_max_ms=min(self._garbage.max_s * 1000, gc_total_ms),
+            machine_busy_ratio=busy_ratio,
+            machine_stolen_ratio=stolen_ratio,
+        )
+
+    def snapshot_since(self, mark: HealthMark, at_s: float) -> dict[str, Any]:
+        """As `snapshot`, of the time since `mark`."""
+        return shown(self.evidence_since(mark, at_s))
+
     def snapshot(self, at_s: float) -> dict[str, Any]:
         """Return the evidence as `summary.json` shows it in `generator`, ready for JSON."""
-        seen = self.evidence(at_s)
-        return {
-            "load_s": seen.load_s,
-            "cpu_s": seen.cpu_s,
-            "cpu_ratio": seen.cpu_ratio,
-            "rss_start_mib": seen.rss_start_mib,
-            "rss_peak_mib": seen.rss_peak_mib,
-            "loop_lag_ms": {
-                "p50": seen.loop_lag_p50_ms,
-                "p99": seen.loop_lag_p99_ms,
-                "max": seen.loop_lag_max_ms,
-                "samples": seen.loop_lag_samples,
-            },
-            "schedule_lag_ms": {
-                "p50": seen.schedule_lag_p50_ms,
-                "p99": seen.schedule_lag_p99_ms,
-                "max": seen.schedule_lag_max_ms,
-                "samples": seen.schedule_lag_samples,
-            },
-            "gc": {
-                "pauses": seen.gc_pauses,
-                "total_ms": seen.gc_total_ms,
-                "max_ms": seen.gc_max_ms,
-            },
-            "descriptors": {"peak": seen.descriptors_peak, "limit": seen.descriptors_limit},
-            "machine": {
-                "busy_ratio": seen.machine_busy_ratio,
-                "stolen_ratio": seen.machine_stolen_ratio,
-            },
-        }
+        return shown(self.evidence(at_s))
+
+
+def shown(seen: GeneratorEvidence) -> dict[str, Any]:
+    """Evidence as `summary.json` shows it."""
+    return {
+        "load_s": seen.load_s,
+        "cpu_s": seen.cpu_s,
+        "cpu_ratio": seen.cpu_ratio,
+        "rss_start_mib": seen.rss_start_mib,
+        "rss_peak_mib": seen.rss_peak_mib,
+        "loop_lag_ms": {
+            "p50": seen.loop_lag_p50_ms,
+            "p99": seen.loop_lag_p99_ms,
+            "max": seen.loop_lag_max_ms,
+            "samples": seen.loop_lag_samples,
+        },
+        "schedule_lag_ms": {
+            "p50": seen.schedule_lag_p50_ms,
+            "p99": seen.schedule_lag_p99_ms,
+            "max": seen.schedule_lag_max_ms,
+            "samples": seen.schedule_lag_samples,
+        },
+        "gc": {
+            "pauses": seen.gc_pauses,
+            "total_ms": seen.gc_total_ms,
+            "max_ms": seen.gc_max_ms,
+        },
+        "descriptors": {"peak": seen.descriptors_peak, "limit": seen.descriptors_limit},
+        "machine": {
+            "busy_ratio": seen.machine_busy_ratio,
+            "stolen_ratio": seen.machine_stolen_ratio,
+        },
+    }
