@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from simfleet.documents import quantities
 from simfleet.documents.nodes import Items, Node, Pairs, Place, Report, Scalar
 from simfleet.documents.quantities import number_text, shown
-from simfleet.station.chance import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -222,6 +221,11 @@ class Measure(ScalarKind):
         self.range_text = f"{number_text(low)} to {number_text(high)}"
         self.accepts = f"a number of {unit}, {self.range_text}"
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the most that it may be, in base units."""
+        return self.low * self._scale, self.high * self._scale
+
     def parse(self, text: str) -> float:
         """See ScalarKind."""
         if text.lower().endswith(self.unit.lower()):
@@ -251,6 +255,11 @@ class Duration(ScalarKind):
         self.range_text = f"{low} to {high}"
         self.accepts = f"a duration such as 10s or 1m30s, {self.range_text}"
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the most that it may be, in seconds."""
+        return self._low_s, self._high_s
+
     def parse(self, text: str) -> float:
         """See ScalarKind."""
         seconds = quantities.parse_duration(text)
@@ -265,44 +274,6 @@ class Duration(ScalarKind):
     def written(self, value: float) -> str:
         """See Kind."""
         return quantities.duration_text(value)
-
-
-class Range(ScalarKind):
-    """`a..b`, or one value, of a measure or a duration; a Span in base units."""
-
-    def __init__(self, of: Measure | Duration) -> None:
-        self._of = of
-        example = "5s..20s" if isinstance(of, Duration) else "5..40"
-        unit = "" if isinstance(of, Duration) else f" in {of.unit}"
-        self.accepts = f"one value or a range such as {example}{unit}, {of.range_text}"
-
-    def parse(self, text: str) -> Span:
-        """See ScalarKind."""
-        low_text, high_text = quantities.split_range(text)
-        if not low_text or not high_text:
-            raise ValueError(f"{shown(text)} is not a range; write {self.accepts}")
-        low, high = self._of.parse(low_text), self._of.parse(high_text)
-        if low > high:
-            raise ValueError(f"{shown(text)} runs backwards; write {high_text}..{low_text}")
-        return Span(low, high)
-
-    def json_schema(self) -> dict[str, Any]:
-        """See Kind."""
-        if isinstance(self._of, Duration):
-            one = f"(?:{quantities.DURATION_PATTERN})"
-            return {"type": "string", "pattern": f"^{one}(?: *\\.\\. *{one})?$"}
-        one = f"(?:{quantities.NUMBER_PATTERN})"
-        return {
-            "anyOf": [
-                self._of.json_schema(),
-                {"type": "string", "pattern": f"^{one} *\\.\\. *{one}$"},
-            ]
-        }
-
-    def written(self, value: Span) -> Value:
-        """See Kind."""
-        low, high = self._of.written(value.low), self._of.written(value.high)
-        return low if low == high else f"{low}..{high}"
 
 
 class Setting(ScalarKind):

@@ -7,8 +7,10 @@ from typing import Annotated, Final
 import msgspec
 
 from simfleet.documents.fields import Key
-from simfleet.documents.kinds import Duration, Measure, Range
+from simfleet.documents.kinds import Duration, Measure
+from simfleet.documents.ranges import Range
 from simfleet.station.chance import Span
+from simfleet.station.distributions import Distribution
 
 DAY_S: Final = 86_400.0
 
@@ -19,7 +21,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What drivers do in mode `charging`: plug, authorize, charge, stop, unplug, pause, again."""
 
     think_time_s: Annotated[
-        Span,
+        Distribution,
         Key(
             Range(Duration(0, DAY_S)),
             "how long each step of a human takes: tag after cable, cable after stop",
@@ -27,7 +29,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = Span(5, 20)
     energy_wh: Annotated[
-        Span,
+        Distribution,
         Key(
             Range(Measure(0.001, 1000, "kWh", scale=_KWH)),
             "energy wanted by each session, in kWh",
@@ -35,10 +37,19 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = Span(5_000, 40_000)
     pause_s: Annotated[
-        Span,
+        Distribution,
         Key(
             Range(Duration(0, DAY_S)),
             "how long a connector stays free between two sessions",
             "pause",
         ),
     ] = Span(10, 60)
+    dwell_s: Annotated[
+        Distribution | None,
+        Key(
+            Range(Duration(0, DAY_S)),
+            "how long a car stays plugged in once it takes no more; none: the driver is back at"
+            " once",
+            "dwell",
+        ),
+    ] = None

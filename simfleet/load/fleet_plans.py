@@ -10,7 +10,6 @@ from simfleet.errors import ScenarioInvalid
 from simfleet.fleet.plan import ChargerPlan
 from simfleet.load.slice_models import factory_of, wanted_of
 from simfleet.models.model import ChargerModel
-from simfleet.station.chance import Span
 from simfleet.station.meter import ElectricalSpec
 from simfleet.station.spec import Habits, StationSpec
 from simfleet.station.vehicle import vehicles_for
@@ -63,9 +62,10 @@ def _is_keyed(scenario: Scenario, part: Slice, factory: FactorySettings) -> bool
 def habits_of(behaviour: Behaviour) -> Habits:
     """What the drivers do."""
     return Habits(
-        think_time_s=Span(behaviour.think_time_s.low, behaviour.think_time_s.high),
-        pause_s=Span(behaviour.pause_s.low, behaviour.pause_s.high),
-        energy_wh=Span(behaviour.energy_wh.low, behaviour.energy_wh.high),
+        think_time_s=behaviour.think_time_s,
+        pause_s=behaviour.pause_s,
+        energy_wh=behaviour.energy_wh,
+        dwell_s=behaviour.dwell_s,
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from simfleet.ocpp.rpc import CALL_TIMEOUT_S
 from simfleet.station.chance import Span
+from simfleet.station.distributions import Distribution
 from simfleet.station.meter import ElectricalSpec
 from simfleet.station.quirks import Quirks
 from simfleet.station.vehicle import VehicleSpec
@@ -33,14 +34,18 @@ LEAVING_RETRY_S = 1.0
 class Habits(Struct, frozen=True):
     """How the drivers of an autopilot behave."""
 
-    think_time_s: Span = Span(5.0, 20.0)
+    think_time_s: Distribution = Span(5.0, 20.0)
     """Each step of a human: tag after cable, stop after the car is full, cable after stop."""
-    pause_s: Span = Span(10.0, 60.0)
+    pause_s: Distribution = Span(10.0, 60.0)
     """From the end of a session until the next car comes."""
-    energy_wh: Span = Span(5_000.0, 40_000.0)
+    energy_wh: Distribution = Span(5_000.0, 40_000.0)
     """What a driver wants; a car that is full earlier leaves earlier."""
     soc: Span = Span(0.1, 0.6)
     """State of charge on arrival, 0 to 1."""
+    dwell_s: Distribution | None = None
+    """How long a car that takes no more stays plugged in before its driver is back."""
+    id_tags: tuple[str, ...] = ()
+    """Tags that drivers draw theirs from; empty: all of a charger's drivers have its own tag."""
 
 
 class StationSpec(Struct, frozen=True):
