@@ -103,6 +103,7 @@ class Charger:
         self._broken: Exception | None = None
         """What went wrong in `ring`; raised by the task."""
         station.given = surroundings.keyring.given(surroundings.options)
+        station.gate = surroundings.gate
         if mode is Mode.CHARGING:
             station.engage()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STARTS_PER_S: Final = 1000.0
 """Pace of a wish without a duration of its own."""
+NEVER_S: Final = float("inf")
 DRAIN_MAX_S: Final = 60.0
 """How long a charger that leaves may take to tell the CSMS what is owed to it."""
 
@@ -48,6 +49,13 @@ class Mass:
         self._started = 0
         """The first so many plans have a charger that was not told to leave."""
         self._changed = trio.Event()
+        self._stirred = trio.Event()
+        """Whoever waits for a moment has to look at the time again."""
+        self._paused_at_s: float | None = None
+        self._stood_s = 0.0
+        """For how long the wish has stood still."""
+        self.most_settled = 0
+        """The largest wish for chargers that go online that was carried out."""
         self._settled = trio.Event()
         self._settled.set()
         self.on_arrival: Callable[[str], None] | None = None
@@ -71,10 +79,32 @@ class Mass:
             raise ValueError(f"target is {target}; this fleet has 0 to {len(self._plans)} chargers")
         if over_s is None:
             over_s = abs(target - self._started) / STARTS_PER_S
-        self._wish = Wish(target, mode, trio.current_time(), over_s, drain_s)
+        at_s = trio.current_time()
+        self._wish = Wish(target, mode, at_s, over_s, drain_s)
+        self._stood_s = 0.0
+        if self._paused_at_s is not None:
+            self._paused_at_s = at_s
         if self._settled.is_set():  # else who waits for the old wish waits for this one, too
             self._settled = trio.Event()
         self._changed.set()
+        self._stir()
+
+    def pause(self) -> None:
+        """Bring nobody in and send nobody away until `resume`. Again changes nothing."""
+        if self._paused_at_s is None:
+            self._paused_at_s = trio.current_time()
+            self._stir()
+
+    def resume(self) -> None:
+        """Go on where it stood still: what is left takes as long as it would have."""
+        if self._paused_at_s is not None:
+            self._stood_s += trio.current_time() - self._paused_at_s
+            self._paused_at_s = None
+            self._stir()
+
+    def _stir(self) -> None:
+        self._stirred.set()
+        self._stirred = trio.Event()
 
     def steps_to(self, target: int, mode: Mode) -> int:
         """How many chargers have to be started, changed or sent away for this wish."""
@@ -100,6 +130,8 @@ class Mass:
             self._changed = trio.Event()
             await self._carry_out(self._wish)
             if not self._changed.is_set():
+                if self._wish.mode is not Mode.IDLE:
+                    self.most_settled = max(self.most_settled, self._wish.target)
                 self._settled.set()
 
     async def _carry_out(self, wish: Wish) -> None:
@@ -109,10 +141,9 @@ class Mass:
         shrink = max(0, self._started - wish.target)
         steps = len(switching) + growth + shrink
         for step in range(steps):
-            due_s = wish.began_s + even_due_s(step, count=steps, over_s=wish.over_s)
-            if due_s > trio.current_time():
-                with trio.CancelScope(deadline=due_s):
-                    await self._changed.wait()
+            after_s = even_due_s(step, count=steps, over_s=wish.over_s)
+            if self._due_s(wish, after_s) > trio.current_time():
+                await self._until_due(wish, after_s)
             elif step % 50 == 0:
                 await trio.lowlevel.checkpoint()  # behind schedule: let the others run
             if self._changed.is_set():
@@ -123,6 +154,20 @@ class Mass:
                 self._switch(switching[step - shrink], wish.mode)
             else:
                 await self._bring_in(self._plans[self._started], wish.mode)
+
+    def _due_s(self, wish: Wish, after_s: float) -> float:
+        if self._paused_at_s is not None:
+            return NEVER_S
+        return wish.began_s + self._stood_s + after_s
+
+    async def _until_due(self, wish: Wish, after_s: float) -> None:
+        """Wait until so much of a wish's time is over, or there is another wish."""
+        while not self._changed.is_set():
+            due_s = self._due_s(wish, after_s)
+            if due_s <= trio.current_time():
+                return
+            with trio.CancelScope(deadline=due_s):
+                await self._stirred.wait()
 
     def _switching(self, target: int, mode: Mode) -> list[str]:
         """Who stays and is to do something else than it was last told."""

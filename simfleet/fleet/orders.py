@@ -12,6 +12,7 @@ from simfleet.fleet.errands import Errands
 from simfleet.fleet.keyring import Keyring
 from simfleet.fleet.recorder import Recorder
 from simfleet.link.link import Dialer, LinkOptions
+from simfleet.station.behaviour import Gate
 
 
 class Mode(StrEnum):
@@ -36,6 +37,8 @@ class Surroundings(Struct):
     """Run by the supervisor. Without it errands fail, and say so."""
     keyring: Keyring = field(default_factory=Keyring)
     """What the chargers were given to connect with, beside password and roots in `options`."""
+    gate: Gate = field(default_factory=Gate)
+    """Closed while no new drivers are to come."""
 
 
 class Leave(Struct, frozen=True):

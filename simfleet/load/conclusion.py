@@ -39,6 +39,8 @@ class Course(Struct):
     """How the scenario's commands went, if it has any."""
     uploads: dict[str, int] | None = None
     """What the run's own file server did, if the scenario uses it."""
+    wanted: int | None = None
+    """How many chargers were to be accepted, where people have changed what the scenario says."""
 
 
 class Finished(Struct, frozen=True):
@@ -68,6 +70,8 @@ def conclude(
     summary["annotations"] = annotations.snapshot()
     summary["problems"] = {"total": recorder.problems_total, "kept": problems_kept}
     summary["scenario_commands"], summary["uploads"] = course.commands, course.uploads
+    wanted = most_online(scenario) if course.wanted is None else course.wanted
+    summary["chargers"]["failed"] = max(0, wanted - summary["chargers"]["booted"])
     fleet_books = recorder.ledger.snapshot()
     checks = None
     if not course.cut_off:
@@ -96,7 +100,7 @@ def conclude(
         generator=judge(health.evidence(timeline.ended_s)),
         interrupted=course.interrupted,
         target_lost=course.target_lost,
-        wanted=most_online(scenario),
+        wanted=wanted,
         accepted=summary["chargers"]["booted"],
         connected_peak=summary["chargers"]["connected_peak"],
     )

@@ -36,6 +36,7 @@ from simfleet.load.commander import Commander, commanding
 from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
+from simfleet.load.live.control import live_figures
 from simfleet.load.progress import Progress
 from simfleet.load.results.recording import RunTables
 from simfleet.load.security import as_charger, ensure_credentials
@@ -97,6 +98,7 @@ class Runner:
             self._clock, hub=Hub(self._clock), schedule_lag=self._health.schedule_lag
         )
         self.recorder.on_problem = folder.problem
+        self.recorder.divide({plan.identity: plan.slice_name for plan in self._plans})
         self.recorder.counters.connect.wanted = max(1, self._target)
         self._timeline = Timeline(
             self.recorder.latencies, self._clock, write=folder.intervals, at_s=at_s
@@ -162,7 +164,8 @@ class Runner:
                 self._timeline,
                 self._course,
                 self._annotations,
-                extra={
+                extra=live_figures(self.engine)
+                | {
                     name: figures
                     for companion in self._companions
                     for name, figures in companion.figures().items()
@@ -229,10 +232,12 @@ class Runner:
             csms=csms,
         )
         engine.watchers.append(self._watch)
+        engine.stop = lambda reason, now: self.stop(reason, now=now)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._health.run)
             await nursery.start(supervisor.run)
             await nursery.start(mass.reconcile)
+            await nursery.start(engine.live.run)
             for companion in self._companions:
                 await nursery.start(companion.run, engine)
             began_s = trio.current_time()
@@ -253,6 +258,7 @@ class Runner:
                 if commander is not None:
                     await commander.finish()
             finally:
+                self._course.wanted = engine.live.wanted
                 self._timeline.ended_s = trio.current_time()
                 self._health.end_load(self._timeline.ended_s)
             nursery.cancel_scope.cancel()
@@ -260,8 +266,10 @@ class Runner:
     async def _run_stages(self, engine: Engine) -> None:
         faults = StageFaults(self._plans, seed=self._scenario.seed, note=self._note_problem)
         for number, stage in enumerate(self._scenario.stages):
-            engine.stage_number = number
-            with faults.during(stage, number, engine.mass, engine.supervisor):
+            with (
+                engine.going_on(number),
+                faults.during(stage, number, engine.mass, engine.supervisor),
+            ):
                 await carry_out(stage, engine)
 
     async def _heed_signals(self, signals: AsyncIterator[int]) -> None:

@@ -25,16 +25,33 @@ AGAIN_MIN_S: Final = 1.0
 """What did not work out is not tried again sooner, however hasty the drivers are."""
 
 
+class Gate:
+    """Whether new drivers come to the chargers that share it. Who has plugged in goes on."""
+
+    __slots__ = ("open",)
+
+    def __init__(self) -> None:
+        self.open = True
+
+
+ALWAYS_OPEN: Final = Gate()
+"""Of a station of which nobody has said otherwise; not to be changed."""
+
+
 class Autopilot:
     """The driver at one connector. `due_s` is the next movement of a hand."""
 
-    __slots__ = ("due_s", "first", "leaving")
+    __slots__ = ("due_s", "first", "id_tag", "leaving", "lingered")
 
     def __init__(self) -> None:
         self.due_s = NEVER_S
         self.first = True
         """The first driver hurries, so that a fleet is charging soon after it is connected."""
         self.leaving = False
+        self.lingered = False
+        """The car that is here has been given its `dwell_s`."""
+        self.id_tag: str | None = None
+        """Of the driver who is here, where drivers draw their tags from a pool."""
 
     def arrive(self, station: Station, *, at_s: float) -> None:
         """The charger is ready for its first driver."""
@@ -57,10 +74,32 @@ class Autopilot:
                     energy_wh = habits.energy_wh.draw(chance)
                     charging.want_energy(station, connector, energy_wh, at_s=at_s)
             case Phase.AVAILABLE | Phase.UNAVAILABLE | Phase.FAULTED if not connector.plugged:
-                self.leaving = False
+                self.leaving = self.lingered = False
+                self.id_tag = None
                 self.due_s = on_step(at_s + habits.pause_s.draw(chance))
+            case Phase.FINISHING:
+                self.due_s = on_step(at_s + self._dwell_s(station) + self._step_s(station))
+            case Phase.SUSPENDED_EV if not self.leaving:
+                self.due_s = on_step(at_s + self._dwell_s(station) + self._step_s(station))
             case _:
                 self.due_s = on_step(at_s + self._step_s(station))
+
+    def _dwell_s(self, station: Station) -> float:
+        """How much longer than needed the car stays plugged in; drawn once for each car."""
+        dwell_s = station.spec.habits.dwell_s
+        if dwell_s is None or self.lingered:
+            return 0.0
+        self.lingered = True
+        return dwell_s.draw(station.chance)
+
+    def _tag(self, station: Station) -> str:
+        """What this driver presents."""
+        pool = station.spec.habits.id_tags
+        if not pool:
+            return station.id_tag
+        if self.id_tag is None:
+            self.id_tag = station.chance.choice(pool)
+        return self.id_tag
 
     def denied(self, station: Station, *, at_s: float) -> None:
         """The tag was refused: leave. Not in no time, for where nobody is asked nothing else takes
@@ -73,6 +112,9 @@ class Autopilot:
         """The driver has what was wanted, or will not get it: go soon."""
         self.leaving = True
         self.due_s = on_step(at_s + self._step_s(station))
+
+    def dismissed(self, station: Station, connector: Connector) -> None:
+        """Nobody is to come here any more, and who is here is sent away."""
 
     def act(self, station: Station, connector: Connector, *, at_s: float) -> None:
         """Do what is next. What the connector refuses is tried again later."""
@@ -95,12 +137,15 @@ class Autopilot:
             charging.unplug(station, connector, at_s=at_s)
             self.leaving = False
         elif connector.plugged and connector.tag_pending is None:
-            authorization.present_token(station, connector, station.id_tag, at_s=at_s)
+            authorization.present_token(station, connector, self._tag(station), at_s=at_s)
         elif not connector.plugged and phase in (Phase.AVAILABLE, Phase.PREPARING):
+            if not station.gate.open:
+                return  # to be tried again after a pause of the driver's own
             charging.plug_in(station, connector, at_s=at_s)
         elif phase is Phase.RESERVED and self.leaving:
             self.leaving = False  # this driver's tag was refused; the next one comes after a pause
+            self.id_tag = None
         elif connector.tag_pending is None and (phase is Phase.RESERVED or connector.held):
             held = connector.held
-            id_tag = station.id_tag if held is None else held.id_tag
+            id_tag = self._tag(station) if held is None else held.id_tag
             authorization.present_token(station, connector, id_tag, at_s=at_s)

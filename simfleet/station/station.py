@@ -35,11 +35,12 @@ from simfleet.station import (
     status,
     watching,
 )
-from simfleet.station.behaviour import Autopilot
+from simfleet.station.behaviour import ALWAYS_OPEN, Autopilot, Gate
 from simfleet.station.charging_profiles import Profiles
 from simfleet.station.connector import NO_ERROR, Connector
 from simfleet.station.dialects import dialect_of
 from simfleet.station.effects import Dropped, Reboot
+from simfleet.station.guest import Guest
 from simfleet.station.messages import (
     LASTING,
     PARTS,
@@ -96,6 +97,7 @@ class Station:
         "agenda_due_s",
         "aligned_due_s",
         "availability",
+        "behind_s",
         "boot_due_s",
         "boot_reason",
         "chance",
@@ -112,6 +114,7 @@ class Station:
         "error_code",
         "faults",
         "firmware",
+        "gate",
         "given",
         "heartbeat_due_s",
         "id_tag",
@@ -185,6 +188,8 @@ class Station:
         self.inoperative = False
         self.reported_withdrawn = False
         """What the CSMS was last told of connector 0."""
+        self.behind_s = 0.0
+        """How late is what happens now, where that is known: what is said was due earlier."""
         self.error_code = NO_ERROR
         self.transactions = 0
         self.boot_due_s = NEVER_S
@@ -212,6 +217,8 @@ class Station:
         self.plug_and_charge: PlugAndCharge | None = None
         self.given = credentials.NOTHING_GIVEN
         """What the installer left for connecting; the shell knows."""
+        self.gate: Gate = ALWAYS_OPEN
+        """Whether new drivers come."""
         self.stuck: resets.Stuck | None = None
         self.faults: Faults | None = None
         self.errands = 0
@@ -274,6 +281,8 @@ class Station:
                 connector.autopilot = Autopilot()
                 if at_s is not None and self.registration is Registration.ACCEPTED:
                     connector.autopilot.arrive(self, at_s=at_s)
+            elif isinstance(connector.autopilot, Guest):
+                connector.autopilot.followed = True
         if at_s is not None:
             self._settle(at_s)
 
@@ -438,7 +447,7 @@ class Station:
         """Queue a message to the CSMS. What is dropped to make room is reported."""
         if self.faults is not None and self.faults.swallows(self, message, at_s=due_s):
             return
-        dropped = self.outbox.add(message, due_s=due_s, triggered=triggered)
+        dropped = self.outbox.add(message, due_s=due_s - self.behind_s, triggered=triggered)
         if dropped is not None:
             self.effects.append(Dropped(self.dialect.action_of(dropped), "queue_full"))
             if isinstance(dropped, TokenQuestion):

@@ -5,15 +5,18 @@ One object per run, made when the load begins. It holds no task: the runner's tr
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from simfleet.load.arrivals import Guestbook
+from simfleet.load.live.control import LiveControl
 from simfleet.load.stages.stage_clock import StageClock
+from simfleet.load.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from simfleet.clock import WallClock
     from simfleet.csms.embedded import EmbeddedCsms
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.recorder import Recorder
     from simfleet.fleet.supervisor import Supervisor
     from simfleet.load.annotations import Annotations
+    from simfleet.load.arrivals import Arrivals
     from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
     from simfleet.load.timeline import Timeline
@@ -59,6 +63,8 @@ class Engine:
         self.clock = clock
         self.csms = csms
         """None where the target is somebody else's CSMS."""
+        self.windows = Windows(recorder, health, timeline)
+        """Figures over a part of the run, in the shape of `summary.json`."""
         self.stage = StageClock(0.0)
         self.stage_number = -1
         """Of the stage that goes on, in the scenario, from 0."""
@@ -66,10 +72,24 @@ class Engine:
         """What people who watch see of it."""
         self.watchers: list[Callable[[Progress], None]] = []
         """Told of the progress once a second; must not wait."""
-        self.arrivals = 0
-        """Drivers that open load models have sent so far, in all."""
+        self.arrivals: Arrivals | None = None
+        """Those of the stage that goes on; None while it is no `sessions`."""
+        self.guests = Guestbook()
+        """What became of all arrivals so far: `guests.counts`."""
+        self.tellers: list[Callable[[], Mapping[str, Any]]] = []
+        """What stages have to add to `summary.json`, asked when the run is over."""
         self.interrupted: str | None = None
         """Why the stages were ended, if they were: Ctrl-C, a live stop, a threshold."""
+        self.stages_over = False
+        """Whether the chargers are being brought home."""
+        self.paused = False
+        self.stop: Callable[[str, bool], None] = lambda reason, now: None
+        """End the stages for a reason; with True, everything at once. The runner's."""
+        self.live = LiveControl(self)
+        """What people do to the run while it goes on."""
+        self._skipping: trio.CancelScope | None = None
+        self._planned_before_s = 0.0
+        """Of the stage of the scenario that goes on: what was planned of it and is over."""
 
     @asynccontextmanager
     async def staged(
@@ -80,6 +100,8 @@ class Engine:
         """
         began_s = trio.current_time()
         self.stage = StageClock(planned_s)
+        if self.paused:
+            self.stage.pause()
         self.stage_label = detail
         self.annotations.add("stage", detail, at_s=began_s, name=name or do)
         complete = False
@@ -87,6 +109,7 @@ class Engine:
             yield self.stage
             complete = True
         finally:
+            self._planned_before_s += planned_s
             await self.timeline.end_stage(
                 do,
                 detail,
@@ -96,6 +119,48 @@ class Engine:
                 chargers=self.mass.size,
                 connected=self.recorder.counters.connect.connected,
             )
+
+    # ── for live control ────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def going_on(self, number: int) -> Iterator[None]:
+        """While inside, this stage of the scenario goes on, unless it is skipped."""
+        self.stage_number = number
+        self._planned_before_s = 0.0
+        with trio.CancelScope() as self._skipping:
+            yield
+        self._skipping = None
+
+    def skip(self) -> bool:
+        """End the stage of the scenario that goes on; False if none does."""
+        if self._skipping is None:
+            return False
+        self._skipping.cancel()
+        return True
+
+    def pause(self) -> None:
+        """Have stage and fleet stand still: nobody is brought in or sent away, no driver comes."""
+        self.paused = True
+        self.surroundings.gate.open = False
+        self.stage.pause()
+        self.mass.pause()
+
+    def resume(self) -> None:
+        """Go on. Again changes nothing."""
+        self.paused = False
+        self.surroundings.gate.open = True
+        self.stage.resume()
+        self.mass.resume()
+
+    @property
+    def run_left_s(self) -> float:
+        """How long the stages still take, as planned now; without what chargers take to go."""
+        if self.stages_over or self.interrupted is not None:
+            return self.stage.left_s
+        number = max(0, self.stage_number)
+        later = sum(stage.lasts_s for stage in self.scenario.stages[number + 1 :])
+        of_this = self.scenario.stages[number].lasts_s - self._planned_before_s
+        return later + self.stage.left_s + max(0.0, of_this - self.stage.first_planned_s)
 
     def note(self, identity: str, kind: str, detail: str) -> None:
         """A problem that the run itself has found; `identity` may be empty."""

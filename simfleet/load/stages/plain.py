@@ -40,6 +40,8 @@ async def stop(stage: Stop, engine: Engine) -> None:
 
 async def bring_home(engine: Engine) -> None:
     """Stop what the stages left running: paced, every transaction once."""
+    engine.stages_over = True
+    engine.resume()
     chargers = len(engine.supervisor.chargers)
     if not chargers:
         return
@@ -74,5 +76,8 @@ async def _until_up(engine: Engine, wanted: int) -> None:
     connect, booted = engine.recorder.counters.connect, engine.recorder.booted
     with trio.move_on_after(RAMP_GRACE_S):
         # A count of 10,000 needs no event for each.
-        while connect.connected < wanted or len(booted) < wanted:  # noqa: ASYNC110
+        while engine.mass.wish.mode is not Mode.IDLE:
+            now_wanted = min(wanted, engine.mass.wish.target)  # a live wish wins
+            if connect.connected >= now_wanted and len(booted) >= now_wanted:
+                return
             await trio.sleep(0.05)

@@ -15,7 +15,7 @@ NEVER_S: Final = float("inf")
 class StageClock:
     """See the module. Made when the stage begins."""
 
-    __slots__ = ("_began_s", "_changed", "_paused_at_s", "_stood_s", "planned_s")
+    __slots__ = ("_began_s", "_changed", "_paused_at_s", "_stood_s", "first_planned_s", "planned_s")
 
     def __init__(self, planned_s: float) -> None:
         self._began_s = trio.current_time()
@@ -23,7 +23,7 @@ class StageClock:
         """For how long the stage has stood still."""
         self._paused_at_s: float | None = None
         self._changed = trio.Event()
-        self.planned_s = planned_s
+        self.first_planned_s = self.planned_s = planned_s
 
     @property
     def paused(self) -> bool:
@@ -69,6 +69,14 @@ class StageClock:
     async def until_end(self) -> None:
         """Wait until the stage is over, however its end is moved meanwhile."""
         while (due_s := self._due_s(self.planned_s)) > trio.current_time():
+            with trio.CancelScope(deadline=due_s):
+                await self._changed.wait()
+        await trio.lowlevel.checkpoint()
+
+    async def until_or_change(self, elapsed_s: float) -> None:
+        """Wait until so much of the stage is over, or it is paused, resumed or extended."""
+        due_s = self._due_s(elapsed_s)
+        if due_s > trio.current_time():
             with trio.CancelScope(deadline=due_s):
                 await self._changed.wait()
         await trio.lowlevel.checkpoint()
