@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from simfleet.csms.pki_folder import PkiFolder
     from simfleet.csms.records import StationRecord
     from simfleet.csms.signing import Signing
-    from simfleet.link.accepting import AcceptedLink, Handshake, Verdict
+    from simfleet.link.accepting import Handshake, Verdict
     from simfleet.link.link import ServerLink
+    from simfleet.link.memory import MemoryNetwork
     from simfleet.ocpp.results import Outcome
     from simfleet.ocpp.wire import Wire
     from simfleet.pki.authority import Authority
@@ -273,6 +274,33 @@ class Csms:
                 nursery.start_soon(self._stall, self.behaviour.stall_after_s)
             task_status.started(self)
 
+    async def attend(
+        self,
+        network: MemoryNetwork,
+        *,
+        task_status: trio.TaskStatus[Csms] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """As `listen`, on a memory network; until cancelled."""
+
+        async def handle(link: ServerLink) -> None:
+            try:
+                await self.handle(link)
+            except LinkClosed:
+                raise
+            except Exception as error:
+                self._note_crash(link, error)
+
+        self.secure = True
+        network.subprotocols = tuple(VERSIONS)
+        network.judge = self._judge
+        async with trio.open_nursery() as nursery:
+            await nursery.start(network.serve, handle)
+            if self._signing is not None:
+                nursery.start_soon(self._signing.run, name="signing")
+            if self.behaviour.stall_after_s is not None:
+                nursery.start_soon(self._stall, self.behaviour.stall_after_s)
+            task_status.started(self)
+
     async def _stall(self, after_s: float) -> None:
         await trio.sleep(after_s)
         for_s = self.behaviour.stall_for_s
@@ -307,7 +335,7 @@ class Csms:
         headers = _UPGRADE_TO_TLS if denial.status == HTTPStatus.UPGRADE_REQUIRED else {}
         return _refused(denial.status, denial.why, denial.reason, headers)
 
-    def _note_crash(self, link: AcceptedLink, error: Exception) -> None:
+    def _note_crash(self, link: ServerLink, error: Exception) -> None:
         """A bug of ours ends one connection, not the CSMS; and it is not hidden."""
         self.crashed += 1
         if len(self.crashes) < CRASHES_KEPT:

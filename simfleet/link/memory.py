@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed
+from simfleet.link.accepting import Drop, Handshake, Refuse, Stall
 from simfleet.link.address import endpoint_url, identity_of, parse_target
 from simfleet.link.link import (
     DEFAULT_OPTIONS,
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from simfleet.link.accepting import Verdict
     from simfleet.link.link import Link, ServerLink
 
 INBOX_MAX: Final = 64
 """Messages that wait for the receiver, like a socket's buffer; further ones wait with the sender.
 """
+CERTIFICATE_HEADER: Final = "X-Client-Certificate"
+"""Names the client certificate that is shown, as a proxy in front of a CSMS does: memory has no
+TLS."""
 
 
 class MemoryLink:
@@ -200,12 +205,14 @@ class MemoryNetwork:
     """A network with one server, in memory: `serve` a fleet's CSMS, and `dial` it.
 
     `dial` is a `Dialer`; URLs are parsed as usual, host and port are ignored. While nobody serves,
-    connections are refused. Set `refusal` to make connecting fail in another way.
+    connections are refused. Set `refusal` to make connecting fail in another way, or `judge` to
+    have the server decide about each handshake as about those that come over sockets.
     """
 
     def __init__(self, *, subprotocols: Sequence[str] = ("ocpp1.6",)) -> None:
         self.subprotocols = tuple(subprotocols)
         self.refusal: ConnectFailed | None = None
+        self.judge: Callable[[Handshake], Verdict] | None = None
         self.opened = 0
         self._accept: Callable[[MemoryLink], None] | None = None
 
@@ -251,9 +258,23 @@ class MemoryNetwork:
         """See `Dialer`."""
         return _Dialled(self, endpoint_url(url, identity), identity, subprotocol, options)
 
-    def _connect(
+    async def _ask(self, link: MemoryLink, options: LinkOptions) -> None:
+        """Have the server decide about a handshake. Raises `ConnectFailed` unless it accepts."""
+        if self.judge is None:
+            return
+        match self.judge(_handshake_of(link)):
+            case Refuse(status=status, body=body):
+                raise ConnectFailed(ConnectReason.HTTP_STATUS, body.strip(), status=status)
+            case Stall():
+                await trio.sleep(options.connect_timeout_s)
+                detail = f"no answer within {options.connect_timeout_s:g} s"
+                raise ConnectFailed(ConnectReason.TIMED_OUT, detail)
+            case Drop():
+                raise ConnectFailed(ConnectReason.RESET, "the server dropped the connection")
+
+    def _link_to(
         self, url: str, identity: str, subprotocol: str, options: LinkOptions
-    ) -> MemoryLink:
+    ) -> tuple[MemoryLink, MemoryLink]:
         resource = parse_target(url).resource
         if self.refusal is not None:
             reason, detail, status = self.refusal.reason, self.refusal.detail, self.refusal.status
@@ -271,8 +292,26 @@ class MemoryNetwork:
             secret = options.password
             theirs.user = identity
             theirs.password = secret.encode() if isinstance(secret, str) else secret
+        theirs.certificate = options.headers.get(CERTIFICATE_HEADER)
+        return ours, theirs
+
+    def _open(self, theirs: MemoryLink) -> None:
+        if self._accept is None:  # it stopped during the handshake
+            raise ConnectFailed(ConnectReason.REFUSED, "nobody serves this memory network")
         self._accept(theirs)
-        return ours
+
+
+def _handshake_of(link: MemoryLink) -> Handshake:
+    return Handshake(
+        path=link.path,
+        identity=link.identity,
+        subprotocols=(link.subprotocol,),
+        user=link.user,
+        password=link.password,
+        remote=link.remote,
+        secure=link.secure,
+        certificate=link.certificate,
+    )
 
 
 class _Dialled(Leaving):
@@ -292,5 +331,9 @@ class _Dialled(Leaving):
 
     async def __aenter__(self) -> Link:
         await trio.lowlevel.checkpoint()
-        self._link = self._network._connect(*self._wanted)
-        return self._link
+        network = self._network
+        ours, theirs = network._link_to(*self._wanted)
+        await network._ask(theirs, self._wanted[3])
+        network._open(theirs)
+        self._link = ours
+        return ours

@@ -62,12 +62,12 @@ async def reached(
     target = scenario.target
     if target.url != "embedded":
         yield Reached(target.url, None, options, _keyring_of(target))
-    elif not _needs_pki(scenario, plans):
+    elif not needs_pki(scenario, plans):
         async with embedded_csms(password=target.password) as csms:
             yield Reached(csms.url, csms, options, Keyring())
     else:
         with tempfile.TemporaryDirectory(prefix="simfleet-") as name:
-            made = await trio.to_thread.run_sync(_make_pki, Path(name), scenario, plans)
+            made = await trio.to_thread.run_sync(make_pki, Path(name), scenario, plans)
             async with embedded_csms(
                 password=target.password,
                 passwords=made.passwords,
@@ -146,7 +146,7 @@ class _Made(NamedTuple):
     passwords: Path
 
 
-def _needs_pki(scenario: Scenario, plans: Sequence[ChargerPlan]) -> bool:
+def needs_pki(scenario: Scenario, plans: Sequence[ChargerPlan]) -> bool:
     """Whether anybody connects with credentials, or is told something about certificates."""
     return any(profile_of(plan) for plan in plans) or any(
         _of_certificates(command) for command in scenario.commands
@@ -166,7 +166,8 @@ def _of_certificates(command: Command) -> bool:
     return any(one is not None and one.block in _BLOCKS_OF_CERTIFICATES for one in found)
 
 
-def _make_pki(path: Path, scenario: Scenario, plans: Sequence[ChargerPlan]) -> _Made:
+def make_pki(path: Path, scenario: Scenario, plans: Sequence[ChargerPlan]) -> _Made:
+    """An authority for one run, and the passwords of its chargers."""
     folder = PkiFolder(path)
     authority = folder.init(at_wall_s=real_wall_s())
     passwords = path / "passwords.txt"

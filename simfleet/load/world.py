@@ -1,8 +1,8 @@
 """The world of a run: its clock, its network, and how its target is reached.
 
-A run in the real world dials sockets and counts real seconds. In a scaled one the sockets are real,
-and the event loop's clock runs faster. In a virtual one the clock jumps to whatever is due next, the
-network is memory, and the embedded CSMS answers in the same event loop.
+A run in the real world dials sockets and counts real seconds. In a scaled one the sockets are
+real, and the event loop's clock runs faster. In a virtual one the clock jumps to whatever is due
+next, the network is memory, and the embedded CSMS answers in the same event loop.
 
     world = virtual_world(scenario)             # virtual.py; or scaled_world(10), or REAL
     runner = Runner(scenario, folder, watch=..., world=world)
@@ -11,20 +11,22 @@ network is memory, and the embedded CSMS answers in the same event loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import trio
 from msgspec import Struct
 
+from simfleet.link.link import Dialer
 from simfleet.link.opening import open_link
 from simfleet.load.security import reached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from simfleet.fleet.plan import ChargerPlan
-    from simfleet.link.link import Dialer, LinkOptions
+    from simfleet.link.link import LinkOptions
     from simfleet.load.schema1 import Scenario
     from simfleet.load.security import Reached
 
