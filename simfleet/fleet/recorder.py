@@ -20,6 +20,7 @@ from simfleet.observe.latency import Latencies
 from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, Outcome, Violation
 from simfleet.station.effects import (
     CommandHandled,
+    DriverMoved,
     Dropped,
     Excused,
     Injected,
@@ -82,6 +83,7 @@ class Recorder:
         "counters",
         "latencies",
         "ledger",
+        "on_driver",
         "on_problem",
         "outage",
         "problems",
@@ -111,6 +113,8 @@ class Recorder:
         self.problems: list[Problem] = []
         self.problems_total = 0
         self.on_problem: Callable[[Problem], None] | None = None
+        self.on_driver: Callable[[DriverMoved], None] | None = None
+        """Told of every step of a driver who came from outside."""
         self._reports: dict[type, Callable[[str, Any, float], None]] = {
             Outcome: self._outcome,
             Violation: self._violation,
@@ -122,6 +126,7 @@ class Recorder:
             Dropped: self._dropped,
             Injected: self._injected,
             Excused: self._excused,
+            DriverMoved: self._driver_moved,
         }
 
     def divide(self, slice_of: Mapping[str, str]) -> None:
@@ -287,6 +292,10 @@ class Recorder:
 
     def _excused(self, identity: str, effect: Excused, _: float) -> None:
         self.ledger.excuses.note(identity, effect)
+
+    def _driver_moved(self, _: str, effect: DriverMoved, __: float) -> None:
+        if self.on_driver is not None:
+            self.on_driver(effect)
 
     def _dropped(self, identity: str, effect: Dropped, at_s: float) -> None:
         self.counters.drop(f"{effect.kind}:{effect.why}")

@@ -15,6 +15,7 @@ from simfleet.station.phase import ENERGIZED, Phase
 from simfleet.station.timing import on_step
 
 if TYPE_CHECKING:
+    from simfleet.station.chance import Chance
     from simfleet.station.connector import Connector
     from simfleet.station.station import Station
 
@@ -57,6 +58,10 @@ class Autopilot:
         """The charger is ready for its first driver."""
         self.due_s = on_step(at_s + self._step_s(station))
 
+    def _luck(self, station: Station) -> Chance:
+        """Where what is random about the driver comes from."""
+        return station.chance
+
     def _step_s(self, station: Station) -> float:
         step_s = station.spec.habits.think_time_s.draw(station.chance)
         return min(step_s, FIRST_TRANSACTION_MAX_S) / 2 if self.first else step_s
@@ -90,7 +95,7 @@ class Autopilot:
         if dwell_s is None or self.lingered:
             return 0.0
         self.lingered = True
-        return dwell_s.draw(station.chance)
+        return dwell_s.draw(self._luck(station))
 
     def _tag(self, station: Station) -> str:
         """What this driver presents."""
@@ -98,7 +103,7 @@ class Autopilot:
         if not pool:
             return station.id_tag
         if self.id_tag is None:
-            self.id_tag = station.chance.choice(pool)
+            self.id_tag = self._luck(station).choice(pool)
         return self.id_tag
 
     def denied(self, station: Station, *, at_s: float) -> None:

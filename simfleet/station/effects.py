@@ -124,6 +124,15 @@ class Excused(_Effect, frozen=True):
     energy_wh: float = 0.0
 
 
+class DriverMoved(_Effect, frozen=True):
+    """A driver who came from outside (`DriverArrives`) charges; has gone after charging; or has
+    gone, or been sent away, without.
+    """
+
+    connector_id: int
+    what: Literal["charging", "gone", "unserved"]
+
+
 class Upload(_Effect, frozen=True):
     """Put a file where the URL says; `ErrandDone` follows. `errand` is the station's own number."""
 
@@ -169,6 +178,7 @@ Effect = (
     | Reconnect
     | Injected
     | Excused
+    | DriverMoved
     | Upload
     | Download
     | MakeCertificateRequest

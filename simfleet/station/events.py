@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from simfleet.station.battery import Battery
 from simfleet.station.contract import Contract
+from simfleet.station.distributions import Distribution
 from simfleet.station.energy_events import EnergyEvent
 from simfleet.station.fault_kinds import Fault
 from simfleet.station.messages import Limit
@@ -50,6 +51,21 @@ class StartRequested(_Event, frozen=True):
     connector_id: int = 1
     id_tag: str | None = None
     energy_wh: float | None = None
+
+
+class DriverArrives(_Event, frozen=True):
+    """A driver comes for one session: plugs in, presents the tag, charges `energy_wh`, and leaves.
+
+    `seed` decides the vehicle and the times; `think_time_s` is how long each step takes (None: as
+    long as with the station's own drivers). `due_s` is when the driver should have come: what is
+    sent because of it counts from then. Told by effects `DriverMoved`.
+    """
+
+    connector_id: int
+    energy_wh: float
+    seed: int
+    due_s: float
+    think_time_s: Distribution | None = None
 
 
 StopCause = Literal[
@@ -287,6 +303,7 @@ Event = (
     | Unplugged
     | TokenPresented
     | StartRequested
+    | DriverArrives
     | StopRequested
     | EvPaused
     | EvResumed

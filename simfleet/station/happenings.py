@@ -15,6 +15,7 @@ from simfleet.station import (
     energy_commands,
     faults,
     firmware,
+    guest,
     payment,
     plug_and_charge,
     publishing,
@@ -36,6 +37,7 @@ from simfleet.station.events import (
     BatteriesTaken,
     CardPresented,
     ContractGiven,
+    DriverArrives,
     ErrandDone,
     EvCertificateWanted,
     EvPaused,
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
 def happen(station: Station, event: Event, *, at_s: float) -> None:
     """Let one event happen. Raises `Refused`, and changes nothing, when it cannot."""
     if station.dark and not isinstance(
-        event, PowerRestored | Retired | FaultInjected | FaultRemoved
+        event, PowerRestored | Retired | FaultInjected | FaultRemoved | DriverArrives
     ):
         if isinstance(event, ErrandDone):
             return  # it was given up when the station went down
@@ -93,6 +95,8 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
             authorization.present_token(station, connector, id_tag or station.id_tag, at_s=at_s)
         case StartRequested(connector_id, id_tag, energy_wh):
             _start(station, station.connector(connector_id), id_tag, energy_wh, at_s=at_s)
+        case DriverArrives():
+            guest.come(station, event, at_s=at_s)
         case StopRequested(connector_id, leave, cause):
             connector = station.connector(connector_id)
             charging.stop_by_driver(station, connector, at_s=at_s, leave=leave, reason=cause)
@@ -292,7 +296,9 @@ def retire(station: Station, *, leaving: bool, at_s: float) -> None:
     if leaving:
         station.outbox.hurry(at_s + LEAVING_RETRY_S)
     for connector in station.connectors:
-        connector.autopilot = None
+        if connector.autopilot is not None:
+            connector.autopilot.dismissed(station, connector)
+            connector.autopilot = None
         if connector.transaction is not None:
             charging.stop_by_driver(station, connector, at_s=at_s, leave=True)
         elif connector.plugged:

@@ -56,7 +56,7 @@ class RunningTotals:
         recorder = self._engine.recorder
         counters, latencies = recorder.counters, recorder.latencies
         return {
-            "arrivals": self._engine.arrivals,
+            "arrivals": self._engine.guests.counts.arrived,
             "started": recorder.ledger.opened,
             "stopped": recorder.ledger.closed,
             "calls": latencies.count(),
