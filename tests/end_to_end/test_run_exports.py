@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -18,8 +19,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from builders_exports import receiving
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from prometheus_client import Metric
 
 SCENARIO = """\
@@ -95,3 +94,7 @@ def test_a_run_is_watched_by_four_systems_at_once(tmp_path: Path) -> None:
     assert summary["exports"]["influx"]["failed"] == summary["exports"]["otlp"]["failed"] == 0
     assert summary["exports"]["otlp"]["sent"] >= 2
     assert summary["exports"]["jsonl"]["lines"] >= 6
+    page = (Path(__file__).parents[2] / "docs" / "summary.md").read_text()
+    documented = set(re.findall(r"^\| `(exports\.\w+\.\w+)`", page, re.MULTILINE))
+    told = {f"exports.{name}.{key}" for name, one in summary["exports"].items() for key in one}
+    assert told == documented
