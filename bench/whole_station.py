@@ -119,17 +119,17 @@ class Fleet:
             chargers=options.chargers, interval_s=interval_s, version=options.version
         ).encode()
         plans = plans_of(parse_scenario(content, source="closed-loop.yaml"))
-        self._clock = WallClock(trio.current_time())
-        self.hub = Hub(self._clock)
-        self.recorder = Recorder(self._clock, hub=self.hub, schedule_lag=ScheduleLag())
-        self._surroundings = Surroundings(
+        self.clock = WallClock(trio.current_time())
+        self.hub = Hub(self.clock)
+        self.recorder = Recorder(self.clock, hub=self.hub, schedule_lag=ScheduleLag())
+        self.surroundings = Surroundings(
             dial=open_link,
             url=options.target,
             options=LinkOptions(transport=options.transport),
             handshakes=trio.Semaphore(HANDSHAKES_AT_ONCE),
             recorder=self.recorder,
         )
-        self.supervisor = Supervisor(self._surroundings, self._clock, make=self._make)
+        self.supervisor = Supervisor(self.surroundings, self.clock, make=self._make)
         self.mass = Mass(plans, self.supervisor)
         self._settles_s = interval_s + 1
 
@@ -139,9 +139,9 @@ class Fleet:
             plan.spec,
             Configuration(plan.factory),
             chance=Chance.of(plan.seed, plan.index),
-            wall_offset_s=self._clock.wall_s(0.0),
+            wall_offset_s=self.clock.wall_s(0.0),
         )
-        return Charger(station, self._surroundings, mode=mode)
+        return Charger(station, self.surroundings, mode=mode)
 
     def round_trips(self) -> int:
         """CALLs of the job answered so far."""
@@ -166,7 +166,7 @@ class Fleet:
             with trio.fail_after(CHARGING_WITHIN_S):
                 while not self._begun():  # noqa: ASYNC110 (the books are plain objects)
                     await trio.sleep(0.1)
-            _say(
+            say(
                 connect_s=time.perf_counter() - began_s,
                 connect_cpu_s=time.process_time() - began_cpu_s,
                 rss_bytes=_rss_bytes(),
@@ -186,7 +186,7 @@ class Fleet:
         cpu_s, took_s = time.process_time() - cpu_s, time.perf_counter() - at_s
         done = self.round_trips() - before
         counters, ledger = self.recorder.counters, self.recorder.ledger
-        _say(
+        say(
             round_trips=done,
             cpu_us=cpu_s / done * 1e6,
             per_s=done / took_s,
@@ -211,11 +211,11 @@ def _rss_bytes() -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _say(**figures: Any) -> None:
+def say(**figures: Any) -> None:
     print(msgspec.json.encode(figures).decode(), flush=True)
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="whole stations in a closed loop")
     parser.add_argument("--target", required=True, help="URL of a sink")
     parser.add_argument("--chargers", type=int, default=100)
@@ -224,7 +224,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--transport", default="websockets")
     parser.add_argument("--job", choices=JOBS, default="meter-values")
     parser.add_argument("--version", choices=VERSIONS, default="ocpp1.6")
-    return parser.parse_args(arguments)
+    return parser
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -233,4 +233,4 @@ async def main(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     raise_descriptor_limit()
-    trio.run(main, parse())
+    trio.run(main, parser().parse_args())
