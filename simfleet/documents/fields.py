@@ -161,11 +161,16 @@ class ListOf(Kind):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """How one struct field is written: its kind, what it means, its YAML name if that differs."""
+    """How one struct field is written: its kind, what it means, its YAML name if that differs.
+
+    A required field may be left out where the key `unless` stands beside it; somebody else then
+    has to put a value into the Draft.
+    """
 
     kind: Kind
     means: str
     name: str = ""
+    unless: str = ""
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -184,17 +189,24 @@ class Field(msgspec.Struct, frozen=True):
 
 @functools.cache
 def fields_of(struct: type[msgspec.Struct]) -> dict[str, Field]:
-    """The fields of a struct by the name they have in YAML."""
+    """The fields of a struct by the name they have in YAML. One without a Key is not written."""
     hints = get_type_hints(struct, include_extras=True)
     found = {}
     for field in msgspec.structs.fields(struct):
-        key: Key = hints[field.name].__metadata__[0]
+        key = next(iter(getattr(hints[field.name], "__metadata__", ())), None)
+        if not isinstance(key, Key):
+            continue
         default = field.default
         if field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
         name = key.name or field.name
         found[name] = Field(field.name, name, key, default)
     return found
+
+
+def missing(field: Field) -> str:
+    """What to say where a required field was left out."""
+    return f"{field.name!r} is missing; write {field.name}: {field.key.kind.accepts}"
 
 
 class Draft:
@@ -262,9 +274,10 @@ class Part(Kind):
         for name, field in fields.items():
             if name in node.entries:
                 continue
+            if field.required and field.key.unless and field.key.unless in node.entries:
+                continue
             if field.required:
-                message = f"{name!r} is missing; write {name}: {field.key.kind.accepts}"
-                report(node.place, path, message)
+                report(node.place, path, missing(field))
             else:
                 draft.values[field.attribute] = field.default
         return draft
@@ -285,7 +298,7 @@ class Part(Kind):
         for name, field in fields_of(self.struct).items():
             schema = {"description": field.key.means} | field.key.kind.json_schema()
             if field.required:
-                required.append(name)
+                required += [] if field.key.unless else [name]
             elif isinstance(field.key.kind, ScalarKind) and field.default is not None:
                 schema["default"] = field.key.kind.written(field.default)
             properties[name] = schema

@@ -100,7 +100,7 @@ class Text(ScalarKind):
 
     def parse_scalar(self, scalar: Scalar) -> str:
         """See ScalarKind."""
-        if scalar.plain and _looks_typed(scalar.text):
+        if scalar.plain and not scalar.given and _looks_typed(scalar.text):
             raise ValueError(f'{scalar.text} is not text; put it in quotes: "{scalar.text}"')
         return self.parse(scalar.text)
 
@@ -173,7 +173,7 @@ class Flag(ScalarKind):
 
     def parse_scalar(self, scalar: Scalar) -> bool:
         """See ScalarKind."""
-        if scalar.plain and scalar.text in ("true", "false"):
+        if (scalar.plain or scalar.given) and scalar.text in ("true", "false"):
             return scalar.text == "true"
         raise ValueError(f"{shown(scalar.text)} is not accepted; write {self.accepts}")
 
@@ -196,7 +196,8 @@ class Whole(ScalarKind):
 
     def parse_scalar(self, scalar: Scalar) -> int:
         """See ScalarKind."""
-        value = quantities.parse_whole(scalar.text) if scalar.plain else None
+        bare = scalar.plain or scalar.given
+        value = quantities.parse_whole(scalar.text) if bare else None
         if value is None:
             raise ValueError(f"{shown(scalar.text)} is text; write {self.accepts}, without quotes")
         if not self._low <= value <= self._high:

@@ -50,11 +50,14 @@ class Place(NamedTuple):
 
 
 class Scalar(NamedTuple):
-    """One value, as text. `plain` is False where it was written in quotes or as a block."""
+    """One value, as text. `plain` is False where it was written in quotes or as a block; `given`
+    is one that was filled in from a variable, where quotes say nothing.
+    """
 
     place: Place
     text: str
     plain: bool
+    given: bool = False
 
 
 class Entry(NamedTuple):

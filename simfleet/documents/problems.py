@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from simfleet.errors import ScenarioInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simfleet.documents.nodes import Place
 
 PROBLEMS_MAX = 100  # more help nobody
@@ -19,13 +21,18 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: list[tuple[Place, str, str]] = []
+        self.clean: Callable[[str], str] = str
+        """What takes secrets out of a line."""
+        self.told: set[Place] = set()
+        """Places of which enough was said: what follows from that is not reported."""
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def report(self, place: Place, path: str, message: str) -> None:
         """Note one problem at `place`, with the value at `path`."""
-        self._found.append((place, path, message))
+        if place not in self.told:
+            self._found.append((place, path, message))
 
     def raise_if_any(self, error: type[ScenarioInvalid] = ScenarioInvalid) -> None:
         """Raise `error` with all problems that were reported, if there are any."""
@@ -49,4 +56,4 @@ class Problems:
         ]
         if len(lines) > PROBLEMS_MAX:
             lines[PROBLEMS_MAX:] = [f"{len(lines) - PROBLEMS_MAX} more problems are not shown"]
-        raise error(lines)
+        raise error([self.clean(line) for line in lines])
