@@ -164,23 +164,24 @@ class Json(Kind):
         if not isinstance(node, Pairs):
             report(node.place, path, f"{self.accepts} is expected here, not {described(node)}")
             return BAD
-        return _json(node, path, report)
+        return read_json(node, path, report)
 
     def json_schema(self) -> dict[str, Any]:
         """See Kind."""
         return {"type": "object"}
 
 
-def _json(node: Node, path: str, report: Report) -> Value:
+def read_json(node: Node, path: str, report: Report) -> Value:
+    """A node as JSON has it; BAD once a problem was reported."""
     match node:
         case Pairs():
             entries = {
-                key: _json(entry.value, join(path, key), report)
+                key: read_json(entry.value, join(path, key), report)
                 for key, entry in node.entries.items()
             }
             return BAD if BAD in entries.values() else entries
         case Items():
-            items = [_json(item, f"{path}[{n}]", report) for n, item in enumerate(node.nodes)]
+            items = [read_json(item, f"{path}[{n}]", report) for n, item in enumerate(node.nodes)]
             return BAD if any(item is BAD for item in items) else items
         case Scalar():
             return _json_scalar(node, path, report)
