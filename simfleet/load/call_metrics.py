@@ -34,6 +34,8 @@ def _times(name: str, block: str, what: str) -> list[Metric]:
             f"{block}.{statistic} / 1000",
             reader(statistic),
             of_calls=True,
+            of_stage=True,
+            of_slice=True,
         )
         for statistic, words in STATISTICS.items()
     ]
@@ -48,6 +50,8 @@ def _counts() -> list[Metric]:
             "count",
             lambda block: figure(block, "count") or 0.0,  # nothing sent is an answer, too
             of_calls=True,
+            of_stage=True,
+            of_slice=True,
         ),
         Metric(
             "call.errors",
@@ -56,6 +60,18 @@ def _counts() -> list[Metric]:
             "sum of errors",
             _call_errors,
             of_calls=True,
+            of_stage=True,
+            of_slice=True,
+        ),
+        Metric(
+            "call.lost",
+            "count",
+            "CALLs cut off by the end of their connection",
+            "lost",
+            lambda block: figure(block, "lost") or 0.0,
+            of_calls=True,
+            of_stage=True,
+            of_slice=True,
         ),
         Metric(
             "call.timeouts",
@@ -64,6 +80,8 @@ def _counts() -> list[Metric]:
             "timeouts",
             lambda block: figure(block, "timeouts") if block.get("count") else None,
             of_calls=True,
+            of_stage=True,
+            of_slice=True,
         ),
         Metric(
             "call.error_ratio",
@@ -72,6 +90,8 @@ def _counts() -> list[Metric]:
             "(sum of errors + timeouts) / count",
             _call_error_ratio,
             of_calls=True,
+            of_stage=True,
+            of_slice=True,
         ),
     ]
 

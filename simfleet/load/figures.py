@@ -10,13 +10,14 @@ import msgspec
 
 Figures: TypeAlias = Mapping[str, Any]
 Reader: TypeAlias = Callable[[Figures], float | None]
-MetricKind: TypeAlias = Literal["ratio", "duration", "count", "rate", "energy"]
+MetricKind: TypeAlias = Literal["ratio", "duration", "count", "rate", "energy", "number"]
 
 
 class Metric(msgspec.Struct, frozen=True):
     """One figure. `read` gives it in the unit of its kind, None where the run has nothing to say.
 
-    ratio: 0 to 1; duration: seconds; count: a number of things; rate: per second; energy: kWh.
+    ratio: 0 to 1; duration: seconds; count: a number of things; rate: per second; energy: kWh;
+    number: whatever the search varies.
     For a metric of CALLs or of commands `read` gets the block of the action (or of all actions),
     else the whole summary.
     """
@@ -28,6 +29,10 @@ class Metric(msgspec.Struct, frozen=True):
     read: Reader
     of_calls: bool = False
     of_commands: bool = False
+    of_stage: bool = False
+    """Whether it can be asked of one stage, as well."""
+    of_slice: bool = False
+    """Whether it can be asked of one slice, as well."""
 
 
 def figure(figures: Figures, *steps: str) -> float | None:
@@ -60,6 +65,7 @@ STATISTICS: Final = {
     "mean": "mean of",
     "p50": "median of",
     "p90": "90th percentile of",
+    "p95": "95th percentile of",
     "p99": "99th percentile of",
     "p99_9": "99.9th percentile of",
     "max": "longest",

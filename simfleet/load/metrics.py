@@ -13,12 +13,22 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from simfleet.load import selectors
 from simfleet.load.call_metrics import metrics_of_calls, metrics_of_commands
-from simfleet.load.figures import STATISTICS, Metric, figure, ratio, seconds, total_of
+from simfleet.load.figures import Metric, figure, ratio, total_of
+from simfleet.load.foreign_metrics import foreign
+from simfleet.load.run_metrics import (
+    metrics_of_boots,
+    metrics_of_generator,
+    metrics_of_losses,
+    metrics_of_search,
+    plain,
+)
 from simfleet.ocpp.versions import actions_sent_by
 
 if TYPE_CHECKING:
-    from simfleet.load.figures import Figures, MetricKind, Reader
+    from simfleet.load.figures import Figures
+    from simfleet.load.selectors import Selector
 
 
 def _connect_failures(summary: Figures) -> float | None:
@@ -40,13 +50,6 @@ def _violations(summary: Figures) -> float | None:
     return float(sum(counted))
 
 
-def _at(name: str, kind: MetricKind, means: str, *, source: str = "") -> Metric:
-    """A figure that the summary has as it is, under the metric's own name or another."""
-    source = source or name
-    steps = source.split(".")
-    return Metric(name, kind, means, source, lambda summary: figure(summary, *steps))
-
-
 def _connections() -> list[Metric]:
     return [
         Metric(
@@ -55,59 +58,81 @@ def _connections() -> list[Metric]:
             "chargers whose BootNotification was accepted, of all that the scenario wants",
             "chargers.booted / chargers.target",
             lambda s: ratio(figure(s, "chargers", "booted"), figure(s, "chargers", "target")),
+            of_slice=True,
         ),
-        _at("chargers.failed", "count", "wanted chargers that the CSMS never accepted"),
-        _at("connect.attempts", "count", "connection attempts"),
+        plain(
+            "chargers.failed",
+            "count",
+            "wanted chargers that the CSMS never accepted",
+            of_slice=True,
+        ),
+        plain("connect.attempts", "count", "connection attempts", of_stage=True),
         Metric(
             "connect.failures",
             "count",
             "connection attempts that failed, for whatever reason",
             "sum of connect.failures",
             _connect_failures,
+            of_stage=True,
         ),
-        _at("connect.per_s_peak", "rate", "most connections opened in a second"),
-        _at(
+        plain("connect.per_s_peak", "rate", "most connections opened in a second"),
+        plain(
             "connect.seconds_to_all",
             "duration",
             "from the first attempt until every wanted charger was connected",
         ),
-        _at(
+        plain(
             "connections.peak",
             "count",
             "most chargers connected at once",
             source="chargers.connected_peak",
+            of_stage=True,
         ),
-        _at(
+        plain(
             "connections.min",
             "count",
             "fewest chargers connected after the first ramp and before the stop",
             source="chargers.connected_min",
+            of_stage=True,
         ),
     ]
 
 
 def _uploads() -> list[Metric]:
     return [
-        _at(
+        plain(
             "uploads.received",
             "count",
             "files that chargers uploaded to the run's own server ($uploads)",
         ),
-        _at("uploads.served", "count", "firmware files that chargers downloaded from there, whole"),
+        plain(
+            "uploads.served", "count", "firmware files that chargers downloaded from there, whole"
+        ),
     ]
 
 
 def _transactions() -> list[Metric]:
     return [
-        _at("transactions.started", "count", "transactions started"),
-        _at("transactions.stopped", "count", "transactions stopped"),
-        _at("transactions.energy_kwh", "energy", "energy of all transactions"),
+        plain(
+            "transactions.started", "count", "transactions started", of_stage=True, of_slice=True
+        ),
+        plain(
+            "transactions.stopped", "count", "transactions stopped", of_stage=True, of_slice=True
+        ),
+        plain(
+            "transactions.energy_kwh",
+            "energy",
+            "energy of all transactions",
+            of_stage=True,
+            of_slice=True,
+        ),
         Metric(
             "sessions.lost",
             "count",
             "transactions started and never stopped",
             "transactions.started - transactions.stopped",
             _sessions_lost,
+            of_slice=True,
         ),
     ]
 
@@ -120,25 +145,16 @@ def _traffic() -> list[Metric]:
             "frames of the CSMS that break OCPP-J or the message schema",
             "sum of count over violations",
             _violations,
+            of_stage=True,
         ),
-        _at("throughput.calls_per_s", "rate", "CALLs answered a second"),
-        _at("throughput.frames_per_s", "rate", "frames a second, both ways"),
-    ]
-
-
-def _loop_lag() -> list[Metric]:
-    def reader(statistic: str) -> Reader:
-        return lambda summary: seconds(figure(summary, "generator", "loop_lag_ms", statistic))
-
-    return [
-        Metric(
-            f"generator.loop_lag.{statistic}",
-            "duration",
-            f"{STATISTICS[statistic]} how late SimFleet's own event loop ran",
-            f"generator.loop_lag_ms.{statistic} / 1000",
-            reader(statistic),
-        )
-        for statistic in ("p50", "p99", "max")
+        plain(
+            "throughput.calls_per_s",
+            "rate",
+            "CALLs answered a second",
+            of_stage=True,
+            of_slice=True,
+        ),
+        plain("throughput.frames_per_s", "rate", "frames a second, both ways", of_stage=True),
     ]
 
 
@@ -151,7 +167,10 @@ def _table() -> dict[str, Metric]:
         *_uploads(),
         *_transactions(),
         *_traffic(),
-        *_loop_lag(),
+        *metrics_of_losses(),
+        *metrics_of_boots(),
+        *metrics_of_generator(),
+        *metrics_of_search(),
     )
     return {metric.name: metric for metric in metrics}
 
@@ -174,22 +193,33 @@ def csms_actions() -> tuple[str, ...]:
 
 
 def metric_named(name: str) -> tuple[Metric, str | None]:
-    """The metric of a name, and the action if it names one.
+    """The metric of a name, selector or not, and the action if it names one.
 
     Raises ValueError for a name that does not exist, with the nearest one that does.
     """
-    found = _WITH_ACTION.fullmatch(name)
-    action, bare = (found[2], f"{found[1]}.{found[3]}") if found else (None, name)
+    bare, selector = selectors.split(name)
+    found = _WITH_ACTION.fullmatch(bare)
+    action, bare = (found[2], f"{found[1]}.{found[3]}") if found else (None, bare)
     if found is not None and found[1] == "call" and found[2] not in fleet_actions():
         near = _nearest(found[2], fleet_actions())
         raise ValueError(f"{found[2][:40]!r} is not an action that a charger sends{near}")
     if found is not None and found[1] == "command" and found[2] not in csms_actions():
         near = _nearest(found[2], csms_actions())
         raise ValueError(f"{found[2][:40]!r} is not an action that a CSMS sends{near}")
-    metric = _of_books(name) or METRICS.get(bare)
+    metric = _of_books(bare) or METRICS.get(bare)
     if metric is None or (action is not None and not (metric.of_calls or metric.of_commands)):
-        raise ValueError(f"unknown metric{_nearest(bare, METRICS)}")
+        raise ValueError(f"unknown metric{foreign(bare) or _nearest(bare, METRICS)}")
+    _ensure_selectable(metric, selector)
     return metric, action
+
+
+def _ensure_selectable(metric: Metric, selector: Selector) -> None:
+    known = {"stage": metric.of_stage, "slice": metric.of_slice}
+    accepted = " or ".join(f"{{{key}=name}}" for key, is_known in known.items() if is_known)
+    for key, is_known in known.items():
+        if getattr(selector, key) is not None and not is_known:
+            instead = f"; accepted here: {accepted}" if accepted else "; it is of the whole run"
+            raise ValueError(f"{metric.name} is not known of one {key}{instead}")
 
 
 BOOKS_PATTERN = r"csms\[([a-z_]+)((?:\.[A-Za-z0-9_]+){0,2})\]"

@@ -9,11 +9,15 @@ from simfleet.documents.fields import Draft
 from simfleet.documents.kinds import BAD
 from simfleet.documents.nodes import join
 from simfleet.documents.quantities import duration_text
+from simfleet.load.closed_fields import check_stairs
 from simfleet.load.commands import check_command
 from simfleet.load.fault_fields import check_faults
 from simfleet.load.identities import clashes, identity_of, pattern_problem
+from simfleet.load.network_fields import check_network
+from simfleet.load.open_fields import check_sessions
 from simfleet.load.schema1 import CHARGERS_MAX, Slice
 from simfleet.load.slice_models import factory_of
+from simfleet.load.threshold_fields import check_thresholds
 from simfleet.models.model import Wanted
 from simfleet.ocpp.versions import VERSIONS
 
@@ -43,7 +47,14 @@ def check_rules(draft: Draft, report: Report) -> None:
     for stage in () if stages is BAD else stages:
         if stage is not BAD:
             check_faults(stage, slices, report)
+            check_network(stage, slices, report)
+            check_stairs(stage, report)
+    for item in slices:
+        check_network(item, slices, report)
+    check_sessions(draft, report)
     _check_commands(draft, slices, report)
+    check_thresholds(draft, slices, report)
+    _check_warm_up(draft, report)
     counts = [item.get("count") for item in slices]
     if len(slices) < len(fleet) or any(count is BAD for count in counts):
         return  # how large the fleet is meant to be is not known
@@ -151,7 +162,7 @@ def _check_charger_counts(draft: Draft, total: int, report: Report) -> None:
     for stage in () if stages is BAD else stages:
         for field in () if stage is BAD else stage.struct.CHARGERS:
             wanted = stage.get(field)
-            if wanted is not BAD and wanted > total:
+            if wanted not in (BAD, None) and wanted > total:
                 message = f"{wanted} chargers are more than the fleet has; write 0 to {total}"
                 report(stage.place_of(field), f"{stage.path}.{field}", message)
 
@@ -176,6 +187,13 @@ def _check_commands(draft: Draft, slices: list[Draft], report: Report) -> None:
         if BAD not in (at_s, lasts_s) and at_s > lasts_s:
             message = f"is after the stages, which end at {duration_text(lasts_s)}"
             report(command.place_of("at_s"), f"{command.path}.at", message)
+
+
+def _check_warm_up(draft: Draft, report: Report) -> None:
+    warm_up_s, lasts_s = draft.get("warm_up_s"), _lasts_s(draft)
+    if BAD not in (warm_up_s, lasts_s) and warm_up_s and warm_up_s >= lasts_s:
+        message = f"is as long as all stages, which take {duration_text(lasts_s)}; write less"
+        report(draft.place_of("warm_up_s"), "warm_up", message)
 
 
 def _check_recipients(command: Draft, names: list[Any], report: Report) -> None:

@@ -37,11 +37,11 @@ from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
 from simfleet.load.live.control import live_figures
-from simfleet.load.progress import Progress
+from simfleet.load.live.glance import Glance
 from simfleet.load.results.recording import RunTables
 from simfleet.load.security import as_charger, ensure_credentials
 from simfleet.load.stage_faults import StageFaults
-from simfleet.load.stages.engine import Engine
+from simfleet.load.stages.engine import Engine, told
 from simfleet.load.stages.plain import bring_home
 from simfleet.load.stages.table import carry_out
 from simfleet.load.summary import most_wanted
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from simfleet.csms.embedded import EmbeddedCsms
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.link.link import Dialer, LinkOptions
+    from simfleet.load.progress import Progress
     from simfleet.load.run_folder import RunFolder
     from simfleet.load.schema1 import Scenario
     from simfleet.load.stages.engine import Companion
@@ -164,7 +165,8 @@ class Runner:
                 self._timeline,
                 self._course,
                 self._annotations,
-                extra=live_figures(self.engine)
+                extra=told(self.engine)
+                | live_figures(self.engine)
                 | {
                     name: figures
                     for companion in self._companions
@@ -291,37 +293,15 @@ class Runner:
 
     async def _tick(self, engine: Engine) -> None:
         due_s = trio.current_time()
+        glance = Glance(engine)
         for number in itertools.count(1):
             due_s += self._world.tick_s
             await trio.sleep_until(due_s)
-            progress = self._progress(engine)
+            progress = glance.progress()
             for watch in engine.watchers:
                 watch(progress)
             if number % self._world.interval_ticks == 0:
                 await self._timeline.take_interval()
-
-    def _progress(self, engine: Engine) -> Progress:
-        at_s = trio.current_time()
-        recorder = self.recorder
-        counters = recorder.counters
-        evidence = self._health.evidence(at_s)
-        rates = (counters.frames_sent, counters.frames_received)
-        return Progress(
-            elapsed_s=at_s - self._timeline.began_s,
-            stage=engine.stage_label,
-            stage_left_s=engine.stage.left_s,
-            chargers=engine.mass.size,
-            wanted=engine.mass.wish.target,
-            connected=counters.connect.connected,
-            booted=len(recorder.booted),
-            transactions=recorder.ledger.still_open,
-            calls=recorder.latencies.count(),
-            frames_per_s=sum(rate.current(at_s) for rate in rates),
-            problems=recorder.problems_total,
-            loop_lag_p99_ms=evidence.loop_lag_p99_ms,
-            response_p99_ms=recorder.latencies.summary_ms()["p99"],
-            injected=counters.injected.total,
-        )
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────
 

@@ -8,23 +8,21 @@ them; the structs carry base units, named in the field (`over_s`, `max_power_w`)
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from simfleet.documents.fields import Key, ListOf, MapOf, OneOf, Part
-from simfleet.documents.kinds import Text, Whole
-from simfleet.load import thresholds as limits
-from simfleet.load.behaviour_fields import Behaviour
+from simfleet.documents.fields import Key, ListOf, OneOf, Part
+from simfleet.documents.kinds import Duration, Text, Whole
+from simfleet.load.behaviour_fields import DAY_S, Behaviour
+from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.commands import COMMANDS_MAX, Command, CommandPart
 from simfleet.load.fleet_fields import CHARGERS_MAX, NAME_ACCEPTS, NAME_PATTERN, Slice, Target
-from simfleet.load.metrics import BOOKS_PATTERN, METRICS, metric_named
+from simfleet.load.open_fields import CurveKind, Sessions, TimeOfDay
+from simfleet.load.pacers import Curve
 from simfleet.load.stage_fields import Hold, Mode, Ramp, StageFields, Stop
+from simfleet.load.threshold_fields import ThresholdMap
 from simfleet.load.thresholds import Threshold
-
-if TYPE_CHECKING:
-    from simfleet.documents.nodes import Scalar
 
 __all__ = [
     "CHARGERS_MAX",
@@ -47,39 +45,9 @@ SEED_MAX: Final = 2**53 - 1
 SLICES_MAX: Final = 100
 STAGES_MAX: Final = 100
 
-STAGES: Final = (Ramp, Hold, Stop)
+STAGES: Final = (Ramp, Hold, Stop, Step, Stairs, Spike, Soak, Sessions)
 """Every kind of stage; `stages/table.py` says how each is carried out."""
-Stage: TypeAlias = Ramp | Hold | Stop
-
-
-def _threshold(metric: str, scalar: Scalar) -> Threshold:
-    return limits.parse(scalar.text, metric)
-
-
-def _thresholds_schema() -> dict[str, Any]:
-    patterns = {}
-    for metric in METRICS.values():
-        name = metric.name.replace(".", r"\.")
-        if metric.of_calls or metric.of_commands:
-            name = re.sub(r"^(call|command)", r"\1(\\[[A-Za-z]+\\])?", name)
-        limit = {"type": "string", "pattern": limits.pattern_of(metric.kind)}
-        patterns[f"^{name}$"] = {"description": metric.means} | limit
-    patterns[f"^{BOOKS_PATTERN}$"] = {
-        "description": "a count in the books of the embedded CSMS",
-        "type": "string",
-        "pattern": limits.pattern_of("count"),
-    }
-    return {"patternProperties": patterns, "additionalProperties": False}
-
-
-_THRESHOLDS = MapOf(
-    "a mapping of metrics to limits",
-    check_key=metric_named,
-    read_value=_threshold,
-    schema=_thresholds_schema,
-    count_max=200,
-    collect=lambda found: tuple(found.values()),
-)
+Stage: TypeAlias = Ramp | Hold | Stop | Step | Stairs | Spike | Soak | Sessions
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +94,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             "what happens, one after the other",
         ),
     ]
+    start_at_s: Annotated[
+        float,
+        Key(TimeOfDay(), "time of day at the beginning of the load, for curves", "start_at"),
+    ] = 0.0
+    curve: Annotated[
+        Curve | None,
+        Key(CurveKind(), "the share of their rate, by time of day, of stages without their own"),
+    ] = None
     commands: Annotated[
         tuple[Command, ...],
         Key(
@@ -133,9 +109,17 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             "what the embedded CSMS sends to chargers, and when",
         ),
     ] = ()
+    warm_up_s: Annotated[
+        float,
+        Key(
+            Duration(0, DAY_S),
+            "how much of the load's beginning thresholds of CALLs leave out",
+            "warm_up",
+        ),
+    ] = 0.0
     thresholds: Annotated[
         tuple[Threshold, ...],
-        Key(_THRESHOLDS, "limits that the run must keep to pass"),
+        Key(ThresholdMap(), "limits that the run must keep to pass"),
     ] = ()
 
     @property

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import operator
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
 from simfleet.documents import quantities
 from simfleet.documents.quantities import shown
+from simfleet.load import selectors
+from simfleet.load.figures import figure
+from simfleet.load.foreign_metrics import statistic_in_limit
 from simfleet.load.metrics import metric_named
+from simfleet.load.selectors import EVERYTHING, Selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +36,7 @@ _EXAMPLES: Mapping[MetricKind, str] = {
     "count": '"== 0" or ">= 100"',
     "rate": '">= 1000"',
     "energy": '">= 12.5"',
+    "number": '">= 12.5"',
 }
 _NUMBER = quantities.NUMBER_PATTERN
 _LIMIT_PATTERNS: Mapping[MetricKind, str] = {
@@ -40,16 +45,53 @@ _LIMIT_PATTERNS: Mapping[MetricKind, str] = {
     "count": quantities.WHOLE_PATTERN,
     "rate": f"{_NUMBER}(?:/s)?",
     "energy": f"{_NUMBER}(?: ?kWh)?",
+    "number": _NUMBER,
 }
 
 
+WarmUp: TypeAlias = Literal["excluded", "included"]
+
+
 class Threshold(msgspec.Struct, frozen=True):
-    """One limit on one metric. `limit` is in the unit of the metric's kind, `text` as written."""
+    """One limit on one metric. `limit` is in the unit of the metric's kind, `text` as written.
+
+    With `abort_on_fail` a run ends as soon as the limit is broken, but not before `delay_s` of load
+    (of the stage, if the metric is of one). `warm_up` says whether CALLs of the warm-up count.
+    """
 
     metric: str
     compare: str
     limit: float
     text: str
+    abort_on_fail: bool = False
+    delay_s: float = 0.0
+    warm_up: WarmUp = "excluded"
+
+    def broken_by(self, actual: float) -> bool:
+        """Whether a figure does not keep the limit."""
+        return not _COMPARE[self.compare](actual, self.limit)
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The part of a run that a threshold looks at; all of it, if nothing is said."""
+
+    selector: Selector = EVERYTHING
+    after_warm_up: bool = False
+
+    @property
+    def is_window(self) -> bool:
+        """Whether figures of it are in `windows` of the summary."""
+        return self.after_warm_up or self.selector.stage is not None
+
+
+def part_of(threshold: Threshold, *, warm_up_s: float) -> Part:
+    """What a threshold looks at in a run with such a warm-up, which is about CALLs alone. A stage
+    is always seen whole.
+    """
+    metric, _ = metric_named(threshold.metric)
+    _, selector = selectors.split(threshold.metric)
+    excluded = metric.of_calls and warm_up_s > 0 and threshold.warm_up == "excluded"
+    return Part(selector, excluded and selector.stage is None)
 
 
 class ThresholdResult(msgspec.Struct, frozen=True):
@@ -64,6 +106,8 @@ class ThresholdResult(msgspec.Struct, frozen=True):
     actual_text: str
     passed: bool
     reason: str = ""
+    after_warm_up: bool = False
+    """Whether CALLs of the warm-up are left out of `actual`."""
 
 
 def pattern_of(kind: MetricKind) -> str:
@@ -86,6 +130,8 @@ def parse(expression: str, metric_name: str) -> Threshold:
 
 def _why_not(expression: str, metric: Metric) -> str:
     text = expression.strip()
+    if hint := statistic_in_limit(text):
+        return f"{shown(expression)}: {hint}"
     if text.startswith(("=<", "=>")):
         return f'{shown(expression)}: write "{text[1]}= {text[2:].strip()}"'
     if re.match(r"=[^=]", text):
@@ -107,6 +153,8 @@ def _limit(text: str, metric: Metric) -> float:
             limit = quantities.parse_number(text.removesuffix("/s").rstrip())
         case "energy":
             limit = quantities.parse_number(text.removesuffix("kWh").rstrip())
+        case "number":
+            limit = quantities.parse_number(text)
     if limit < 0:
         raise ValueError(f"{shown(text)} is negative; write {_EXAMPLES[metric.kind]}")
     return limit
@@ -137,29 +185,75 @@ def evaluate(thresholds: Iterable[Threshold], summary: Figures) -> list[Threshol
     return [_result(threshold, summary) for threshold in thresholds]
 
 
-def _result(threshold: Threshold, summary: Figures) -> ThresholdResult:
+def actual_of(threshold: Threshold, figures: Figures) -> float | None:
+    """What a threshold is about, in the figures of the part that it looks at; None where there is
+    no such figure.
+    """
     metric, action = metric_named(threshold.metric)
-    figures: Figures | None = summary
     if metric.of_calls:
-        figures = _call_figures(summary, action)
+        found = _call_figures(figures, action)
     elif metric.of_commands:
-        figures = _command_figures(summary, action)
-    actual = None if figures is None else metric.read(figures)
+        found = _command_figures(figures, action)
+    else:
+        found = figures
+    return None if found is None else metric.read(found)
+
+
+def result_in(threshold: Threshold, figures: Figures | None, *, missing: str) -> ThresholdResult:
+    """How a threshold comes out on the figures of its part, `missing` where there are none."""
+    metric, action = metric_named(threshold.metric)
+    actual = None if figures is None else actual_of(threshold, figures)
     if actual is None:
         calls_text = f"{action} CALL" if action else "CALL"
         reason = (
             f"no {calls_text} gave a figure" if metric.of_calls else "the run has no such figure"
         )
         return ThresholdResult(
-            threshold.metric, threshold.text, None, "no data", passed=False, reason=reason
+            threshold.metric,
+            threshold.text,
+            None,
+            "no data",
+            passed=False,
+            reason=missing if figures is None else reason,
         )
     return ThresholdResult(
         threshold.metric,
         threshold.text,
         actual,
         _actual_text(actual, metric.kind, threshold.limit),
-        passed=_COMPARE[threshold.compare](actual, threshold.limit),
+        passed=not threshold.broken_by(actual),
     )
+
+
+def _result(threshold: Threshold, summary: Figures) -> ThresholdResult:
+    part = part_of(threshold, warm_up_s=figure(summary, "warm_up_s") or 0.0)
+    selected = part.selector.described
+    missing = f"the run has no figures of {selected}" if selected else "the run has no such figure"
+    if part.after_warm_up and not selected:
+        missing = "the run ended within its warm-up"
+    result = result_in(threshold, _figures_of(part, summary), missing=missing)
+    if part.after_warm_up:
+        result = msgspec.structs.replace(result, after_warm_up=True)
+    return result
+
+
+def _figures_of(part: Part, summary: Figures) -> Figures | None:
+    """The block of the summary that has the figures of a part."""
+    selector = part.selector
+    if part.is_window:
+        wanted = (selector.stage, selector.slice, part.after_warm_up)
+        return next(
+            (
+                window
+                for window in summary.get("windows", ())
+                if (window["stage"], window["slice"], window["after_warm_up"]) == wanted
+            ),
+            None,
+        )
+    if selector.slice is None:
+        return summary
+    slices = summary.get("slices", ())
+    return next((one for one in slices if one["name"] == selector.slice), None)
 
 
 def _call_figures(summary: Figures, action: str | None) -> Figures | None:

@@ -88,7 +88,7 @@ ONE_LINE = [
         2,
         "name: a\nfrobnicate: 1",
         "s.yaml:3:1: frobnicate: unknown key; accepted here: schema, name, description, seed,"
-        " target, fleet, behaviour, stages, commands, thresholds",
+        " target, fleet, behaviour, stages, commands, warm_up, thresholds",
     ),
     (2, 'name: a\n"a b": 1', "s.yaml:3:1: 'a b': unknown key; accepted here: schema,"),
     (

@@ -11,8 +11,24 @@ from hypothesis import strategies as st
 from simfleet.load.metrics import METRICS, metric_named
 from simfleet.load.thresholds import Threshold, ThresholdResult, evaluate, parse
 
-RESPONSE_MS = {"mean": 12.0, "p50": 10.0, "p90": 20.0, "p99": 812.5, "p99_9": 900.0, "max": 1234.5}
-SERVICE_MS = {"mean": 6.0, "p50": 5.0, "p90": 10.0, "p99": 400.0, "p99_9": 450.0, "max": 600.0}
+RESPONSE_MS = {
+    "mean": 12.0,
+    "p50": 10.0,
+    "p90": 20.0,
+    "p95": 25.0,
+    "p99": 812.5,
+    "p99_9": 900.0,
+    "max": 1234.5,
+}
+SERVICE_MS = {
+    "mean": 6.0,
+    "p50": 5.0,
+    "p90": 10.0,
+    "p95": 15.0,
+    "p99": 400.0,
+    "p99_9": 450.0,
+    "max": 600.0,
+}
 
 
 def a_call(count: int = 1000, errors: int = 0, timeouts: int = 0) -> dict[str, Any]:
@@ -20,6 +36,7 @@ def a_call(count: int = 1000, errors: int = 0, timeouts: int = 0) -> dict[str, A
         "count": count,
         "errors": {"InternalError": errors} if errors else {},
         "timeouts": timeouts,
+        "lost": 0,
         "response_ms": RESPONSE_MS,
         "service_ms": SERVICE_MS,
     }
@@ -47,7 +64,13 @@ def a_summary(**changes: Any) -> dict[str, Any]:
             "connected_min": 990,
             "booted": 999,
             "failed": 1,
+            "crashed": 0,
         },
+        "boot": {"accepted": 999, "pending": 4, "rejected": 2},
+        "disconnects": {"ended": 900, "cancelled": 1, "reset": 5, "eof": 2},
+        "dropped": {"MeterValues:attempts_used_up": 6},
+        "replies": {"late": 3, "duplicate": 2, "unknown": 1},
+        "capacity": {"highest_passed": 300, "lowest_failed": 350},
         "connect": {
             "attempts": 1003,
             "failures": {"refused": 2, "timed_out": 1},
@@ -57,9 +80,20 @@ def a_summary(**changes: Any) -> dict[str, Any]:
         "calls": {"MeterValues": a_call(4000, errors=3, timeouts=1), "Authorize": a_call(0)},
         "call_totals": a_call(5000, errors=3, timeouts=2),
         "violations": [{"action": "Reset", "count": 4}, {"action": "Heartbeat", "count": 1}],
-        "transactions": {"started": 800, "stopped": 798, "energy_kwh": 123.4},
+        "transactions": {
+            "started": 800,
+            "stopped": 798,
+            "energy_kwh": 123.4,
+            "energy_lost_kwh": 1.5,
+        },
         "throughput": {"calls_per_s": 1500.5, "frames_per_s": 3001.0},
-        "generator": {"loop_lag_ms": {"p50": 0.5, "p99": 8.0, "max": 40.0}},
+        "generator": {
+            "loop_lag_ms": {"p50": 0.5, "p99": 8.0, "max": 40.0},
+            "schedule_lag_ms": {"p50": 0.25, "p99": 4.0, "max": 20.0},
+            "cpu_ratio": 0.4,
+            "gc": {"pauses": 2, "total_ms": 9.0, "max_ms": 6.0},
+            "descriptors": {"peak": 1020, "limit": 65536},
+        },
         "scenario_commands": {
             "totals": some_commands(50),
             "by_action": {"Reset": some_commands(20), "ClearCache": some_commands(0)},
@@ -127,7 +161,7 @@ def test_the_text_of_a_limit_is_evenly_spaced() -> None:
         ("call.timeouts", "< 1%", "'1%' is not a whole number"),
         ("throughput.calls_per_s", "> 1k", "'1k' is not a number"),
         ("call.response.p98", "< 1s", "unknown metric; did you mean 'call.response.p9"),
-        ("boot.accepted", "> 1", "unknown metric; did you mean 'boot.accepted_ratio'?"),
+        ("boot.acepted", "> 1", "unknown metric; did you mean 'boot.accepted'?"),
         ("zzz", "> 1", "unknown metric; known: boot.accepted_ratio, "),
         ("", "> 1", "unknown metric"),
         ("call[].count", "> 1", "'' is not an action"),
@@ -190,6 +224,21 @@ def test_any_text_is_a_threshold_or_a_value_error(expression: str, metric: str) 
         ("schema.violations", 5, "5"),
         ("throughput.calls_per_s", 1500.5, "1500.5/s"),
         ("throughput.frames_per_s", 3001, "3001/s"),
+        ("connections.lost", 7, "7"),
+        ("messages.dropped", 6, "6"),
+        ("sessions.energy_lost_kwh", 1.5, "1.5 kWh"),
+        ("replies.late", 3, "3"),
+        ("replies.duplicate", 2, "2"),
+        ("replies.unknown", 1, "1"),
+        ("boot.pending", 4, "4"),
+        ("boot.rejected", 2, "2"),
+        ("chargers.crashed", 0, "0"),
+        ("call.response.p95", 0.025, "25ms"),
+        ("generator.schedule_lag.p99", 0.004, "4ms"),
+        ("generator.cpu_ratio", 0.4, "0.4"),
+        ("generator.gc.max", 0.006, "6ms"),
+        ("generator.descriptors.peak", 1020, "1020"),
+        ("capacity.passed", 300, "300"),
         ("generator.loop_lag.p50", 0.0005, "0.5ms"),
         ("generator.loop_lag.p99", 0.008, "8ms"),
         ("generator.loop_lag.max", 0.04, "40ms"),

@@ -167,6 +167,19 @@ class Engine:
         self.recorder.note(identity, kind, detail, at_s=trio.current_time())
 
 
+def told(engine: Engine | None) -> dict[str, Any]:
+    """What the stages of a run add to `summary.json`, by name; where several tell lists under one
+    name, all in one. `engine` is None for a run that was over before its load.
+    """
+    found: dict[str, Any] = {"arrivals": None, "soak": []}
+    for tell in () if engine is None else engine.tellers:
+        for name, figures in tell().items():
+            so_far = found.get(name)
+            both = isinstance(so_far, list) and isinstance(figures, list)
+            found[name] = [*so_far, *figures] if both else figures
+    return found
+
+
 class Companion(Protocol):
     """Something that goes along with a run: an exporter, the keyboard, a watch on thresholds."""
 
