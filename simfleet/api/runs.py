@@ -51,9 +51,16 @@ CONTENT_TYPES: Final = {
     "timeline.csv": "text/csv; charset=utf-8",
     "actions.csv": "text/csv; charset=utf-8",
     "report.html": "text/html; charset=utf-8",
+    "junit.xml": "application/xml",
+    "summary.md": "text/markdown; charset=utf-8",
 }
 ARTEFACT: Final = Media(
-    (JSON, "application/x-ndjson", "text/plain", "text/csv", "text/html"), "the file as it is")
+    (
+        *(JSON, "application/x-ndjson", "application/xml"),
+        *("text/plain", "text/csv", "text/html", "text/markdown"),
+    ),
+    "the file as it is",
+)
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -44,7 +44,7 @@ HIDDEN: Final = "***"
 _PACKAGES: Final = ("trio", "websockets", "trio-websocket", "ocpp", "msgspec", "hdrhistogram")
 _FILES: Final = (
     *("manifest.json", "summary.json", "run.hlog", "errors.jsonl"),
-    *("timeline.csv", "actions.csv", "report.html"),
+    *("timeline.csv", "actions.csv", "report.html", "junit.xml", "summary.md"),
 )
 _SECRET_KEYS: Final = frozenset(key.name.lower() for key in KEYS.values() if key.writeonly)
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)

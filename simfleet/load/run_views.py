@@ -24,7 +24,7 @@ RunResult = Literal[
 ]
 ARTEFACTS: Final = (
     *("report.html", "summary.json", "run.hlog", "errors.jsonl", "manifest.json"),
-    *("timeline.csv", "actions.csv"),
+    *("timeline.csv", "actions.csv", "junit.xml", "summary.md"),
 )
 """What may be downloaded, and nothing else."""
 _CUT_SHORT: Final = "the service ended before the run did"

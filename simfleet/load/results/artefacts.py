@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.results.junit import JUNIT, write_junit
+from simfleet.load.results.markdown import MARKDOWN, write_markdown
 from simfleet.load.results.report.page import REPORT, write_report
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 WRITERS: Final[Mapping[str, Callable[[Path, dict[str, Any]], None]]] = {
     REPORT: write_report,
+    JUNIT: write_junit,
+    MARKDOWN: write_markdown,
 }
 """File name: who writes it. A writer raises OSError where the file system does, nothing else."""
 
