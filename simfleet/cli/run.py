@@ -17,7 +17,7 @@ from simfleet.clock import real_wall_s
 from simfleet.errors import SimFleetError, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.exports.chosen import exports_of
-from simfleet.load.progress import progress_view
+from simfleet.load.progress_view import progress_view
 from simfleet.load.results.artefacts import finish
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.runner import Runner

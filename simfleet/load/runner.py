@@ -38,6 +38,7 @@ from simfleet.load.fleet_plans import plans_of
 from simfleet.load.links import link_options
 from simfleet.load.live.control import live_figures
 from simfleet.load.live.glance import Glance
+from simfleet.load.network import Network
 from simfleet.load.results.recording import RunTables
 from simfleet.load.security import as_charger, ensure_credentials
 from simfleet.load.stage_faults import StageFaults
@@ -188,8 +189,9 @@ class Runner:
                     subprotocol=first.spec.version,
                     options=first_options,
                 )
+            self._network = Network(self._scenario, self._plans, self.recorder, dial=self._dial)
             surroundings = Surroundings(
-                self._dial,
+                self._network.dial,
                 target.url,
                 target.options,
                 trio.Semaphore(HANDSHAKES_MAX),
@@ -197,6 +199,7 @@ class Runner:
                 keyring=target.keyring,
             )
             supervisor = Supervisor(surroundings, self._clock)
+            self._network.attach(supervisor)
             with commanding(
                 self._scenario, csms, note=self._note_problem, authority=target.authority
             ) as commander:
@@ -232,6 +235,7 @@ class Runner:
             annotations=self._annotations,
             clock=self._clock,
             csms=csms,
+            network=self._network,
         )
         engine.watchers.append(self._watch)
         engine.stop = lambda reason, now: self.stop(reason, now=now)
@@ -260,6 +264,7 @@ class Runner:
                 if commander is not None:
                     await commander.finish()
             finally:
+                self._network.close()
                 self._course.wanted = engine.live.wanted
                 self._timeline.ended_s = trio.current_time()
                 self._health.end_load(self._timeline.ended_s)
@@ -271,6 +276,7 @@ class Runner:
             with (
                 engine.going_on(number),
                 faults.during(stage, number, engine.mass, engine.supervisor),
+                engine.network.during(stage.network, number, engine.mass, stage.most),
             ):
                 await carry_out(stage, engine)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from simfleet.load.progress import LINE_EVERY_S, Progress, headline, progress_view
+from simfleet.load.progress import Progress, headline
+from simfleet.load.progress_view import LINE_EVERY_S, progress_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +131,8 @@ def test_a_panel_fits_into_80_columns_and_leaves_room_for_the_echo_of_ctrl_c(
     assert re.search(r"chargers +20 of 20 connected +booted +20", text)
     assert re.search(r"transactions +17 +calls +1234", text)
     assert re.search(r"response p99 +4\.5 ms +frames/s +250", text)
-    assert re.search(r"loop lag p99 +1\.2 ms +problems +3", text)
+    assert re.search(r"problems +3", text)
+    assert re.search(r"generator +VALID +loop lag p99 1\.2 ms +CPU 0 %", text)
 
 
 def test_ten_thousand_chargers_fit_as_well(columns: int) -> None:

@@ -68,7 +68,9 @@ class ChangeTarget(_Action, frozen=True, tag="target"):
 
     to: Annotated[int, Meta(ge=0, le=CHARGERS_MAX, description="chargers")]
     over_s: (
-        Annotated[float, Meta(ge=0, le=DAY_S, description="evenly over this; without: 1000 a second")]
+        Annotated[
+            float, Meta(ge=0, le=DAY_S, description="evenly over this; without: 1000 a second")
+        ]
         | None
     ) = None
     mode: Mode | None = None

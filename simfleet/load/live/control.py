@@ -14,8 +14,8 @@ from simfleet.clock import iso
 from simfleet.documents.quantities import duration_text
 from simfleet.errors import Refused
 from simfleet.fleet.actor import Charger
-from simfleet.fleet.mass import STARTS_PER_S
 from simfleet.fleet.backoff import back_off_of
+from simfleet.fleet.mass import STARTS_PER_S
 from simfleet.fleet.orders import Away, Mode
 from simfleet.load.live import refusals
 from simfleet.load.live.actions import (
@@ -64,6 +64,7 @@ class LiveControl:
         """Somebody has wished for another number of chargers, or another mode, than the stages."""
         self.total = 0
         self.taken: list[ActionTaken] = []
+        self.last: ActionTaken | None = None
 
     def act(self, action: LiveAction, *, by: str) -> str:
         """Do it, and record it; returns what was done. Raises `Refused`, and nothing has changed.
@@ -90,26 +91,24 @@ class LiveControl:
     def _record(self, action: LiveAction, by: str, result: str, *, done: bool) -> None:
         at_s = trio.current_time()
         self.total += 1
-        if len(self.taken) >= KEPT_MAX:
-            return
-        self.taken.append(
-            ActionTaken(
-                at_s=round(max(0.0, at_s - self._engine.annotations.began_s), 3),
-                at=iso(self._engine.clock.wall_s(at_s)),
-                by=by,
-                do=action.do,
-                what=action.asked(),
-                asked=action.fields(),
-                done=done,
-                result=result,
-            )
+        self.last = ActionTaken(
+            at_s=round(max(0.0, at_s - self._engine.annotations.began_s), 3),
+            at=iso(self._engine.clock.wall_s(at_s)),
+            by=by,
+            do=action.do,
+            what=action.asked(),
+            asked=action.fields(),
+            done=done,
+            result=result,
         )
+        if len(self.taken) < KEPT_MAX:
+            self.taken.append(self.last)
 
     def _act(self, action: LiveAction, by: str) -> str:
         engine = self._engine
-        if engine.interrupted is not None or engine.stages_over:
-            if not isinstance(action, StopRun):
-                raise refusals.StagesOver
+        ending = engine.interrupted is not None or engine.stages_over
+        if ending and not isinstance(action, StopRun):
+            raise refusals.StagesOver
         match action:
             case PauseRun():
                 return self._pause()
@@ -238,7 +237,8 @@ class LiveControl:
 
     def _clear(self, kind: str | None) -> str:
         told = [
-            charger.post(FaultRemoved(kind)) for charger in self._engine.supervisor.chargers.values()
+            charger.post(FaultRemoved(kind))
+            for charger in self._engine.supervisor.chargers.values()
         ]
         return f"{kind or 'all faults'} removed from {sum(told)} chargers"
 
