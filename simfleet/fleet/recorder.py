@@ -88,6 +88,8 @@ class Recorder:
         "outage",
         "problems",
         "problems_total",
+        "spoilt",
+        "unsure",
         "slices",
     )
 
@@ -113,7 +115,11 @@ class Recorder:
         self.problems: list[Problem] = []
         self.problems_total = 0
         self.on_problem: Callable[[Problem], None] | None = None
-        self.on_driver: Callable[[DriverMoved], None] | None = None
+        self.unsure: Callable[[str, str], None] | None = None
+        """Told charger and action of each CALL that was sent and never answered."""
+        self.spoilt: Callable[[str, bytes], bool] | None = None
+        """Says of a charger's broken frame whether that was done on purpose."""
+        self.on_driver: Callable[[str, DriverMoved], None] | None = None
         """Told of every step of a driver who came from outside."""
         self._reports: dict[type, Callable[[str, Any, float], None]] = {
             Outcome: self._outcome,
@@ -157,7 +163,19 @@ class Recorder:
         """A message has reached a charger."""
         self.counters.frames_received.add(at_s)
         if self._hub is not None:
-            self._hub.publish(identity, "received", frame, at_s)
+            label = self._labels.take(identity, frame) if self._labels else ""
+            self._hub.publish(identity, "received", frame, at_s, injected=label)
+
+    def label(self, identity: str, frame: bytes, kind: str) -> None:
+        """The next of these frames of a charger is as it is because of a fault on purpose."""
+        self._labels.put(identity, frame, kind)
+
+    def shown(self, identity: str, frame: bytes, kind: str, *, sent: bool, at_s: float) -> None:
+        """A fault on purpose has made this of a frame on its way, or lost it there."""
+        if self._hub is not None:
+            self._hub.publish(
+                identity, "sent" if sent else "received", frame, at_s, injected=kind
+            )
 
     # ── connections ─────────────────────────────────────────────────────────────────────────────
 
@@ -237,8 +255,12 @@ class Recorder:
             latencies.record(action, outcome.due_s, sent_s, outcome.done_s)
         elif failure == LINK_LOST or sent_s is None:
             latencies.record_lost(action)
+            if self.unsure is not None and sent_s is not None:
+                self.unsure(identity, action)
         elif failure == TIMED_OUT:
             latencies.record_timeout(action, outcome.due_s, sent_s, outcome.done_s)
+            if self.unsure is not None:
+                self.unsure(identity, action)
             self._problem(identity, f"timeout:{action}", outcome.detail, at_s)
         else:
             assert failure is not None
@@ -246,6 +268,8 @@ class Recorder:
             self._problem(identity, f"callerror:{action}:{failure}", outcome.detail, at_s)
 
     def _violation(self, identity: str, violation: Violation, at_s: float) -> None:
+        if self.spoilt is not None and self.spoilt(identity, violation.frame):
+            return  # the network did it, not the CSMS
         if violation.kind == "malformed":
             self.counters.malformed_frames += 1
         self.counters.violations.add(
@@ -293,9 +317,9 @@ class Recorder:
     def _excused(self, identity: str, effect: Excused, _: float) -> None:
         self.ledger.excuses.note(identity, effect)
 
-    def _driver_moved(self, _: str, effect: DriverMoved, __: float) -> None:
+    def _driver_moved(self, identity: str, effect: DriverMoved, _: float) -> None:
         if self.on_driver is not None:
-            self.on_driver(effect)
+            self.on_driver(identity, effect)
 
     def _dropped(self, identity: str, effect: Dropped, at_s: float) -> None:
         self.counters.drop(f"{effect.kind}:{effect.why}")

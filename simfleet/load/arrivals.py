@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 from msgspec import Struct
 
+from simfleet.load.open_fields import RATE_MAX_PER_S
 from simfleet.load.pacers import (
     NEVER_S,
     ConstantRate,
@@ -29,16 +30,17 @@ from simfleet.load.pacers import (
 )
 from simfleet.observe.latency import FastHistogram, summary_ms
 from simfleet.station.chance import Chance
-from simfleet.station.effects import DriverMoved
 from simfleet.station.events import DriverArrives
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simfleet.load.open_fields import Sessions
-    from simfleet.load.pacers import Rate
+    from simfleet.load.pacers import Curve, Rate
     from simfleet.load.places import Places
     from simfleet.load.stages.stage_clock import StageClock
+    from simfleet.station.effects import DriverMoved
 
-RATE_MAX_PER_S: Final = 1_000.0
 LATE_S: Final = 0.1
 """An arrival that the generator began later than this is late."""
 BURST_MAX: Final = 50
@@ -72,12 +74,16 @@ class Guestbook:
 
     def __init__(self) -> None:
         self.counts = ArrivalCounts()
+        self.late: Callable[[float], None] | None = None
+        """Told of the lag of every arrival: evidence of how well the generator keeps up."""
         self.lag = FastHistogram()
         """How late the generator began them, in microseconds."""
 
     def came(self, lag_s: float) -> None:
         """An arrival was begun so long after it was due."""
         self.counts.wanted += 1
+        if self.late is not None:
+            self.late(lag_s)
         if lag_s > LATE_S:
             self.counts.late += 1
         self.lag.record_value(min(3_600_000_000, max(0, round(lag_s * 1e6))))
@@ -111,7 +117,7 @@ class Guestbook:
 
 
 class Arrivals:
-    """The arrivals of one stage, while it lasts. `late` is told how late each was begun."""
+    """The arrivals of one stage, while it lasts: `run`."""
 
     def __init__(
         self,
@@ -120,11 +126,13 @@ class Arrivals:
         places: Places,
         book: Guestbook,
         *,
+        curve: Curve | None,
         label: str,
         day_s: float,
     ) -> None:
         """`label` begins every random stream: seed and stage; `day_s` is the time of day now."""
         self._stage = stage
+        self._curve = curve
         self._clock = clock
         self._places = places
         self._book = book
@@ -134,7 +142,7 @@ class Arrivals:
         self._marks = (
             poisson_marks(chance)
             if stage.arrivals == "poisson"
-            else even_marks(0.0 if stage.synchronised else chance.random())
+            else even_marks(chance.random() if stage.spread else 0.0)
         )
         self._mark = next(self._marks)
         self._number = 0
@@ -155,9 +163,9 @@ class Arrivals:
 
     def _steady(self, per_s: float) -> Rate:
         """So many a second from `_origin_s` on, or the share of it that the curve says."""
-        if self._stage.curve is None:
+        if self._curve is None:
             return ConstantRate(per_s)
-        return self._stage.curve.from_time(self._day_s + self._origin_s, per_s)
+        return self._curve.from_time(self._day_s + self._origin_s, per_s)
 
     # ── live ────────────────────────────────────────────────────────────────────────────────────
 
@@ -284,8 +292,9 @@ class Arrivals:
         counts.queued += 1
         counts.waiting_peak = max(counts.waiting_peak, len(self._queue))
 
-    def freed(self) -> None:
-        """A connector may have become free: whoever waits gets it."""
+    def freed(self, identity: str, connector_id: int) -> None:
+        """A connector has become free: whoever waits gets it."""
+        self._places.freed(identity, connector_id)
         if self._queue:
             self._seat_queue()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.supervisor import Supervisor
     from simfleet.load.annotations import Annotations
     from simfleet.load.arrivals import Arrivals
+    from simfleet.load.network import Network
     from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
     from simfleet.load.timeline import Timeline
@@ -50,6 +51,7 @@ class Engine:
         annotations: Annotations,
         clock: WallClock,
         csms: EmbeddedCsms | None,
+        network: Network,
     ) -> None:
         self.scenario = scenario
         self.plans = plans
@@ -61,6 +63,8 @@ class Engine:
         self.timeline = timeline
         self.annotations = annotations
         self.clock = clock
+        self.network = network
+        """The way to the CSMS: `inject` makes it worse, `clear` well again."""
         self.csms = csms
         """None where the target is somebody else's CSMS."""
         self.windows = Windows(recorder, health, timeline)
@@ -171,12 +175,14 @@ def told(engine: Engine | None) -> dict[str, Any]:
     """What the stages of a run add to `summary.json`, by name; where several tell lists under one
     name, all in one. `engine` is None for a run that was over before its load.
     """
-    found: dict[str, Any] = {"arrivals": None, "soak": []}
+    found: dict[str, Any] = {"arrivals": None, "soak": [], "storms": []}
     for tell in () if engine is None else engine.tellers:
         for name, figures in tell().items():
             so_far = found.get(name)
-            both = isinstance(so_far, list) and isinstance(figures, list)
-            found[name] = [*so_far, *figures] if both else figures
+            if isinstance(so_far, list) and isinstance(figures, list):
+                found[name] = [*so_far, *figures]
+            else:
+                found[name] = figures
     return found
 
 

@@ -52,8 +52,11 @@ async def bring_home(engine: Engine) -> None:
         await send_home(engine, over_s=over_s)
 
 
-async def bring_to(engine: Engine, to: int, mode: Mode, *, over_s: float) -> None:
-    """Bring the fleet to a size and mode within the stage's time, and wait for the last of it."""
+async def bring_to(engine: Engine, to: int, mode: Mode, *, over_s: float | None) -> None:
+    """Bring the fleet to a size and mode within the stage's time, and wait for the last of it.
+
+    `over_s` None: as fast as it goes.
+    """
     engine.mass.apply(to, mode, over_s=over_s)
     await engine.mass.settled()
     await engine.stage.until_end()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
+from simfleet.load.open_fields import Sessions
 from simfleet.load.schema1 import Hold, Ramp, StageFields, Stop
+from simfleet.load.stages.closed import soak, spike, stairs, step
+from simfleet.load.stages.open import sessions
 from simfleet.load.stages.plain import hold, ramp, stop
 
 if TYPE_CHECKING:
@@ -16,6 +20,11 @@ CARRIED_OUT: Final[Mapping[type[StageFields], Callable[[Any, Engine], Awaitable[
     Ramp: ramp,
     Hold: hold,
     Stop: stop,
+    Step: step,
+    Stairs: stairs,
+    Spike: spike,
+    Soak: soak,
+    Sessions: sessions,
 }
 
 
