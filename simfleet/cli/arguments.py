@@ -74,6 +74,11 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="the summary as JSON on stdout, and nothing else there"
     )
+    parser.add_argument(
+        "--no-keys",
+        action="store_true",
+        help="read no keys from the terminal; otherwise ? shows what they do",
+    )
     _add_models(parser)
     _add_outputs(parser)
 

@@ -17,6 +17,7 @@ from simfleet.clock import real_wall_s
 from simfleet.errors import SimFleetError, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.exports.chosen import exports_of
+from simfleet.load.live.keyboard import keyboard
 from simfleet.load.progress_view import progress_view
 from simfleet.load.results.artefacts import finish
 from simfleet.load.run_folder import RunFolder, manifest
@@ -61,7 +62,8 @@ def main(arguments: argparse.Namespace) -> int:
         try:
             _write_manifest(folder, scenario, content, began_wall_s=began_wall_s)
             with progress_view(quiet=arguments.quiet) as watch, exports or nullcontext():
-                companions = [one for one in (exports,) if one is not None]
+                keys = keyboard(watch, wanted=not (arguments.no_keys or arguments.quiet))
+                companions = [one for one in (exports, keys) if one is not None]
                 finished = trio.run(functools.partial(_run, scenario, folder, watch, companions))
         except SimFleetError:  # refused before any load: the same command may be given again
             folder.discard()
