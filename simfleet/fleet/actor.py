@@ -29,6 +29,8 @@ from simfleet.station.effects import (
 from simfleet.station.events import ErrandDone, Retired
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simfleet.link.link import Link, LinkOptions
     from simfleet.station.credentials import Credentials
     from simfleet.station.effects import Effect
@@ -65,6 +67,7 @@ class Charger:
         "_broken",
         "_dark_until_s",
         "_failures",
+        "_hurry",
         "_leave",
         "_leave_told_s",
         "_link",
@@ -73,6 +76,7 @@ class Charger:
         "_pause_s",
         "_powerless",
         "_retry_at_s",
+        "_rewire",
         "_surroundings",
         "_waiting",
         "mode",
@@ -97,6 +101,10 @@ class Charger:
         """The wait after the last failure."""
         self._retry_at_s = -NEVER_S
         self._opened_s = NEVER_S
+        self._rewire: Callable[[Link], Link] | None = None
+        """What is to be put around the link that is open."""
+        self._hurry = False
+        """The next pause is left out."""
         self._link: Link | None = None
         """The link while the task waits for its frames."""
         self._alarm_s = NEVER_S
@@ -139,6 +147,32 @@ class Charger:
     def leaving(self) -> bool:
         """Whether the charger has been told to go."""
         return self._leave is not None
+
+    @property
+    def opened_s(self) -> float:
+        """When its last connection was opened; inf when that has failed since."""
+        return self._opened_s
+
+    def cut(self, detail: str, *, at_once: bool = False) -> bool:
+        """Lose the connection, as by a reset; `at_once`: without a pause before the next. False:
+        there is none that could be lost.
+        """
+        link, waiting = self._link, self._waiting
+        if link is None or waiting is None:
+            return False
+        self._hurry = at_once
+        self._broken = LinkClosed("reset", detail)
+        waiting.cancel()
+        link.abort()
+        return True
+
+    def rewire(self, wrap: Callable[[Link], Link]) -> bool:
+        """Go on with another link around the open one. False: none is open."""
+        if self._link is None or self._waiting is None:
+            return False
+        self._rewire = wrap
+        self._waiting.cancel()
+        return True
 
     # ── the task ────────────────────────────────────────────────────────────────────────────────
 
@@ -331,6 +365,9 @@ class Charger:
         if at_s - self._opened_s > CALM_S:
             self._failures = 0
         self._opened_s = NEVER_S
+        if self._hurry:
+            self._hurry, self._retry_at_s = False, at_s
+            return
         self._retry_at_s = self._pause_ends_s(at_s)
 
     def _pause_ends_s(self, at_s: float) -> float:
@@ -345,6 +382,7 @@ class Charger:
         """One connection from its opening to its end. Raises `LinkClosed` if the peer ended it."""
         station, recorder = self.station, self._surroundings.recorder
         at_s = self._opened_s = trio.current_time()
+        self._rewire = None
         recorder.connected(at_s=at_s)
         kind, detail = "crashed", ""
         try:
@@ -368,6 +406,7 @@ class Charger:
         """Write and read until the link is of no more use. One cancel scope serves many messages:
         it is cancelled only when the task itself has to do something.
         """
+        rewired: Link | None = None
         while True:
             with trio.CancelScope() as self._waiting:
                 try:
@@ -379,9 +418,15 @@ class Charger:
             if self._broken is not None:
                 broken, self._broken = self._broken, None
                 raise broken
+            if self._rewire is not None:
+                rewired, self._rewire = self._rewire(link), None
+                link = rewired
             self._turn(at_s)
             if self._done_here(at_s):
-                return await self._part(link, at_s)
+                await self._part(link, at_s)
+                if rewired is not None and not self._powerless:
+                    await rewired.close()  # what is around the link knows what is on its way
+                return
             if link.wake_at_s <= at_s:
                 await link.tick(at_s=at_s)
 

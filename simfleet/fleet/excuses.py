@@ -38,8 +38,11 @@ class Excuses:
     __slots__ = (
         "_settled",
         "_under_way",
+        "doubled",
         "forgotten",
+        "overlapping_calls",
         "register_downs",
+        "repeated_stops",
         "spoilt_frames",
         "stray_stops",
     )
@@ -52,6 +55,12 @@ class Excuses:
         self.stray_stops = 0
         """StopTransactions with ids of transactions that never were."""
         self.register_downs = 0
+        self.doubled: set[str] = set()
+        """Chargers that may be back before the CSMS knows that they were gone."""
+        self.overlapping_calls = 0
+        """CALLs that the CSMS may get before it has answered another."""
+        self.repeated_stops = 0
+        """Stops that the CSMS may be told a second time."""
         self.forgotten = 0
         """Excuses that found no room."""
 
@@ -117,6 +126,9 @@ class Excuses:
             "stray_stops": self.stray_stops,
             "registers_down": self.register_downs,
             "spoilt_frames": self.spoilt_frames,
+            "identities_doubled": len(self.doubled),
+            "calls_overlapping": self.overlapping_calls,
+            "stops_repeated": self.repeated_stops,
             "forgotten": self.forgotten,
         }
 

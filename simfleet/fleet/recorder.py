@@ -58,10 +58,12 @@ class Problem(Struct, frozen=True):
 class SliceBooks:
     """What is kept for one slice of a fleet alone."""
 
-    __slots__ = ("closed", "energy_wh", "latencies", "opened")
+    __slots__ = ("booted", "closed", "energy_wh", "latencies", "opened")
 
     def __init__(self, latencies: Latencies) -> None:
         self.latencies = latencies
+        self.booted = 0
+        """Chargers that have been accepted at least once."""
         self.opened = 0
         self.closed = 0
         self.energy_wh = 0.0
@@ -88,9 +90,9 @@ class Recorder:
         "outage",
         "problems",
         "problems_total",
+        "slices",
         "spoilt",
         "unsure",
-        "slices",
     )
 
     def __init__(self, clock: WallClock, *, hub: Hub | None, schedule_lag: ScheduleLag) -> None:
@@ -286,7 +288,9 @@ class Recorder:
     def _registered(self, identity: str, effect: Registered, at_s: float) -> None:
         self.counters.boot_answered(effect.status)
         if effect.status == "Accepted":
-            self.booted.add(identity)
+            if identity not in self.booted:
+                self.booted.add(identity)
+                self._slice_of.get(identity, self._everybody).booted += 1
         else:
             detail = f"{effect.status}, again in {effect.interval_s:g} s"
             self._problem(identity, "boot", detail, at_s)

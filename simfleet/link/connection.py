@@ -33,7 +33,7 @@ from simfleet.link.link import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from simfleet.link.tls import TlsSession
 
@@ -365,6 +365,12 @@ class WebSocketLink(Duplex):
         if self._closed is None:
             self._closed = LinkClosed("closed", "aborted by us")
         self._release()
+
+    def abandon(self) -> Callable[[], None]:
+        """See `Link.abandon`."""
+        release = self._kept_open()
+        self.abort()
+        return release
 
     def leave(self, code_ws: int) -> None:
         """Say goodbye as far as that goes without waiting, and release the socket: for a server

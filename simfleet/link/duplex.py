@@ -166,6 +166,12 @@ class Duplex:
         self._inbound = self._unsent = b""
         self._at = 0
 
+    def _kept_open(self) -> Callable[[], None]:
+        """Keep TCP open though the socket is closed; returns what ends it after all."""
+        if self._socket.fileno() < 0:
+            return lambda: None
+        return self._socket.dup().close
+
     def _end(self, closed: LinkClosed) -> LinkClosed:
         """Note why the link is closed, release the socket, and return `closed` to be raised."""
         self._closed = closed

@@ -14,7 +14,7 @@ from simfleet.errors import LinkClosed
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
@@ -119,6 +119,11 @@ class Link(Protocol):
     def abort(self) -> None:
         """Release the socket at once, without a close frame. A task waiting in `receive` gets
         `LinkClosed`.
+        """
+
+    def abandon(self) -> Callable[[], None]:
+        """As `abort`, but the peer is told nothing: its end stays open until the function that is
+        returned is called. For faults on purpose; it costs a descriptor until then.
         """
 
 

@@ -144,6 +144,21 @@ class MemoryLink:
             self._hang_up(LinkClosed("eof"))
             self._end(LinkClosed("closed", "aborted by us"))
 
+    def abandon(self) -> Callable[[], None]:
+        """See `Link.abandon`."""
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            peer._peer = None
+        if self._closed is None:
+            self._end(LinkClosed("closed", "aborted by us"))
+
+        def release() -> None:
+            if peer is not None and peer._ended is None:
+                peer._ended = LinkClosed("eof")
+                peer._wake()
+
+        return release
+
     def _check(self) -> None:
         if self._closed is not None:
             raise LinkClosed(self._closed.kind, self._closed.detail, code_ws=self._closed.code_ws)

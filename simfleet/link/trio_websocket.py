@@ -36,7 +36,7 @@ from simfleet.link.tls import default_context
 from simfleet.link.websocket import BODY_GRACE_S, basic_authorization, timed_out
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from wsproto.events import AcceptConnection, CloseConnection, Event
 
@@ -184,6 +184,10 @@ class _Witness(trio.abc.Stream):
 
     def drop(self) -> None:
         self._socket.close()
+
+    def kept_open(self) -> Callable[[], None]:
+        """Keep TCP open though the socket is closed; returns what ends it after all."""
+        return self._socket.dup().close if self._socket.fileno() >= 0 else lambda: None
 
     def _note(self, error: trio.BrokenResourceError) -> None:
         cause = error.__cause__
@@ -400,3 +404,9 @@ class TrioWebsocketLink:
         self._closed = self._closed or LinkClosed("closed", "aborted by us")
         self.wake_at_s = math.inf
         self._witness.drop()
+
+    def abandon(self) -> Callable[[], None]:
+        """See `Link.abandon`."""
+        release = self._witness.kept_open()
+        self.abort()
+        return release

@@ -89,8 +89,10 @@ class StageFault(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.__struct_config__.tag)
 
 
-def _fields(struct: type[msgspec.Struct]) -> Iterator[tuple[Any, ...]]:
-    """The fields of a fault as `msgspec.defstruct` wants them, each with its `Key`."""
+def as_written(struct: type[msgspec.Struct]) -> Iterator[tuple[Any, ...]]:
+    """The fields of a fault, or of another struct whose types say all, as `msgspec.defstruct` wants
+    them, each with its `Key`.
+    """
     hints = _hints(struct)
     for field in msgspec.structs.fields(struct):
         hint, limits, means = hints[field.name]
@@ -134,13 +136,13 @@ def _kind(name: str, hint: Any, limits: _Limits) -> Kind:
         return Choice(*get_args(hint))
     if get_origin(hint) is tuple:
         return Names("the name of an OCPP message")
-    if name == "share":
+    if name in ("share", "probability"):
         return Share()
     if hint is int:
         return Whole(int(low or 0), int(high if high is not None else 5))
     if hint is float and name.endswith("_s"):
         assert high is not None
-        return Duration(SHORTEST_S, high)
+        return Duration(0 if low == 0 else SHORTEST_S, high)
     if hint is float:
         assert low is not None
         assert high is not None
@@ -157,7 +159,7 @@ STAGE_FAULTS: Final[tuple[type[StageFault], ...]] = tuple(
         "type[StageFault]",
         msgspec.defstruct(
             f"Stage{struct.__name__}",
-            list(_fields(struct)),
+            list(as_written(struct)),
             bases=(StageFault,),
             namespace={"__doc__": struct.__doc__},
             module=__name__,
@@ -190,10 +192,11 @@ def check_faults(stage: Draft, slices: list[Draft], report: Report) -> None:
                     message = f"{name!r} is not a slice of the fleet; write {', '.join(names)}"
                     report(to.place_of("slices"), f"{to.path}.slice", message)
         chosen = [item for item in slices if not wanted or item.get("name") in wanted]
-        _check_fault(draft, chosen, report)
+        check_fault(draft, chosen, report)
 
 
-def _check_fault(draft: Draft, slices: list[Draft], report: Report) -> None:
+def check_fault(draft: Draft, slices: list[Draft], report: Report) -> None:
+    """Report what chargers of these slices could not do of one fault."""
     fields = fields_of(draft.struct)
     struct = _STRUCTS[str(draft.struct.__struct_config__.tag)]
     given = {name: draft.get(name) for name in struct.__struct_fields__}

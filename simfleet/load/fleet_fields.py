@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from simfleet.documents.fields import Key
+from simfleet.documents.fields import Key, MapOf, Part
 from simfleet.documents.kinds import Choice, Duration, Measure, Parsed, Text, Whole
+from simfleet.documents.quantities import shown
+from simfleet.load.behaviour_fields import Behaviour
+from simfleet.load.feed_fields import LABELS, PASSWORD, Data, Tags, TagsKind
 from simfleet.load.identities import IDENTITY_PATTERN, identity_of, parse_identity_pattern
+from simfleet.load.network_fields import SLICE_NETWORK, SliceImpairment
 from simfleet.load.slice_models import ModelText
 from simfleet.load.target_url import TARGET_PATTERN, parse_target_url
 from simfleet.models.model import ChargerModel
@@ -36,6 +41,30 @@ _VERSIONS = Choice(
 )
 
 
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE: Final = Text("printable text", pattern=r"[ -~]*", length_max=4096, empty=True)
+_OURS: Final = frozenset({"host", "connection", "upgrade", "authorization", "content-length"})
+
+
+def _check_header(name: str) -> None:
+    if not _HEADER.fullmatch(name):
+        raise ValueError(f"{shown(name)} is no name of a header")
+    if name.lower() in _OURS or name.lower().startswith("sec-websocket-"):
+        raise ValueError(f"{name} is a header that the handshake itself needs")
+
+
+_HEADERS: Final = MapOf(
+    "a mapping of headers to text",
+    check_key=_check_header,
+    read_value=lambda _, scalar: _HEADER_VALUE.parse_scalar(scalar),
+    schema=lambda: {
+        "propertyNames": {"pattern": f"^{_HEADER.pattern}$"},
+        "additionalProperties": _HEADER_VALUE.json_schema(),
+    },
+    count_max=20,
+)
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS under test: the embedded one, or an address to which each identity is appended."""
 
@@ -56,10 +85,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     password: Annotated[
         str | None,
         Key(
-            Text("1 to 64 printable characters", pattern=r"[ -~]+", length_max=64),
+            PASSWORD,
             "password of every charger for HTTP Basic authentication; the user is the identity",
         ),
     ] = None
+    headers: Annotated[
+        dict[str, str],
+        Key(_HEADERS, "headers of every charger's handshake, for gateways before the CSMS"),
+    ] = {}
     connect_timeout_s: Annotated[
         float,
         Key(
@@ -101,7 +134,14 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
             "what results call these chargers; unique in the fleet",
         ),
     ]
-    count: Annotated[int, Key(Whole(0, CHARGERS_MAX, "chargers"), "how many chargers")]
+    count: Annotated[
+        int,
+        Key(
+            Whole(0, CHARGERS_MAX, "chargers"),
+            "how many chargers; with data, its rows unless said otherwise",
+            unless="data",
+        ),
+    ]
     id_pattern: Annotated[
         str,
         Key(
@@ -113,6 +153,7 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
             "OCPP identities; {n} is the charger's number in the slice, from 1;"
             " {n:05} is the same with leading zeros",
             "id",
+            unless="data",
         ),
     ]
     version: Annotated[Version, Key(_VERSIONS, "OCPP version, spelled as the subprotocol")] = (
@@ -176,6 +217,37 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "Virtual"
 
+    network: Annotated[
+        tuple[SliceImpairment, ...],
+        Key(SLICE_NETWORK, "what is wrong with the way to the CSMS, from beginning to end"),
+    ] = ()
+
+    data: Annotated[
+        Data | None,
+        Key(
+            Part(Data, "a mapping such as {file: chargers.csv, identity: id}"),
+            "a file with a row for each charger: identities, tags, passwords",
+        ),
+    ] = None
+    id_tags: Annotated[
+        Tags | None,
+        Key(TagsKind(), "tags that drivers draw theirs from; none: each charger has its own"),
+    ] = None
+    password: Annotated[
+        str | None,
+        Key(PASSWORD, "password of these chargers, instead of target.password"),
+    ] = None
+    behaviour: Annotated[
+        Behaviour | None,
+        Key(
+            Part(Behaviour, "a mapping"),
+            "what the drivers of these chargers do; what it does not say is as in the scenario's",
+        ),
+    ] = None
+    labels: Annotated[dict[str, str], Key(LABELS, "words for results, such as region: north")] = {}
+
     def identity(self, n: int) -> str:
         """The OCPP identity of the slice's charger number `n`, which counts from 1."""
+        if self.data is not None and self.data.identity is not None:
+            return self.data.rows.column("identity")[n - 1]
         return identity_of(self.id_pattern, n)

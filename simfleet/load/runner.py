@@ -35,6 +35,7 @@ from simfleet.load.annotations import Annotations
 from simfleet.load.commander import Commander, commanding
 from simfleet.load.conclusion import Course, Finished, conclude
 from simfleet.load.fleet_plans import plans_of
+from simfleet.load.judge import Judge
 from simfleet.load.links import link_options
 from simfleet.load.live.control import live_figures
 from simfleet.load.live.glance import Glance
@@ -111,6 +112,7 @@ class Runner:
         self.engine: Engine | None = None
         """The run at work, once its load has begun."""
         self._course = Course()
+        self._judge = Judge(scenario)
         self._stages = trio.CancelScope()
         self._everything = trio.CancelScope()
 
@@ -132,6 +134,16 @@ class Runner:
         elif not course.cut_off:
             course.interrupted += f", cut off by {reason}"
             self._cut_off()
+
+    def _abort(self, reason: str) -> None:
+        """A threshold ends the stages, unless somebody has."""
+        engine, course = self.engine, self._course
+        if engine is None or course.interrupted is not None or course.aborted is not None:
+            return
+        course.aborted = f"aborted: {reason}"
+        engine.interrupted, engine.aborted = course.aborted, True
+        engine.annotations.add("abort", reason, at_s=trio.current_time())
+        self._stages.cancel()
 
     async def run(self, *, heed_signals: bool = True) -> Finished:
         """Run the scenario. Raises `PreflightFailed`, `TargetUnreachable` and `UsageWrong`, all of
@@ -158,6 +170,7 @@ class Runner:
             if refused is not None:
                 raise refused
             await self._timeline.take_interval()  # what was answered while all was cut off
+            self._judge.close()
             return conclude(
                 self._scenario,
                 self._plans,
@@ -166,7 +179,8 @@ class Runner:
                 self._timeline,
                 self._course,
                 self._annotations,
-                extra=told(self.engine)
+                extra=self._judge.figures()
+                | told(self.engine)
                 | live_figures(self.engine)
                 | {
                     name: figures
@@ -238,6 +252,7 @@ class Runner:
             network=self._network,
         )
         engine.watchers.append(self._watch)
+        engine.end_stages = self._abort
         engine.stop = lambda reason, now: self.stop(reason, now=now)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._health.run)
@@ -252,6 +267,7 @@ class Runner:
             self._annotations.began_s = began_s
             self.engine = engine
             nursery.start_soon(self._tick, engine)
+            nursery.start_soon(self._judge.run, engine)
             nursery.start_soon(sweep_garbage)
             if csms is not None:
                 nursery.start_soon(self._heed_csms, csms)
@@ -278,7 +294,8 @@ class Runner:
                 faults.during(stage, number, engine.mass, engine.supervisor),
                 engine.network.during(stage.network, number, engine.mass, stage.most),
             ):
-                await carry_out(stage, engine)
+                async with self._judge.during(number, stage, engine):
+                    await carry_out(stage, engine)
 
     async def _heed_signals(self, signals: AsyncIterator[int]) -> None:
         """The first signal ends the stages, or a run that has not begun; the next everything."""

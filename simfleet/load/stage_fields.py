@@ -16,6 +16,7 @@ from simfleet.documents.kinds import BAD, Choice, Duration, Text, Whole
 from simfleet.load.behaviour_fields import DAY_S
 from simfleet.load.fault_fields import FAULT, STAGE_FAULTS_MAX, StageFault
 from simfleet.load.fleet_fields import CHARGERS_MAX, NAME_ACCEPTS, NAME_PATTERN
+from simfleet.load.network_fields import STAGE_NETWORK, StageImpairment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,10 @@ Faults: TypeAlias = Annotated[
         ListOf(FAULT, "faults", count_min=0, count_max=STAGE_FAULTS_MAX),
         "what chargers do wrong on purpose while the stage lasts",
     ),
+]
+NetworkField: TypeAlias = Annotated[
+    tuple[StageImpairment, ...],
+    Key(STAGE_NETWORK, "what is wrong with the way to the CSMS while the stage lasts"),
 ]
 ModeField: TypeAlias = Annotated[
     Mode,
@@ -56,6 +61,7 @@ class StageFields(msgspec.Struct, frozen=True, kw_only=True):
 
     name: StageName = None
     faults: Faults = ()
+    network: NetworkField = ()
 
     @classmethod
     def duration_s(cls, get: Callable[[str], Any]) -> Any:

@@ -147,6 +147,10 @@ class Conversation:
         """True when nothing of ours is open or waiting."""
         return self._open_id is None and not self._queue
 
+    def open_context(self, message_id: str) -> object:
+        """The context of the open CALL, if it is that of this id."""
+        return self._context if message_id == self._open_id else None
+
     @property
     def open_action(self) -> str | None:
         """The action of the open CALL."""

@@ -289,6 +289,22 @@ class FaultRemoved(_Event, frozen=True):
     kind: str | None = None
 
 
+class CallSpoilt(_Event, frozen=True):
+    """A CALL of the charger, or its answer, was spoilt on its way on purpose: `call_id` is its
+    message id. What is given up for such attempts alone is excused.
+    """
+
+    call_id: str
+
+
+class FailuresExcused(_Event, frozen=True):
+    """The CSMS behaves badly on purpose, or does so no more: CALLs that fail meanwhile are
+    spoilt ones, see `CallSpoilt`.
+    """
+
+    on: bool
+
+
 class Retired(_Event, frozen=True):
     """Bring this charger to rest: end sessions as their drivers would, start no new ones.
 
@@ -330,6 +346,8 @@ Event = (
     | BatteriesTaken
     | FaultInjected
     | FaultRemoved
+    | CallSpoilt
+    | FailuresExcused
     | Retired
     | EnergyEvent
 )

@@ -48,6 +48,7 @@ from simfleet.station.messages import (
     TransactionStarted,
 )
 from simfleet.station.meter import whole_wh
+from simfleet.station.outbox import Entry
 from simfleet.station.registration import Registration
 from simfleet.station.transaction import Transaction
 
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from simfleet.ocpp.wire import Wire
     from simfleet.station.faulty_notes import Told
     from simfleet.station.messages import Message
-    from simfleet.station.outbox import Entry
     from simfleet.station.station import Station
 
 ACTIVE_MAX: Final = 32
@@ -101,7 +101,9 @@ class Faults:
         "_misnamed",
         "_repeats",
         "_spoilt",
+        "_spoilt_call",
         "_told_wh",
+        "excusing",
         "skewed",
     )
 
@@ -112,6 +114,8 @@ class Faults:
         self._by_kind: dict[type, list[_Active]] = {}
         self.skewed = False
         """The clock is wrong on purpose: the CSMS's time does not repair it."""
+        self.excusing = False
+        """The CSMS behaves badly on purpose: every failure now is a spoilt attempt."""
         self._held: dict[int, tuple[Received, _Active]] = {}
         """CALLs of the CSMS that are handled later."""
         self._repeats: dict[int, _Active] = {}
@@ -120,6 +124,8 @@ class Faults:
         """Messages with readings of a frozen meter, by number of the outbox."""
         self._spoilt: dict[int, int] = {}
         """How often a durable message went out spoilt, by number of the outbox."""
+        self._spoilt_call = ""
+        """The id of the CALL that was spoilt on its way last."""
         self._misnamed: dict[int, None] = {}
         """StopTransactions whose last attempt had a wrong id, by number of the transaction."""
         self._told_wh: dict[int, tuple[float | None, float | None]] = {}
@@ -399,6 +405,8 @@ class Faults:
             station.outbox.done(entry)
             return True
         if outcome.failure is not None:
+            if self.excusing and entry.durable and outcome.failure != LINK_LOST:
+                note(self._spoilt, entry.number, self._spoilt.get(entry.number, 0) + 1)
             return False
         self._frozen.pop(entry.number, None)
         self._spoilt.pop(entry.number, None)
@@ -415,6 +423,14 @@ class Faults:
                     told = Excused("stop_misnamed", transaction.number, energy_wh(transaction))
                     station.effects.append(told)
         return False
+
+    def spoilt(self, station: Station, call_id: str) -> None:
+        """The open CALL, if it is this one, was spoilt on its way; once is enough."""
+        entry = station.conversation.open_context(call_id)
+        if isinstance(entry, Entry) and entry.durable and not self.excusing:
+            if call_id != self._spoilt_call:
+                self._spoilt_call = call_id
+                note(self._spoilt, entry.number, self._spoilt.get(entry.number, 0) + 1)
 
     def given_up(self, station: Station, entry: Entry) -> None:
         """A durable message will not be tried again: our fault, if every attempt was spoilt."""
@@ -473,9 +489,24 @@ class Faults:
 
 def inject(station: Station, fault: Fault, *, at_s: float) -> int:
     """Give a station a fault; see `Faults.add`."""
+    return _of(station).add(station, fault, at_s=at_s)
+
+
+def call_spoilt(station: Station, call_id: str) -> None:
+    """See `events.CallSpoilt`."""
+    _of(station).spoilt(station, call_id)
+
+
+def excuse(station: Station, on: bool) -> None:
+    """See `events.FailuresExcused`."""
+    if on or station.faults is not None:
+        _of(station).excusing = on
+
+
+def _of(station: Station) -> Faults:
     if station.faults is None:
         station.faults = Faults(station)
-    return station.faults.add(station, fault, at_s=at_s)
+    return station.faults
 
 
 def due(station: Station, key: int, *, at_s: float) -> None:

@@ -35,6 +35,7 @@ from simfleet.station.energy_events import (
 from simfleet.station.events import (
     BatteriesInserted,
     BatteriesTaken,
+    CallSpoilt,
     CardPresented,
     ContractGiven,
     DriverArrives,
@@ -43,6 +44,7 @@ from simfleet.station.events import (
     EvPaused,
     EvResumed,
     Failed,
+    FailuresExcused,
     FaultCleared,
     FaultInjected,
     FaultRemoved,
@@ -115,6 +117,10 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
         case FaultRemoved(kind):
             if station.faults is not None:
                 station.faults.remove(station, kind, at_s=at_s)
+        case CallSpoilt(call_id):
+            faults.call_spoilt(station, call_id)
+        case FailuresExcused(on):
+            faults.excuse(station, on)
         case LockFailed(connector_id, failed):
             station.connector(connector_id).lock_fails = failed
         case ResetWillFail(times):

@@ -84,11 +84,15 @@ class Engine:
         """What stages have to add to `summary.json`, asked when the run is over."""
         self.interrupted: str | None = None
         """Why the stages were ended, if they were: Ctrl-C, a live stop, a threshold."""
+        self.aborted = False
+        """Whether it was a threshold."""
         self.stages_over = False
         """Whether the chargers are being brought home."""
         self.paused = False
         self.stop: Callable[[str, bool], None] = lambda reason, now: None
         """End the stages for a reason; with True, everything at once. The runner's."""
+        self.end_stages: Callable[[str], None] = lambda reason: None
+        """End the stages in order because a threshold was broken. The runner's."""
         self.live = LiveControl(self)
         """What people do to the run while it goes on."""
         self._skipping: trio.CancelScope | None = None
