@@ -259,9 +259,8 @@ class Arrivals:
         self._book.came(lag_s)
         guest = Chance.of(self._label, self._number)
         self._number += 1
-        if self._queue and not self._seat_queue():
-            self._queue_or_turn_away(guest)
-        elif not self._seat(guest, due_s=trio.current_time() - lag_s):
+        full = bool(self._queue) and not self._seat_queue()
+        if full or not self._seat(guest, due_s=trio.current_time() - lag_s):
             self._queue_or_turn_away(guest)
 
     def _seat(self, guest: Chance, *, due_s: float) -> bool:
@@ -310,4 +309,3 @@ class Arrivals:
         """The stage is over: who still waits goes home."""
         self._book.counts.turned_away += len(self._queue)
         self._queue.clear()
-

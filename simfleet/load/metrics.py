@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from simfleet.load import selectors
+from simfleet.load.arrival_metrics import metrics_of_sessions, metrics_of_soaks
 from simfleet.load.call_metrics import metrics_of_calls, metrics_of_commands
 from simfleet.load.figures import Metric, figure, ratio, total_of
 from simfleet.load.foreign_metrics import foreign
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
 def _connect_failures(summary: Figures) -> float | None:
     attempted = figure(summary, "connect", "attempts")
     return total_of(summary["connect"].get("failures")) if attempted else None
-
-
-def _sessions_lost(summary: Figures) -> float | None:
-    started = figure(summary, "transactions", "started")
-    stopped = figure(summary, "transactions", "stopped")
-    return None if started is None or stopped is None else started - stopped
 
 
 def _violations(summary: Figures) -> float | None:
@@ -126,14 +121,6 @@ def _transactions() -> list[Metric]:
             of_stage=True,
             of_slice=True,
         ),
-        Metric(
-            "sessions.lost",
-            "count",
-            "transactions started and never stopped",
-            "transactions.started - transactions.stopped",
-            _sessions_lost,
-            of_slice=True,
-        ),
     ]
 
 
@@ -166,6 +153,8 @@ def _table() -> dict[str, Metric]:
         *metrics_of_commands(),
         *_uploads(),
         *_transactions(),
+        *metrics_of_sessions(),
+        *metrics_of_soaks(),
         *_traffic(),
         *metrics_of_losses(),
         *metrics_of_boots(),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from simfleet.documents import quantities
 from simfleet.documents.fields import Key
@@ -42,6 +42,7 @@ CURVE_POINTS_MAX: Final = 96
 
 _PER_S: Final = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _RATE: Final = re.compile(r"(.+?) ?/ ?(s|min|h)")
+_Drawn: TypeAlias = Distribution | None
 _TIME_PATTERN: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 
 
@@ -178,7 +179,7 @@ class Sessions(StageFields, frozen=True, kw_only=True, tag_field="do", tag="sess
         Key(CurveKind(), "the share of the rate by time of day; else that of the scenario"),
     ] = None
     energy_wh: Annotated[
-        Distribution | None,
+        _Drawn,
         Key(
             Range(Measure(0.001, 1000, "kWh", scale=1000.0)),
             "energy wanted by each, in kWh; else what `behaviour` says",
@@ -186,7 +187,7 @@ class Sessions(StageFields, frozen=True, kw_only=True, tag_field="do", tag="sess
         ),
     ] = None
     think_time_s: Annotated[
-        Distribution | None,
+        _Drawn,
         Key(
             Range(Duration(0, DAY_S)),
             "how long each step of these drivers takes; else what `behaviour` says",

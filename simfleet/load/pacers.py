@@ -1,4 +1,4 @@
-"""When the n-th arrival of an open model is due. Pure: seconds from the beginning, no clock.
+r"""When the n-th arrival of an open model is due. Pure: seconds from the beginning, no clock.
 
 Two things are kept apart. A `Rate` says how many are due between two moments: the area under it.
 Marks say at which areas: every whole number (`even_marks`), or after exponential gaps
@@ -6,8 +6,8 @@ Marks say at which areas: every whole number (`even_marks`), or after exponentia
 form, so nothing adds up over time and nothing drifts. ::
 
     rate ^      ____            area under it up to t = arrivals due until t
-         |    _/    \\_
-         |___/________\\___> t
+         |    _/    \_
+         |___/________\___> t
 """
 
 from __future__ import annotations
