@@ -14,6 +14,7 @@ from simfleet.api import (
     failures,
     faults,
     headers,
+    live,
     logs,
     mass_charger,
     models,
@@ -47,6 +48,7 @@ RESOURCES: Final = (
     mass_charger.mass_charger,
     models.models,
     runs.runs,
+    live.live,
 )
 """What users work with, in the order in which /docs shows it."""
 

@@ -21,6 +21,8 @@ from simfleet.errors import Missing, Refused, SimFleetError
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
 from simfleet.load.fleet_plans import plans_of
+from simfleet.load.live.actions import ActionTaken, LiveAction, StopRun
+from simfleet.load.live.refusals import NotRunning
 from simfleet.load.results.artefacts import finish
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.run_views import (
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.link.link import Dialer
     from simfleet.load.generator import Caller, Generator, Hold
+    from simfleet.load.live.control import LiveControl
     from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
     from simfleet.models.catalogue import Catalogue
@@ -129,6 +132,24 @@ class _LiveRun:
         self.run = replace(self.run, stopping=True)
         if self._runner is not None:
             self._runner.stop(reason, now=now)
+
+    @property
+    def live(self) -> LiveControl:
+        """Where live actions go. Raises `NotRunning` before the load has begun."""
+        if self._runner is None or self._runner.engine is None:
+            raise NotRunning
+        return self._runner.engine.live
+
+    def act(self, action: LiveAction, *, by: str) -> ActionTaken:
+        """Do something to it now. Raises `Refused`."""
+        live = self.live
+        live.act(action, by=by)
+        if isinstance(action, StopRun):
+            self._stop = (by, action.now)  # the runner has been told
+            self.run = replace(self.run, stopping=True)
+        taken = live.last
+        assert taken is not None
+        return taken
 
     def hand_over(self, runner: Runner) -> None:
         """From now on the runner is told to stop."""
@@ -242,6 +263,26 @@ class RunService:
             raise RunFinished(run_id)
         live.stop("a request to stop", now=now)
         return RunDetail(**asdict(live.run))
+
+    async def act(self, user: Caller, run_id: str, action: LiveAction) -> ActionTaken:
+        """Do something to a run while it goes on. Raises `Missing`, `RunFinished`, `Refused`."""
+        run = await self._find(user, run_id)
+        live = self._live.get(run.id)
+        if live is None or run.status == "finished":
+            raise RunFinished(run_id)
+        return live.act(action, by=user.name)
+
+    async def actions(self, user: Caller, run_id: str) -> list[ActionTaken]:
+        """What was done to a run while it went on, refused or not. Raises `Missing`."""
+        run = await self._find(user, run_id)
+        live = self._live.get(run.id)
+        if live is not None and run.status != "finished":
+            try:
+                return list(live.live.taken)
+            except NotRunning:
+                return []
+        summary = (await self.find(user, run_id)).summary or {}
+        return msgspec.convert(summary.get("actions", []), list[ActionTaken])
 
     async def at(self, user: Caller, run_id: str, due_s: float) -> Run:
         """The run as it is at `due_s`, monotonic, or at its end if that is sooner.

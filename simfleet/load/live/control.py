@@ -131,8 +131,7 @@ class LiveControl:
             case SkipStage():
                 return self._skip()
             case StopRun():
-                engine.stop(f"{by} (live)", action.now)
-                return "stopped now" if action.now else "stopping: the chargers are brought home"
+                return self._stop(by, now=action.now)
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,6 +146,13 @@ class LiveControl:
             raise refusals.NotPaused
         self._engine.resume()
         return "resumed"
+
+    def _stop(self, by: str, *, now: bool) -> str:
+        engine = self._engine
+        if engine.interrupted is not None and not now:
+            raise refusals.StoppingAlready
+        engine.stop(f"{by} (live)", now)
+        return "stopped now" if now else "stopping: the chargers are brought home"
 
     def _extend(self, by_s: float) -> str:
         if not by_s:

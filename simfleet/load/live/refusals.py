@@ -28,6 +28,15 @@ class StagesOver(Refused):
         super().__init__("the stages are over and the chargers are on their way home; stop is left")
 
 
+class StoppingAlready(Refused):
+    """A stop after a stop."""
+
+    code = "STOPPING_ALREADY"
+
+    def __init__(self) -> None:
+        super().__init__("the run is stopping already; with now=true everything is cut off")
+
+
 class PausedAlready(Refused):
     """A pause in a pause."""
 
