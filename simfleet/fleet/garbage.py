@@ -42,11 +42,15 @@ def calm_garbage() -> Iterator[None]:
             gc.enable()
 
 
-async def sweep_garbage(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def sweep_garbage(
+    period_s: float = SWEEP_PERIOD_S,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
     """Collect what is young, and set aside what survives, until cancelled."""
     task_status.started()
     while True:
-        await trio.sleep(SWEEP_PERIOD_S)
+        await trio.sleep(period_s)
         gc.collect(0)
         gc.freeze()
 

@@ -95,7 +95,17 @@ class Recorder:
         "unsure",
     )
 
-    def __init__(self, clock: WallClock, *, hub: Hub | None, schedule_lag: ScheduleLag) -> None:
+    def __init__(
+        self,
+        clock: WallClock,
+        *,
+        hub: Hub | None,
+        schedule_lag: ScheduleLag,
+        speed: float = 1.0,
+    ) -> None:
+        """`speed` is how many seconds of the event loop's clock pass in a real one; times and rates
+        are kept in real seconds.
+        """
         self._clock = clock
         self._hub = hub
         self._schedule_lag = schedule_lag
@@ -103,8 +113,8 @@ class Recorder:
         """Identities with an open CALL."""
         self._labels = Labels()
         """Frames that go out because of faults on purpose."""
-        self.counters = Counters()
-        self.latencies = Latencies()
+        self.counters = Counters(speed=speed)
+        self.latencies = Latencies(speed=speed)
         self.slices: dict[str, SliceBooks] = {}
         """By name. Empty where all chargers are of one slice."""
         self._everybody = SliceBooks(self.latencies)

@@ -42,6 +42,7 @@ from simfleet.load.live.glance import Glance
 from simfleet.load.network import Network
 from simfleet.load.results.recording import RunTables
 from simfleet.load.security import as_charger, ensure_credentials
+from simfleet.load.stage_csms import behaving
 from simfleet.load.stage_faults import StageFaults
 from simfleet.load.stages.engine import Engine, told
 from simfleet.load.stages.plain import bring_home
@@ -96,9 +97,12 @@ class Runner:
         self._target = most_wanted(scenario)
         at_s = trio.current_time()
         self._clock = WallClock(at_s, wall_s=world.wall_s)
-        self._health = Health(at_s)
+        self._health = Health(at_s, speed=world.scale, virtual=world.kind == "virtual")
         self.recorder = Recorder(
-            self._clock, hub=Hub(self._clock), schedule_lag=self._health.schedule_lag
+            self._clock,
+            hub=Hub(self._clock),
+            schedule_lag=self._health.schedule_lag,
+            speed=world.scale,
         )
         self.recorder.on_problem = folder.problem
         self.recorder.divide({plan.identity: plan.slice_name for plan in self._plans})
@@ -268,7 +272,7 @@ class Runner:
             self.engine = engine
             nursery.start_soon(self._tick, engine)
             nursery.start_soon(self._judge.run, engine)
-            nursery.start_soon(sweep_garbage)
+            nursery.start_soon(sweep_garbage, self._world.sweep_s)
             if csms is not None:
                 nursery.start_soon(self._heed_csms, csms)
             if commander is not None:
@@ -295,6 +299,7 @@ class Runner:
                 engine.network.during(stage.network, number, engine.mass, stage.most),
             ):
                 async with self._judge.during(number, stage, engine):
+                    async with behaving(stage.csms, engine):
                     await carry_out(stage, engine)
 
     async def _heed_signals(self, signals: AsyncIterator[int]) -> None:

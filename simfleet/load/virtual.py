@@ -81,6 +81,7 @@ def virtual_world(scenario: Scenario, *, wall_s: float | None = None) -> World:
         wall_s=begins_s,
         tick_s=INTERVAL_MIN_S,
         interval_ticks=math.ceil(interval_s / INTERVAL_MIN_S),
+        sweep_s=INTERVAL_MIN_S,
     )
 
 

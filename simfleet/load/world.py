@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import trio
 from msgspec import Struct
 
+from simfleet.fleet.garbage import SWEEP_PERIOD_S
 from simfleet.link.link import Dialer
 from simfleet.link.opening import open_link
 from simfleet.load.security import reached
@@ -61,6 +62,8 @@ class World(Struct, frozen=True, kw_only=True):
     tick_s: float = TICK_S
     """Between two looks of whoever watches, in seconds of the run's clock."""
     interval_ticks: int = INTERVAL_TICKS
+    sweep_s: float = SWEEP_PERIOD_S
+    """Between two collections of young garbage, in seconds of the run's clock."""
 
     @property
     def measures(self) -> bool:

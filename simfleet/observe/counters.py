@@ -140,6 +140,29 @@ class Tide:
         self.low = self.high = connected
 
 
+class ScaledRate(RatePerSecond):
+    """The same per real second, where the clock of `at_s` runs `speed` times as fast."""
+
+    __slots__ = ("_speed",)
+
+    def __init__(self, speed: float) -> None:
+        super().__init__()
+        self._speed = speed
+
+    def add(self, at_s: float, n: int = 1) -> None:
+        """See `RatePerSecond`."""
+        super().add(at_s / self._speed, n)
+
+    def current(self, at_s: float) -> int:
+        """See `RatePerSecond`."""
+        return super().current(at_s / self._speed)
+
+
+def rate_at(speed: float) -> RatePerSecond:
+    """A rate per real second, for a clock that runs `speed` times as fast."""
+    return RatePerSecond() if speed == 1.0 else ScaledRate(speed)
+
+
 class ConnectCounters:
     """Attempts to open a connection, and how they ended.
 
@@ -164,10 +187,10 @@ class ConnectCounters:
         "watching_min",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: float = 1.0) -> None:
         self.attempts = 0
         self.failures = Tally()
-        self.opened = RatePerSecond()
+        self.opened = rate_at(speed)
         self.connected = 0
         self.connected_peak = 0
         self.first_at_s: float | None = None
@@ -339,8 +362,9 @@ class Counters:
         "violations",
     )
 
-    def __init__(self) -> None:
-        self.connect = ConnectCounters()
+    def __init__(self, *, speed: float = 1.0) -> None:
+        """`speed` is that of the clock of all `at_s`; rates are per real second."""
+        self.connect = ConnectCounters(speed=speed)
         self.disconnects = Tally()
         self.boot = Tally("accepted", "pending", "rejected")
         self._commands: dict[str, _CommandCounters] = {}
@@ -353,8 +377,8 @@ class Counters:
         self.unknown_replies = 0
         self.duplicate_replies = 0
         self.malformed_frames = 0
-        self.frames_sent = RatePerSecond()
-        self.frames_received = RatePerSecond()
+        self.frames_sent = rate_at(speed)
+        self.frames_received = rate_at(speed)
 
     def disconnect(self, kind: str) -> None:
         """Count one open connection that ended; `kind` as in `errors.LinkClosed`, or ours."""

@@ -25,6 +25,10 @@ CPU_SUSPECT_RATIO: Final = 0.90
 """Of one core, which is all that one event loop can use; above it, queues build up in us."""
 CPU_INVALID_RATIO: Final = 0.98
 """Saturated; INVALID only if something was late as well, for a closed loop may use all there is."""
+VIRTUAL: Final = (
+    "a virtual run: the clock stands still while chargers and CSMS work, so times of a CSMS are not"
+    " measured; those shown are simulated"
+)
 CPU_LOAD_MIN_S: Final = 5.0
 """Shorter loads are start-up work mostly; their CPU share says nothing."""
 DESCRIPTORS_SUSPECT_RATIO: Final = 0.95
@@ -65,6 +69,9 @@ class GeneratorEvidence(msgspec.Struct, frozen=True, kw_only=True):
     machine_stolen_ratio: float = 0.0
     """Of all cores, taken by the hypervisor for other guests."""
 
+    virtual: bool = False
+    """The clock was a simulated one: nothing could be late, and nothing was measured."""
+
     @property
     def cpu_ratio(self) -> float:
         """CPU seconds per second of load; 1.0 = one core."""
@@ -80,6 +87,8 @@ class GeneratorVerdict(msgspec.Struct, frozen=True):
 
 def judge(evidence: GeneratorEvidence) -> GeneratorVerdict:
     """Judge whether the generator kept up. Pure; all reasons are given, worst level wins."""
+    if evidence.virtual:
+        return GeneratorVerdict(Level.VALID, [VIRTUAL])
     findings = [
         *_judge_lag(
             "the event loop ran",

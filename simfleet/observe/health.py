@@ -66,9 +66,22 @@ class LoopLagProbe:
     1 ms, so an idle loop shows up to 1 ms.
     """
 
-    __slots__ = ("_due_s", "_recent_s", "_running", "histogram", "skipped_ticks")
+    __slots__ = (
+        "_due_s",
+        "_period_s",
+        "_recent_s",
+        "_running",
+        "_speed",
+        "histogram",
+        "skipped_ticks",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: float = 1.0) -> None:
+        """`speed` is how many seconds of the event loop's clock pass in a real one; what is kept
+        is in real time.
+        """
+        self._speed = speed
+        self._period_s = PROBE_PERIOD_S * speed
         self.histogram = FastHistogram()
         self.skipped_ticks = 0
         """Due times that were missed and not recorded, see `PROBE_CATCH_UP_MAX_TICKS`."""
@@ -92,7 +105,7 @@ class LoopLagProbe:
         self.histogram.reset()
         self._recent_s.clear()
         self.skipped_ticks = 0
-        self._due_s = at_s + PROBE_PERIOD_S
+        self._due_s = at_s + self._period_s
 
     def catch_up(self, at_s: float) -> None:
         """Record all due times up to `at_s`; also before reading the histogram."""
@@ -100,15 +113,16 @@ class LoopLagProbe:
         if due_s > at_s or not self._running:
             return
         for _ in range(PROBE_CATCH_UP_MAX_TICKS):
-            _record_late(self.histogram, at_s - due_s)
-            self._recent_s.append(at_s - due_s)
-            due_s += PROBE_PERIOD_S
+            late_s = (at_s - due_s) / self._speed
+            _record_late(self.histogram, late_s)
+            self._recent_s.append(late_s)
+            due_s += self._period_s
             if due_s > at_s:
                 break
         else:
-            missed = int((at_s - due_s) / PROBE_PERIOD_S) + 1
+            missed = int((at_s - due_s) / self._period_s) + 1
             self.skipped_ticks += missed
-            due_s += missed * PROBE_PERIOD_S
+            due_s += missed * self._period_s
         self._due_s = due_s
 
     def take_recent_p99_s(self) -> float:
@@ -124,14 +138,17 @@ class ScheduleLag:
     A CALL waiting behind an earlier one of its charger waits for the CSMS; it does not belong here.
     """
 
-    __slots__ = ("_worst_s", "histogram")
+    __slots__ = ("_speed", "_worst_s", "histogram")
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: float = 1.0) -> None:
+        """`speed` as of `LoopLagProbe`."""
+        self._speed = speed
         self.histogram = FastHistogram()
         self._worst_s = 0.0
 
     def record(self, late_s: float) -> None:
-        """Record one CALL started `late_s` seconds after it was due."""
+        """Record one CALL started `late_s` seconds of the event loop's clock after it was due."""
+        late_s /= self._speed
         _record_late(self.histogram, late_s)
         if late_s > self._worst_s:
             self._worst_s = late_s
@@ -273,13 +290,21 @@ class Health:
         "_load_start_s",
         "_machine",
         "_rss_start_mib",
+        "_virtual",
         "loop_lag",
         "schedule_lag",
+        "speed",
     )
 
-    def __init__(self, at_s: float) -> None:
-        self.loop_lag = LoopLagProbe()
-        self.schedule_lag = ScheduleLag()
+    def __init__(self, at_s: float, *, speed: float = 1.0, virtual: bool = False) -> None:
+        """`speed` is how many seconds of the event loop's clock pass in a real one; all evidence is
+        in real time. A `virtual` clock jumps: nothing can be late, so nothing is measured, and
+        seconds are simulated ones.
+        """
+        self.speed = speed
+        self._virtual = virtual
+        self.loop_lag = LoopLagProbe(speed=speed)
+        self.schedule_lag = ScheduleLag(speed=speed)
         self._garbage = GarbagePauses()
         self._machine = _MachineCpu()
         self._rss_start_mib = rss_mib()
@@ -307,6 +332,9 @@ class Health:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Measure until cancelled."""
+        if self._virtual:
+            task_status.started()
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.loop_lag.run, name="health:loop-lag")
             nursery.start_soon(self._sample, name="health:samples")
@@ -316,7 +344,7 @@ class Health:
         due_s = trio.current_time()
         while True:
             self._descriptors_peak = max(self._descriptors_peak, open_descriptors())
-            due_s += SAMPLE_PERIOD_S
+            due_s += SAMPLE_PERIOD_S * self.speed
             await trio.sleep_until(due_s)
 
     def begin_load(self, at_s: float) -> None:
@@ -345,7 +373,8 @@ class Health:
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._descriptors_peak = max(self._descriptors_peak, open_descriptors())
         return GeneratorEvidence(
-            load_s=at_s - self._load_start_s,
+            load_s=(at_s - self._load_start_s) / self.speed,
+            virtual=self._virtual,
             cpu_s=cpu_s() - self._cpu_start_s,
             loop_lag_samples=loop.total_count,
             loop_lag_p50_ms=loop_ms["p50"],
@@ -392,7 +421,7 @@ class Health:
         gc_total_ms = (self._garbage.total_s - mark.gc_total_s) * 1000
         return structs.replace(
             self.evidence(at_s),
-            load_s=at_s - mark.at_s,
+            load_s=(at_s - mark.at_s) / self.speed,
             cpu_s=cpu_s() - mark.cpu_s,
             loop_lag_samples=loop.total_count,
             loop_lag_p50_ms=loop_ms["p50"],

@@ -298,9 +298,13 @@ class Latencies:
     the whole as well.
     """
 
-    __slots__ = ("_adds_up", "_of", "clipped", "parts")
+    __slots__ = ("_adds_up", "_of", "_us_per_s", "clipped", "parts")
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: float = 1.0) -> None:
+        """`speed` is how many seconds of the clock of these times pass in a real one; what is kept
+        is in real time.
+        """
+        self._us_per_s = 1e6 / speed
         self._of: dict[str, _ActionLatency] = {}
         self.parts: dict[str, Latencies] = {}
         """By name. Empty where the whole is not divided."""
@@ -313,7 +317,10 @@ class Latencies:
         """Make a part for each name, to record in. Once, before anything is recorded."""
         names = list(names)
         self._adds_up = len(names) <= DETAILED_PARTS_MAX
-        self.parts = {name: Latencies() if self._adds_up else _Coarse(self) for name in names}
+        speed = 1e6 / self._us_per_s
+        self.parts = {
+            name: Latencies(speed=speed) if self._adds_up else _Coarse(self) for name in names
+        }
         return self.parts
 
     @property
@@ -329,8 +336,9 @@ class Latencies:
             of = self._of[action]
         except KeyError:
             of = self._open(action)
-        response_us = int((done_s - due_s) * 1e6 + 0.5)
-        service_us = int((done_s - sent_s) * 1e6 + 0.5)
+        us_per_s = self._us_per_s
+        response_us = int((done_s - due_s) * us_per_s + 0.5)
+        service_us = int((done_s - sent_s) * us_per_s + 0.5)
         # One chained comparison for both ends of both times: due <= sent <= done, as it should be.
         if not 0 <= service_us <= response_us <= LATENCY_MAX_US:
             response_us, service_us = self._clip(response_us), self._clip(service_us)
@@ -498,7 +506,7 @@ class _Coarse(Latencies):
     __slots__ = ("_whole",)
 
     def __init__(self, whole: Latencies) -> None:
-        super().__init__()
+        super().__init__(speed=1e6 / whole._us_per_s)
         self._whole = whole
 
     def record(self, action: str, due_s: float, sent_s: float, done_s: float) -> None:
