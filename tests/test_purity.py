@@ -44,6 +44,8 @@ PURE = (
     "simfleet.load.call_metrics",
     "simfleet.load.figures",
     "simfleet.load.metrics",
+    "simfleet.load.arrival_metrics",
+    "simfleet.load.pacers",
     "simfleet.fleet.pacing",
     "simfleet.documents.quantities",
     "simfleet.load.thresholds",

@@ -151,6 +151,8 @@ class CurveRate(Struct, frozen=True):
         if a_day <= 0:
             return NEVER_S if area > 0 else 0.0
         days, inside = divmod(area, a_day)
+        if not inside and days:  # what a whole day brings is there when the last has come
+            days, inside = days - 1, a_day
         n = max(0, bisect.bisect_left(self.areas, inside) - 1)
         length_s = self.times_s[n + 1] - self.times_s[n]
         into_s = _time_of(inside - self.areas[n], self.rates[n], self.rates[n + 1], length_s)
