@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 EXIT_CODES: Final[dict[Result, ExitCode]] = {
     "passed": ExitCode.PASSED,
     "threshold_failed": ExitCode.THRESHOLD_FAILED,
+    "aborted": ExitCode.THRESHOLD_FAILED,
     "invalid": ExitCode.INVALID_RUN,
     "ledger_broken": ExitCode.LEDGER_BROKEN,
     "interrupted": ExitCode.INTERRUPTED,
@@ -98,6 +99,7 @@ def scenario_of(content: bytes, arguments: argparse.Namespace) -> Scenario:
         overrides=arguments.set,
         models=catalogue_of(arguments.models),
         folder=arguments.scenario.parent,
+        environment=os.environ,
     )
     if arguments.chargers is not None:
         scenario = with_chargers(scenario, arguments.chargers)

@@ -80,7 +80,8 @@ class Filling:
             self._report(scalar.place, path, problems[0])
             self.unfilled.add(scalar.place)
             return scalar
-        return Scalar(scalar.place, text, scalar.plain, given=given_by(scalar.text))
+        given = bool(references_in(scalar.text))
+        return Scalar(scalar.place, text, scalar.plain, given)
 
     def _value(self, found: re.Match[str], problems: list[str]) -> str:
         """What stands for one reference."""
@@ -112,6 +113,6 @@ class Filling:
         return ""
 
 
-def given_by(text: str) -> bool:
-    """Whether a text has a reference to a variable."""
-    return any(found[1] for found in _REFERENCE.finditer(text))
+def references_in(text: str) -> set[str]:
+    """The variables that a text refers to."""
+    return {found[1] for found in _REFERENCE.finditer(text) if found[1]}

@@ -15,7 +15,7 @@ import trio
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import CALM_S, back_off_of
 from simfleet.fleet.orders import Away, Leave, Mode, Redial, Surroundings
-from simfleet.station.credentials import current
+from simfleet.station.credentials import Given, current
 from simfleet.station.effects import (
     CancelErrand,
     Download,
@@ -110,7 +110,11 @@ class Charger:
         self._alarm_s = NEVER_S
         self._broken: Exception | None = None
         """What went wrong in `ring`; raised by the task."""
-        station.given = surroundings.keyring.given(surroundings.options)
+        given = surroundings.keyring.given(surroundings.options)
+        if station.given.password and not given.password:
+            # its own, from its plan
+            given = Given(password=True, roots=given.roots, certificate=given.certificate)
+        station.given = given
         station.gate = surroundings.gate
         if mode is Mode.CHARGING:
             station.engage()

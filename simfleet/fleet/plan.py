@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from simfleet.station.chance import Chance
 from simfleet.station.configuration import Configuration, FactorySettings
+from simfleet.station.credentials import Given
 from simfleet.station.meter import Meter
 from simfleet.station.spec import StationSpec
 from simfleet.station.station import Station
@@ -36,6 +37,8 @@ class ChargerPlan(Struct, frozen=True):
     """What its drivers present; None: each charger has a tag of its own."""
     keyed: bool = False
     """Whether it comes with an `authorization_key` of its own."""
+    password: str | None = None
+    """What it was given for HTTP Basic authentication; wins over any other."""
 
     def build(self, *, wall_offset_s: float, registers_wh: Sequence[float] = ()) -> Station:
         """The charger, fresh from the factory, or as it is switched on again: with the energy
@@ -49,7 +52,10 @@ class ChargerPlan(Struct, frozen=True):
             wall_offset_s=wall_offset_s,
             id_tag=self.id_tag,
         )
-        if self.keyed:
+        if self.password is not None:
+            station.configuration.store("AuthorizationKey", self.password.encode().hex())
+            station.given = Given(password=True)
+        elif self.keyed:
             key = authorization_key(self.seed, self.identity)
             station.configuration.store("AuthorizationKey", key)
         for connector, register_wh in zip(station.connectors, registers_wh, strict=False):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from simfleet.load.audit import Check, audit
+from simfleet.load.cases.outcome import CaseBook
 from simfleet.load.summary import measure, most_online
 from simfleet.load.thresholds import evaluate
 from simfleet.load.verdict import Verdict, verdict_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.recorder import Recorder
     from simfleet.load.annotations import Annotations
     from simfleet.load.schema1 import Scenario
+    from simfleet.load.secrets import Redactor
     from simfleet.load.timeline import Timeline
     from simfleet.observe.health import Health
 
@@ -29,6 +31,8 @@ class Course(Struct):
 
     interrupted: str | None = None
     """By which signal."""
+    aborted: str | None = None
+    """By which threshold."""
     cut_off: bool = False
     """The chargers were not brought home, so the books cannot balance."""
     target_lost: str | None = None
@@ -41,6 +45,10 @@ class Course(Struct):
     """What the run's own file server did, if the scenario uses it."""
     wanted: int | None = None
     """How many chargers were to be accepted, where people have changed what the scenario says."""
+
+
+    cases: CaseBook = field(default_factory=CaseBook)
+    """What came of the scenario's cases."""
 
 
 class Finished(Struct, frozen=True):
@@ -66,10 +74,12 @@ def conclude(
     """Everything that is said about a run that is over; `problems_kept` are in `errors.jsonl`,
     `extra` is what companions of the run have to say.
     """
-    summary = {**measure(scenario, recorder, health, timeline), **extra}
+    summary = {**measure(scenario, recorder, health, timeline, plans=plans), **extra}
     summary["annotations"] = annotations.snapshot()
     summary["problems"] = {"total": recorder.problems_total, "kept": problems_kept}
     summary["scenario_commands"], summary["uploads"] = course.commands, course.uploads
+    course.cases.planned = bool(scenario.cases)
+    summary |= course.cases.figures()
     wanted = most_online(scenario) if course.wanted is None else course.wanted
     summary["chargers"]["failed"] = max(0, wanted - summary["chargers"]["booted"])
     fleet_books = recorder.ledger.snapshot()
@@ -103,6 +113,9 @@ def conclude(
         wanted=wanted,
         accepted=summary["chargers"]["booted"],
         connected_peak=summary["chargers"]["connected_peak"],
+        aborted=course.aborted,
+        cases=course.cases.reasons(),
+        doubts=search_doubts(summary),
     )
     by_kind = recorder.counters.injected.snapshot()
     summary["injected"] = {
@@ -113,6 +126,19 @@ def conclude(
     summary["thresholds"] = thresholds
     summary["verdict"] = verdict
     return Finished(_ordered(summary), verdict, checks or [])
+
+
+def redacted(finished: Finished, redactor: Redactor) -> Finished:
+    """The result without the secrets of its scenario."""
+    if not redactor:
+        return finished
+    clean = redactor.clean
+    verdict = finished.verdict
+    return Finished(
+        redactor.clean_tree(msgspec.to_builtins(finished.summary)),
+        msgspec.structs.replace(verdict, reasons=[clean(reason) for reason in verdict.reasons]),
+        [msgspec.structs.replace(one, detail=clean(one.detail)) for one in finished.checks],
+    )
 
 
 _FIRST: Final = ("schema", "scenario", "seed", "target", "verdict", "thresholds", "load_s")

@@ -25,8 +25,10 @@ def plans_of(scenario: Scenario) -> list[ChargerPlan]:
     Slices are interleaved in proportion to their counts, so that a fleet that is half up has half
     of each. Raises `ScenarioInvalid` for configuration values that no station accepts.
     """
-    habits = habits_of(scenario.behaviour)
-    made = [(part, spec_of(part, habits), _factory_of(part)) for part in scenario.fleet]
+    made = [
+        (part, spec_of(part, slice_habits(part, scenario)), _factory_of(part))
+        for part in scenario.fleet
+    ]
     order = sorted(
         ((n + 0.5) / part.count, position, n)
         for position, (part, _, _) in enumerate(made)
@@ -43,16 +45,25 @@ def plans_of(scenario: Scenario) -> list[ChargerPlan]:
                 part.name,
                 spec,
                 factory,
+                id_tag=_cell(part, "id_tag", n),
                 keyed=_is_keyed(scenario, part, factory),
+                password=_cell(part, "password", n) or part.password,
             )
         )
     return plans
+
+
+def _cell(part: Slice, name: str, n: int) -> str | None:
+    """What the data of a slice says of its charger number `n`, from 0, if it does."""
+    column = () if part.data is None else part.data.rows.column(name)
+    return column[n] if column else None
 
 
 def _is_keyed(scenario: Scenario, part: Slice, factory: FactorySettings) -> bool:
     """Whether each charger gets a password of its own: only the embedded CSMS can know it."""
     return (
         part.security_profile in (1, 2)
+        and part.password is None
         and scenario.target.url == "embedded"
         and scenario.target.password is None
         and factory.values.get("AuthorizationKey") == ""
@@ -67,6 +78,14 @@ def habits_of(behaviour: Behaviour) -> Habits:
         energy_wh=behaviour.energy_wh,
         dwell_s=behaviour.dwell_s,
     )
+
+
+def slice_habits(part: Slice, scenario: Scenario) -> Habits:
+    """What the drivers of a slice do, and the tags they have."""
+    habits = habits_of(scenario.behaviour if part.behaviour is None else part.behaviour)
+    if part.id_tags is None:
+        return habits
+    return replace(habits, id_tags=part.id_tags.all(part.count))
 
 
 def spec_of(part: Slice, habits: Habits) -> StationSpec:

@@ -40,6 +40,24 @@ def parse_identity_pattern(text: str) -> str:
     return text
 
 
+def identity_problem(identity: str) -> str | None:
+    """Why a text is no OCPP identity, None if it is one."""
+    if bad := sorted(set(re.sub(_CHARACTER, "", identity))):
+        return (
+            f"{shown(identity)}: {' '.join(map(repr, bad[:5]))} cannot be in an OCPP identity;"
+            " write letters, digits and * _ = : + | @ . -"
+        )
+    if len(identity) > IDENTITY_LENGTH_MAX:
+        most = f"an OCPP identity has at most {IDENTITY_LENGTH_MAX}"
+        return f"{shown(identity)} has {len(identity)} characters; {most}"
+    return None
+
+
+def identities_of(pattern: str, count: int) -> Iterator[str]:
+    """All identities of a slice."""
+    return (identity_of(pattern, n) for n in range(1, count + 1))
+
+
 def pattern_problem(pattern: str, count: int) -> str | None:
     """Why the pattern cannot name `count` chargers, None if it can."""
     if count > 1 and not _NUMBER.search(pattern):
@@ -51,16 +69,15 @@ def pattern_problem(pattern: str, count: int) -> str | None:
     return None
 
 
-def clashes(slices: Iterable[tuple[int, str, int]]) -> Iterator[tuple[int, int, str]]:
+def clashes(slices: Iterable[tuple[int, Iterable[str]]]) -> Iterator[tuple[int, int, str]]:
     """Identities that two slices share: (later slice, earlier slice, one identity), once per pair.
 
-    `slices` are (slice number, pattern, count), each good by `pattern_problem`.
+    `slices` are (slice number, its identities), which are different within each.
     """
     owners: dict[str, int] = {}
     told: set[tuple[int, int]] = set()
-    for number, pattern, count in slices:
-        for n in range(1, count + 1):
-            identity = identity_of(pattern, n)
+    for number, identities in slices:
+        for identity in identities:
             owner = owners.setdefault(identity, number)
             if owner != number and (number, owner) not in told:
                 told.add((number, owner))

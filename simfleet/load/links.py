@@ -28,4 +28,5 @@ def link_options(target: Target) -> LinkOptions:
         password=target.password,
         ssl_context=context,
         connect_timeout_s=target.connect_timeout_s,
+        headers=target.headers,
     )

@@ -20,7 +20,7 @@ from simfleet.documents.nodes import (
 from simfleet.documents.quantities import shown
 
 # Under these, all the rest of a path is one key: metrics have dots and brackets in them.
-FREE_KEYED = frozenset({"thresholds", "configuration"})
+FREE_KEYED = frozenset({"thresholds", "configuration", "labels", "headers"})
 _STEP = re.compile(r"([^.\[\]]+)((?:\[[0-9]{1,6}\])*)(?:\.|$)")
 
 

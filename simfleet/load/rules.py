@@ -9,10 +9,12 @@ from simfleet.documents.fields import Draft
 from simfleet.documents.kinds import BAD
 from simfleet.documents.nodes import join
 from simfleet.documents.quantities import duration_text
+from simfleet.load.cases.rules import check_cases
 from simfleet.load.closed_fields import check_stairs
 from simfleet.load.commands import check_command
+from simfleet.load.csms_fields import check_csms
 from simfleet.load.fault_fields import check_faults
-from simfleet.load.identities import clashes, identity_of, pattern_problem
+from simfleet.load.identities import clashes, identities_of, identity_of, pattern_problem
 from simfleet.load.network_fields import check_network
 from simfleet.load.open_fields import check_sessions
 from simfleet.load.schema1 import CHARGERS_MAX, Slice
@@ -22,7 +24,7 @@ from simfleet.models.model import Wanted
 from simfleet.ocpp.versions import VERSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from simfleet.documents.nodes import Report
 
@@ -48,11 +50,13 @@ def check_rules(draft: Draft, report: Report) -> None:
         if stage is not BAD:
             check_faults(stage, slices, report)
             check_network(stage, slices, report)
+            check_csms(stage, _url_of(draft), report)
             check_stairs(stage, report)
     for item in slices:
         check_network(item, slices, report)
     check_sessions(draft, report)
     _check_commands(draft, slices, report)
+    check_cases(draft, slices, report)
     check_thresholds(draft, slices, report)
     _check_warm_up(draft, report)
     counts = [item.get("count") for item in slices]
@@ -63,6 +67,11 @@ def check_rules(draft: Draft, report: Report) -> None:
         message = f"{total} chargers in all are out of range; a run has 0 to {CHARGERS_MAX}"
         report(draft.place_of("fleet"), "fleet", message)
     _check_charger_counts(draft, total, report)
+
+
+def _url_of(draft: Draft) -> Any:
+    target = draft.get("target")
+    return target.get("url") if isinstance(target, Draft) else getattr(target, "url", BAD)
 
 
 def _check_names(slices: list[Draft], report: Report) -> None:
@@ -81,22 +90,34 @@ def _check_names(slices: list[Draft], report: Report) -> None:
 
 
 def _check_identities(slices: list[Draft], report: Report) -> None:
-    good = []
+    good: list[tuple[int, Iterable[str]]] = []
+    total = 0
     for number, item in enumerate(slices):
         pattern, count = item.get("id_pattern"), item.get("count")
         if pattern is BAD or count is BAD:
             continue
-        if problem := pattern_problem(pattern, count):
+        if fed := _fed(item):
+            good.append((number, fed[:count]))
+        elif problem := pattern_problem(pattern, count):
             report(item.place_of("id_pattern"), f"{item.path}.id", problem)
+            continue
         else:
-            good.append((number, pattern, count))
-    if sum(count for _, _, count in good) > CHARGERS_MAX:
+            good.append((number, identities_of(pattern, count)))
+        total += count
+    if total > CHARGERS_MAX:
         return  # reported as such; not worth a million identities
     for later, earlier, identity in clashes(good):
-        place = slices[later].place_of("id_pattern")
+        place = slices[later].place_of("data" if _fed(slices[later]) else "id_pattern")
         owner = slices[earlier].path
         message = f"{identity!r} is also in {owner}; identities are unique in a run"
         report(place, f"{slices[later].path}.id", message)
+
+
+def _fed(item: Draft) -> tuple[str, ...]:
+    """The identities that come from a data file, if they do."""
+    data = item.get("data")
+    rows = data.values.get("rows") if isinstance(data, Draft) else None
+    return () if rows is None else rows.column("identity")
 
 
 def _check_client_files(draft: Draft, report: Report) -> None:
@@ -116,9 +137,10 @@ def _check_user_names(draft: Draft, slices: list[Draft], report: Report) -> None
     target = draft.get("target")
     everybody = isinstance(target, Draft) and target.get("password") not in (BAD, None)
     for item in slices:
-        if not everybody and item.get("security_profile") not in (1, 2):
+        own = item.get("password") not in (BAD, None)
+        if not everybody and not own and item.get("security_profile") not in (1, 2):
             continue
-        pattern = item.get("id_pattern")
+        pattern = next(iter(_fed(item)), item.get("id_pattern"))
         if pattern is not BAD and ":" in identity_of(pattern, 1):  # a {n:05} is none
             message = f"{pattern!r} has a colon, which no user of HTTP Basic authentication"
             cause = "target.password" if everybody else "security_profile 1 and 2"
@@ -231,12 +253,23 @@ def _lasts_s(draft: Draft) -> Any:
 
 def identity_problems(slices: tuple[Slice, ...]) -> list[str]:
     """What is wrong with the identities of a fleet whose counts were changed after it was read."""
-    found = [pattern_problem(part.id_pattern, part.count) for part in slices]
-    problems = [problem for problem in found if problem]
+    problems = [problem for part in slices if (problem := _slice_problem(part))]
     if not problems:
-        good = [(number, part.id_pattern, part.count) for number, part in enumerate(slices)]
+        good = [
+            (number, [part.identity(n + 1) for n in range(part.count)])
+            for number, part in enumerate(slices)
+        ]
         problems = [
             f"{identity!r} would be in both {slices[earlier].name!r} and {slices[later].name!r}"
             for later, earlier, identity in clashes(good)
         ]
     return problems
+
+
+def _slice_problem(part: Slice) -> str | None:
+    """Why a slice cannot have so many chargers."""
+    if part.data is not None and part.count > part.data.rows.count:
+        return f"{part.name!r} would have {part.count}, and its data has {part.data.rows.count}"
+    if part.data is not None and part.data.identity is not None:
+        return None
+    return pattern_problem(part.id_pattern, part.count)

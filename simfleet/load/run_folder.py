@@ -22,8 +22,9 @@ import msgspec
 from simfleet import __version__
 from simfleet.clock import iso, utc
 from simfleet.errors import UsageWrong
+from simfleet.load.secrets import HIDDEN, Redactor
+from simfleet.load.written import SECRET_KEYS as _SECRET_KEYS
 from simfleet.observe.hlog import HistogramLog
-from simfleet.station.configuration_keys import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +40,11 @@ ERROR_LINES_MAX: Final = 10_000
 """Lines in `errors.jsonl`; the last one then says how many more there were."""
 KIND_MAX_CHARS: Final = 120
 """Longer kinds are cut: they hold error codes, which the CSMS makes up."""
-HIDDEN: Final = "***"
-"""What the manifest shows instead of a secret."""
 _PACKAGES: Final = ("trio", "websockets", "trio-websocket", "ocpp", "msgspec", "hdrhistogram")
 _FILES: Final = (
     *("manifest.json", "summary.json", "run.hlog", "errors.jsonl"),
     *("timeline.csv", "actions.csv", "report.html", "junit.xml", "summary.md"),
 )
-_SECRET_KEYS: Final = frozenset(key.name.lower() for key in KEYS.values() if key.writeonly)
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -60,6 +58,8 @@ class RunFolder:
         self.path = path
         self.damage: str | None = None
         """Why the files are not complete, if they are not."""
+        self.redactor = Redactor()
+        """What takes the secrets of the run out of everything that is written."""
         self.problems_kept = 0
         """Problems written to `errors.jsonl`."""
         self._problems_skipped = 0
@@ -162,6 +162,8 @@ class RunFolder:
         self._write_line(problem.charger_id, kind, problem.detail, at=iso(problem.at_wall_s))
 
     def _write_line(self, charger: str, kind: str, detail: str, *, at: str | None) -> None:
+        clean = self.redactor.clean
+        charger, kind, detail = clean(charger), clean(kind), clean(detail)
         line = {"at": at, "charger": charger, "kind": kind, "detail": detail}
         try:
             self._errors.write(_ENCODER.encode(line).decode() + "\n")
@@ -174,6 +176,8 @@ class RunFolder:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, readable by people: the whole of it, or none. Raises OSError."""
+        if self.redactor:
+            content = self.redactor.clean_tree(msgspec.to_builtins(content, enc_hook=str))
         text = msgspec.json.format(_ENCODER.encode(content), indent=2)
         part = self.path / f"{name}.part"
         try:
@@ -189,12 +193,16 @@ def manifest(
     scenario: Scenario, *, source: bytes, arguments: Sequence[str], began_wall_s: float
 ) -> dict[str, Any]:
     """What is needed to repeat a run: scenario, seed, versions, limits, host. No secrets."""
+    clean = scenario.written.redactor.clean_tree
+    said = clean(msgspec.to_builtins(_without_secrets(scenario)))
+    del said["written"]
     return {
         "schema": 1,
-        "scenario": msgspec.to_builtins(_without_secrets(scenario)),
+        "scenario": said,
+        "written": scenario.written.described(),
         "scenario_sha256": hashlib.sha256(source).hexdigest(),
         "seed": scenario.seed,
-        "arguments": _without_settings(arguments),
+        "arguments": clean(_without_settings(arguments)),
         "began": iso(began_wall_s),
         "versions": {
             "simfleet": __version__,
@@ -225,6 +233,7 @@ def _without_secrets(scenario: Scenario) -> Scenario:
     fleet = tuple(
         msgspec.structs.replace(
             part,
+            password=part.password and HIDDEN,
             configuration={
                 key: HIDDEN if key.lower() in _SECRET_KEYS else value
                 for key, value in part.configuration.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,15 @@ from simfleet.documents.fields import Part
 from simfleet.documents.nodes import SIZE_MAX_BYTES, Place, Scalar, YamlBroken, parse_yaml
 from simfleet.documents.problems import Problems
 from simfleet.errors import UsageWrong
-from simfleet.load.overrides import overridden
+from simfleet.load.preparation import prepare
 from simfleet.load.rules import check_rules
 from simfleet.load.schema1 import Behaviour, Hold, Ramp, Scenario, Slice, Stage, Stop, Target
+from simfleet.load.slice_data import SliceData
 from simfleet.load.slice_models import put_models_in
 from simfleet.models.catalogue import built_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from simfleet.models.catalogue import Catalogue
 
@@ -38,10 +40,15 @@ _SCENARIO = Part(Scenario, "a scenario, a mapping that begins with schema: 1,")
 
 
 def load_scenario(
-    path: str | Path, overrides: Sequence[str] = (), *, models: Catalogue | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    models: Catalogue | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Scenario:
     """Read a scenario file; `overrides` are `path=value` as given to `--set`, `models` the charger
-    models that it can name (None: the built-in ones).
+    models that it can name (None: the built-in ones), `environment` the variables that it can
+    name (None: those of the process).
 
     Raises ScenarioInvalid with all problems, UsageWrong if the file cannot be read at all.
     """
@@ -51,6 +58,7 @@ def load_scenario(
         overrides=overrides,
         models=models,
         folder=Path(path).parent,
+        environment=os.environ if environment is None else environment,
     )
 
 
@@ -71,10 +79,12 @@ def parse_scenario(
     overrides: Sequence[str] = (),
     models: Catalogue | None = None,
     folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Scenario:
     """As `load_scenario`, of content at hand; any bytes give a Scenario or ScenarioInvalid.
 
-    `folder` is where the models are that it names as files; None: it may name none.
+    `folder` is where the files are that it names: models, data, included ones; None: it may name
+    none. `environment` has the variables that it may name as `${NAME}`; None: none.
     """
     problems = Problems()
     models = built_in() if models is None else models
@@ -91,12 +101,24 @@ def parse_scenario(
     if node is None:
         problems.raise_if_any()
     assert node is not None
-    for override in overrides:
-        node = overridden(node, override, problems.report)
+    node, written = prepare(
+        node,
+        problems,
+        source=source,
+        overrides=overrides,
+        environment=environment,
+        folder=folder,
+    )
     draft = _SCENARIO.read(node, "", problems.report)
     put_models_in(draft, models, folder, problems.report)
+    data = SliceData(folder, problems.report)
+    data.put_in(draft)
+    written.files.update(data.files)
+    if data.passwords:
+        written.redactor.add(data.passwords)
     check_rules(draft, problems.report)
     problems.raise_if_any()
+    draft.values["written"] = written
     scenario: Scenario = draft.build()
     return scenario
 

@@ -12,17 +12,21 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from simfleet.documents.environment import NAME_PATTERN as NAME_OF_VARIABLE
 from simfleet.documents.fields import Key, ListOf, OneOf, Part
 from simfleet.documents.kinds import Duration, Text, Whole
 from simfleet.load.behaviour_fields import DAY_S, Behaviour
+from simfleet.load.cases.fields import CASES_MAX, Case, Cases
 from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.commands import COMMANDS_MAX, Command, CommandPart
 from simfleet.load.fleet_fields import CHARGERS_MAX, NAME_ACCEPTS, NAME_PATTERN, Slice, Target
+from simfleet.load.includes import INCLUDE
 from simfleet.load.open_fields import CurveKind, Sessions, TimeOfDay
 from simfleet.load.pacers import Curve
 from simfleet.load.stage_fields import Hold, Mode, Ramp, StageFields, Stop
 from simfleet.load.threshold_fields import ThresholdMap
 from simfleet.load.thresholds import Threshold
+from simfleet.load.written import Written
 
 __all__ = [
     "CHARGERS_MAX",
@@ -45,9 +49,9 @@ SEED_MAX: Final = 2**53 - 1
 SLICES_MAX: Final = 100
 STAGES_MAX: Final = 100
 
-STAGES: Final = (Ramp, Hold, Stop, Step, Stairs, Spike, Soak, Sessions)
+STAGES: Final = (Ramp, Hold, Stop, Step, Stairs, Spike, Soak, Sessions, Cases)
 """Every kind of stage; `stages/table.py` says how each is carried out."""
-Stage: TypeAlias = Ramp | Hold | Stop | Step | Stairs | Spike | Soak | Sessions
+Stage: TypeAlias = Ramp | Hold | Stop | Step | Stairs | Spike | Soak | Sessions | Cases
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +75,22 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     seed: Annotated[
         int, Key(Whole(0, SEED_MAX), "where every random choice starts; same seed, same fleet")
     ] = 0
+    include: Annotated[
+        tuple[str, ...],
+        Key(INCLUDE, "scenario files whose content is put under this one's, relative to it"),
+    ] = ()
+    secrets: Annotated[
+        tuple[str, ...],
+        Key(
+            ListOf(
+                Text("the name of a variable", pattern=NAME_OF_VARIABLE, length_max=100),
+                "names of variables",
+                count_min=0,
+                count_max=100,
+            ),
+            "variables of the environment whose values no result may tell",
+        ),
+    ] = ()
     target: Annotated[Target, Key(Part(Target, "a mapping"), "the CSMS under test")] = Target()
     fleet: Annotated[
         tuple[Slice, ...],
@@ -109,6 +129,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             "what the embedded CSMS sends to chargers, and when",
         ),
     ] = ()
+    cases: Annotated[
+        tuple[Case, ...],
+        Key(
+            ListOf(Part(Case, "a mapping"), "cases", count_min=0, count_max=CASES_MAX),
+            "what single chargers do step by step, and what must come of it",
+        ),
+    ] = ()
     warm_up_s: Annotated[
         float,
         Key(
@@ -121,6 +148,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Threshold, ...],
         Key(ThresholdMap(), "limits that the run must keep to pass"),
     ] = ()
+
+    written: Written = msgspec.field(default_factory=Written)
+    """How it was written; no key of a scenario."""
 
     @property
     def chargers(self) -> int:

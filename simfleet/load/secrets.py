@@ -15,6 +15,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, quote_plus
 
+from simfleet.errors import SimFleetError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -149,6 +151,22 @@ class Redactor:
         if not self._keys or not isinstance(key, str) or len(key) < KEY_MIN:
             return key
         return self._without_long(key) if self._by_head else key
+
+
+def clean_error(error: BaseException, redactor: Redactor) -> None:
+    """Take the secrets out of the texts of an error of ours, and of those that led to it."""
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        left += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
+        elif isinstance(one, SimFleetError):
+            one.args = tuple(redactor.clean(a) if isinstance(a, str) else a for a in one.args)
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -120,8 +120,10 @@ def ensure_credentials(scenario: Scenario, plans: Sequence[ChargerPlan]) -> None
     for plan in plans:
         profile = profile_of(plan)
         if profile in (1, 2):
-            if target.password is None and not plan.factory.values.get("AuthorizationKey"):
-                raise UsageWrong(_lacking(plan, "password: write target.password"))
+            own = plan.password or plan.factory.values.get("AuthorizationKey")
+            if target.password is None and not own:
+                lacking = "password: write target.password, or password in the slice"
+                raise UsageWrong(_lacking(plan, lacking))
         elif profile == 3:
             if target.client_cert is None:
                 raise UsageWrong(_lacking(plan, "certificate: write target.client_cert"))
@@ -148,7 +150,7 @@ class _Made(NamedTuple):
 
 def needs_pki(scenario: Scenario, plans: Sequence[ChargerPlan]) -> bool:
     """Whether anybody connects with credentials, or is told something about certificates."""
-    return any(profile_of(plan) for plan in plans) or any(
+    return any(profile_of(plan) or plan.password is not None for plan in plans) or any(
         _of_certificates(command) for command in scenario.commands
     )
 
@@ -181,7 +183,9 @@ def _passwords_of(plans: Sequence[ChargerPlan]) -> str:
         key = plan.factory.values.get("AuthorizationKey") or ""
         if plan.keyed:
             key = authorization_key(plan.seed, plan.identity)
-        if key and profile_of(plan) in (1, 2):
+        if plan.password is not None:
+            lines.append(f"{plan.identity}:{plan.password}\n")
+        elif key and profile_of(plan) in (1, 2):
             lines.append(f"{plan.identity}:{key}\n")
     return "".join(lines)
 

@@ -33,7 +33,6 @@ class Written(msgspec.Struct, dict=True, eq=False):
     `redactor` knows the secrets of the scenario; it is no field, so that no encoder meets it.
     """
 
-    document: str = ""
     folder: str = ""
     """Where its relative paths begin; empty for a scenario that came without a folder."""
     variables: dict[str, str] = {}
@@ -49,9 +48,20 @@ class Written(msgspec.Struct, dict=True, eq=False):
         found: Redactor = self.__dict__.setdefault("redactor", Redactor())
         return found
 
-    def keep(self, redactor: Redactor) -> None:
-        """Let it be this scenario's redactor."""
-        self.__dict__["redactor"] = redactor
+    @property
+    def document(self) -> str:
+        """The text; empty where the scenario was made and not written."""
+        node = self.__dict__.get("node")
+        return "" if node is None else yaml_of(node, self.redactor)
+
+    def keep(self, node: Node, redactor: Redactor) -> None:
+        """Let this be the scenario, its variables not yet filled in."""
+        self.__dict__.update(node=node, redactor=redactor)
+
+    def described(self) -> dict[str, Any]:
+        """As in the manifest."""
+        clean = self.redactor.clean_tree
+        return {"document": self.document, **clean(msgspec.to_builtins(self))}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Written)
@@ -118,7 +128,10 @@ def yaml_of(node: Node, redactor: Redactor) -> str:
     head: list[Any] = [yaml.StreamStartEvent(), yaml.DocumentStartEvent(explicit=False)]
     tail = [yaml.DocumentEndEvent(explicit=False), yaml.StreamEndEvent()]
     text: str = yaml.emit(
-        [*head, *_events(node, redactor), *tail], allow_unicode=True, width=10_000
+        [*head, *_events(node, redactor), *tail],
+        Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
+        allow_unicode=True,
+        width=10_000,
     )
     return text
 
