@@ -156,6 +156,11 @@ class Recorder:
         self.slices = {name: SliceBooks(parts[name]) for name in names}
         self._slice_of = {identity: self.slices[name] for identity, name in slice_of.items()}
 
+    @property
+    def hub(self) -> Hub | None:
+        """Where its frames can be listened to; None where nobody can."""
+        return self._hub
+
     # ── frames ──────────────────────────────────────────────────────────────────────────────────
 
     def sent(self, identity: str, frames: Sequence[bytes], at_s: float) -> None:

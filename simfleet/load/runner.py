@@ -33,7 +33,7 @@ from simfleet.fleet.supervisor import Supervisor
 from simfleet.load import preflight
 from simfleet.load.annotations import Annotations
 from simfleet.load.commander import Commander, commanding
-from simfleet.load.conclusion import Course, Finished, conclude
+from simfleet.load.conclusion import Course, Finished, conclude, redacted
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.judge import Judge
 from simfleet.load.links import link_options
@@ -42,6 +42,7 @@ from simfleet.load.live.glance import Glance
 from simfleet.load.network import Network
 from simfleet.load.results.recording import RunTables
 from simfleet.load.security import as_charger, ensure_credentials
+from simfleet.load.secrets import clean_error
 from simfleet.load.stage_csms import behaving
 from simfleet.load.stage_faults import StageFaults
 from simfleet.load.stages.engine import Engine, told
@@ -90,6 +91,7 @@ class Runner:
     ) -> None:
         self._scenario = scenario
         self._folder = folder
+        folder.redactor = scenario.written.redactor
         self._watch = watch
         self._world = world
         self._dial = world.dial if dial is None else dial
@@ -152,7 +154,17 @@ class Runner:
     async def run(self, *, heed_signals: bool = True) -> Finished:
         """Run the scenario. Raises `PreflightFailed`, `TargetUnreachable` and `UsageWrong`, all of
         them before any load. Without `heed_signals`, only `stop` ends it early.
+
+        Neither what is returned nor what is raised tells the scenario's secrets.
         """
+        redactor = self._scenario.written.redactor
+        try:
+            return redacted(await self._carry_out(heed_signals=heed_signals), redactor)
+        except BaseException as error:
+            clean_error(error, redactor)
+            raise
+
+    async def _carry_out(self, *, heed_signals: bool) -> Finished:
         if self._world.touches_network:
             preflight.ensure_descriptors(self._target)
             preflight.ensure_ports(self._target)
@@ -255,6 +267,7 @@ class Runner:
             csms=csms,
             network=self._network,
         )
+        self._course.cases = engine.cases
         engine.watchers.append(self._watch)
         engine.end_stages = self._abort
         engine.stop = lambda reason, now: self.stop(reason, now=now)
@@ -298,8 +311,10 @@ class Runner:
                 faults.during(stage, number, engine.mass, engine.supervisor),
                 engine.network.during(stage.network, number, engine.mass, stage.most),
             ):
-                async with self._judge.during(number, stage, engine):
-                    async with behaving(stage.csms, engine):
+                async with (
+                    self._judge.during(number, stage, engine),
+                    behaving(stage.csms, engine),
+                ):
                     await carry_out(stage, engine)
 
     async def _heed_signals(self, signals: AsyncIterator[int]) -> None:

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from simfleet.load.thresholds import ThresholdResult
 
 Result = Literal[
-    "passed", "threshold_failed", "invalid", "ledger_broken", "interrupted", "target_lost"
+    "passed",
+    "threshold_failed",
+    "aborted",
+    "invalid",
+    "ledger_broken",
+    "interrupted",
+    "target_lost",
 ]
 
 
@@ -41,23 +47,33 @@ def verdict_of(
     wanted: int = 0,
     accepted: int = 0,
     connected_peak: int = 0,
+    aborted: str | None = None,
+    doubts: Sequence[str] = (),
+    cases: Sequence[str] = (),
 ) -> Verdict:
     """Weigh everything. `checks` is None when the run was cut off and nothing could be checked.
 
     `accepted` of the `wanted` chargers had their BootNotification accepted; `wanted` is 0 where
     none is to boot. A run without a single one proves nothing and fails, thresholds or not.
-    `connected_peak` is how many had a connection at the same time.
+    `connected_peak` is how many had a connection at the same time. `aborted` says which threshold
+    ended the run, if one did; `doubts` are what makes a valid generator a SUSPECT one,
+    `cases` what is said of cases that failed.
 
     The result is the first that applies of target_lost, interrupted, ledger_broken, invalid,
-    threshold_failed; the reasons are all that apply, so nothing hides behind the first.
+    aborted, threshold_failed; the reasons are all that apply, so nothing hides behind the first.
     """
     broken = [f"ledger: {c.name}: {c.detail}" for c in checks or () if not c.holds]
     missed = [_missed(threshold) for threshold in thresholds if not threshold.passed]
-    if accepted < wanted and interrupted is None:
+    missed += cases
+    cut_short = interrupted is not None or aborted is not None
+    if accepted < wanted and not cut_short:
         missed.insert(0, f"chargers: {wanted - accepted} of {wanted} were never accepted")
-    elif connected_peak < wanted and interrupted is None:
+    elif connected_peak < wanted and not cut_short:
         missed.insert(0, f"chargers: only {connected_peak} of {wanted} were connected at once")
-    doubts = [f"generator {generator.level}: {reason}" for reason in generator.reasons]
+    level = generator.level
+    if doubts and level is Level.VALID:
+        level = Level.SUSPECT
+    why = [f"generator {level}: {reason}" for reason in (*generator.reasons, *doubts)]
     result: Result = "passed"
     if target_lost is not None:
         result = "target_lost"
@@ -67,10 +83,12 @@ def verdict_of(
         result = "ledger_broken"
     elif generator.level is Level.INVALID:
         result = "invalid"
-    elif not all(threshold.passed for threshold in thresholds) or (wanted and not accepted):
+    elif aborted is not None:
+        result = "aborted"
+    elif cases or not all(t.passed for t in thresholds) or (wanted and not accepted):
         result = "threshold_failed"
-    stops = [reason for reason in (target_lost, interrupted) if reason is not None]
-    return Verdict(result, [*stops, *broken, *missed, *doubts], generator.level)
+    stops = [reason for reason in (target_lost, interrupted, aborted) if reason is not None]
+    return Verdict(result, [*stops, *broken, *missed, *why], level)
 
 
 def _missed(threshold: ThresholdResult) -> str:

@@ -37,11 +37,12 @@ class StepKind(Kind):
         """See Kind."""
         from simfleet.load.cases.steps import Step
 
+        inner: Node = node
         if isinstance(node, Scalar) and node.text:
-            word, inner = node.text, node
+            word = node.text
         elif isinstance(node, Pairs) and len(node.entries) == 1:
             ((word, entry),) = node.entries.items()
-            inner = entry.value  # type: ignore[assignment]
+            inner = entry.value
         else:
             what = (
                 f"{len(node.entries)} keys"
@@ -57,7 +58,7 @@ class StepKind(Kind):
             return BAD
         where = path if isinstance(node, Scalar) else join(path, word)
         if isinstance(inner, Scalar) and isinstance(kind, Part) and _says_nothing(inner, word):
-            inner = Pairs(inner.place, {})  # type: ignore[assignment]
+            inner = Pairs(inner.place, {})
         act = kind.read(inner, where, report)
         if act is BAD:
             return BAD

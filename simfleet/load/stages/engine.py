@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from simfleet.load.arrivals import Guestbook
+from simfleet.load.cases.outcome import CaseBook
 from simfleet.load.live.control import LiveControl
 from simfleet.load.stages.stage_clock import StageClock
 from simfleet.load.windows import Windows
@@ -69,6 +70,8 @@ class Engine:
         """None where the target is somebody else's CSMS."""
         self.windows = Windows(recorder, health, timeline)
         """Figures over a part of the run, in the shape of `summary.json`."""
+        self.cases = CaseBook()
+        """The results of the scenario's cases."""
         self.stage = StageClock(0.0)
         self.stage_number = -1
         """Of the stage that goes on, in the scenario, from 0."""
@@ -110,7 +113,7 @@ class Engine:
         self.stage = StageClock(planned_s)
         if self.paused:
             self.stage.pause()
-        self.stage_label = detail
+        self.stage_label = self.scenario.written.redactor.clean(detail)
         self.annotations.add("stage", detail, at_s=began_s, name=name or do)
         complete = False
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.cases.fields import Cases
+from simfleet.load.cases.stage import cases
 from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.open_fields import Sessions
 from simfleet.load.schema1 import Hold, Ramp, StageFields, Stop
@@ -25,6 +27,7 @@ CARRIED_OUT: Final[Mapping[type[StageFields], Callable[[Any, Engine], Awaitable[
     Spike: spike,
     Soak: soak,
     Sessions: sessions,
+    Cases: cases,
 }
 
 
