@@ -15,6 +15,8 @@ input ends the CSMS: a parent that dies leaves no orphan.
                                                 {"id": 6, "broadcast": {"sent": 7, ...}}
     {"id": 7, "ask": "report", "identity": "CP-1", "kind": "NotifyReport", "request_id": 4}
                                                 {"id": 7, "report": {"items": [...], ...}}
+    {"id": 8, "ask": "behave", "behaviour": {"drop": 0.1}}
+                                                {"id": 8, "behave": {}}
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ import trio
 from msgspec import Meta, Struct
 
 from simfleet.clock import cpu_s
+from simfleet.csms.behaviour import Behaviour
 from simfleet.csms.broadcast import Counter, Order, Pace, broadcast, request_of
 from simfleet.csms.description import described, reported
 from simfleet.csms.server import FREEZE_MAX_S
@@ -67,6 +70,12 @@ class AskFreeze(Ask, tag="freeze"):
     for_s: Annotated[float, Meta(ge=0, le=FREEZE_MAX_S)]
 
 
+class AskBehave(Ask, tag="behave"):
+    """Answer otherwise from now on, on the connections that are open as well."""
+
+    behaviour: Behaviour
+
+
 class AskCommand(Ask, tag="command"):
     """Send a CALL to a station; answered when it ended."""
 
@@ -97,7 +106,7 @@ class AskReport(Ask, tag="report"):
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _READ: Final = msgspec.json.Decoder(
-    AskLedger | AskStats | AskReset | AskFreeze | AskCommand | AskBroadcast | AskStation | AskReport
+    AskLedger | AskStats | AskReset | AskFreeze | AskBehave | AskCommand | AskBroadcast | AskStation | AskReport
 ).decode
 
 
@@ -199,6 +208,9 @@ class _Desk:
             case AskReset():
                 self._csms.book.reset()
                 await self.say({"id": request.id, "reset": {}})
+            case AskBehave():
+                self._csms.behave(request.behaviour)
+                await self.say({"id": request.id, "behave": {}})
             case AskFreeze():
                 self._csms.freeze(request.for_s)
                 await self.say({"id": request.id, "freeze": {"for_s": request.for_s}})

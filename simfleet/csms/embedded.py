@@ -84,6 +84,10 @@ class EmbeddedCsms:
         """Have it stop reading and answering; returns when that has begun."""
         await self._ask("freeze", for_s=for_s)
 
+    async def behave(self, behaviour: Behaviour) -> None:
+        """Have it answer so from now on, on the connections that are open as well."""
+        await self._ask("behave", behaviour=behaviour)
+
     async def reset(self) -> None:
         """Have it forget what it counted."""
         await self._ask("reset")

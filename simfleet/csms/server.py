@@ -154,6 +154,15 @@ class Csms:
             if self._stopping and not self._connections:
                 self._empty.set()
 
+    def behave(self, behaviour: Behaviour) -> None:
+        """Answer so from now on. Late answers that are under way stay as late as they are.
+
+        What was settled when it began to listen (`no_subprotocol`, `stall_after_s`) stays.
+        """
+        self.behaviour = behaviour
+        for connection in self._connections.values():
+            connection.session.behave(behaviour)
+
     def freeze(self, for_s: float) -> None:
         """Stop reading and answering on every connection for this long, or until then if longer.
 

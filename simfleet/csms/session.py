@@ -134,6 +134,12 @@ class Session:
         self.close_wanted: tuple[int, str] | None = None
         """Close code and reason, once this connection should be closed by us."""
 
+    def behave(self, behaviour: Behaviour) -> None:
+        """Answer so from now on; `close_after` counts from here."""
+        self.behaviour = behaviour
+        self._plain = behaviour.answers_plainly
+        self._close_in = behaviour.close_after
+
     # ── the connection ───────────────────────────────────────────────────────────────────────────
 
     def opened(self, *, at_s: float) -> None:

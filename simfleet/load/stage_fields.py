@@ -14,6 +14,7 @@ import msgspec
 from simfleet.documents.fields import Key, ListOf
 from simfleet.documents.kinds import BAD, Choice, Duration, Text, Whole
 from simfleet.load.behaviour_fields import DAY_S
+from simfleet.load.csms_fields import CSMS, StageCsms
 from simfleet.load.fault_fields import FAULT, STAGE_FAULTS_MAX, StageFault
 from simfleet.load.fleet_fields import CHARGERS_MAX, NAME_ACCEPTS, NAME_PATTERN
 from simfleet.load.network_fields import STAGE_NETWORK, StageImpairment
@@ -41,6 +42,10 @@ NetworkField: TypeAlias = Annotated[
     tuple[StageImpairment, ...],
     Key(STAGE_NETWORK, "what is wrong with the way to the CSMS while the stage lasts"),
 ]
+CsmsField: TypeAlias = Annotated[
+    StageCsms | None,
+    Key(CSMS, "what the embedded CSMS does wrong while the stage lasts"),
+]
 ModeField: TypeAlias = Annotated[
     Mode,
     Key(
@@ -62,6 +67,7 @@ class StageFields(msgspec.Struct, frozen=True, kw_only=True):
     name: StageName = None
     faults: Faults = ()
     network: NetworkField = ()
+    csms: CsmsField = None
 
     @classmethod
     def duration_s(cls, get: Callable[[str], Any]) -> Any:

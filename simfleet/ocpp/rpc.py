@@ -147,7 +147,12 @@ class Conversation:
         """True when nothing of ours is open or waiting."""
         return self._open_id is None and not self._queue
 
-    def open_context(self, message_id: str) -> object:
+    @property
+    def open_id(self) -> str | None:
+        """The id of the open CALL."""
+        return self._open_id
+
+    def open_context(self, message_id: str | None) -> object:
         """The context of the open CALL, if it is that of this id."""
         return self._context if message_id == self._open_id else None
 

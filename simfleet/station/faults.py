@@ -500,7 +500,10 @@ def call_spoilt(station: Station, call_id: str) -> None:
 def excuse(station: Station, on: bool) -> None:
     """See `events.FailuresExcused`."""
     if on or station.faults is not None:
-        _of(station).excusing = on
+        faults = _of(station)
+        faults.excusing = on
+        if not on and (open_id := station.conversation.open_id) is not None:
+            faults.spoilt(station, open_id)  # it was sent, and maybe ill treated, before
 
 
 def _of(station: Station) -> Faults:
