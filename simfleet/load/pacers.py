@@ -174,8 +174,10 @@ def _time_of(area: float, begin: float, end: float, length_s: float) -> float:
     if area <= 0:
         return 0.0
     slope = (end - begin) / length_s
+    if begin <= 0:
+        return math.sqrt(2 * area / slope) if slope > 0 else length_s
     root = math.sqrt(max(0.0, begin * begin + 2 * slope * area))
-    return 2 * area / (begin + root) if begin + root > 0 else length_s
+    return 2 * area / (begin + root)
 
 
 def even_marks(phase: float) -> Iterator[float]:
