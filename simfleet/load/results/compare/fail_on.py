@@ -1,0 +1,128 @@
+"""`--fail-on`: which differences a pipeline does not accept. Pure: text in, rules out.
+
+    p99 > +15%                        relative to the first run
+    call[Authorize].response.p99 > +50ms
+    error_ratio > +0.1%               percentage points: a ratio's own unit
+    transactions.started < -5% of it  relative, also for a ratio
+    p99 > +15% significant            only if it is more than noise
+
+A rule holds, and the comparison fails, when the change from the first to the second run is on the
+wrong side of the limit.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from simfleet.documents import quantities
+from simfleet.load.metrics import metric_named
+from simfleet.load.results.compare.significance import P_MAX
+
+if TYPE_CHECKING:
+    from simfleet.load.figures import MetricKind
+    from simfleet.load.results.compare.differences import Difference
+
+SHORT: Final = {
+    **{
+        name: f"call.response.{name}"
+        for name in ("mean", "p50", "p90", "p95", "p99", "p99_9", "max")
+    },
+    "error_ratio": "call.error_ratio",
+    "errors": "call.errors",
+    "timeouts": "call.timeouts",
+    "calls_per_s": "throughput.calls_per_s",
+}
+"""What may be written for short."""
+_RULE: Final = re.compile(
+    r"\s*(?P<metric>\S+)\s*(?P<compare>[<>])\s*(?P<sign>[+-]?)(?P<limit>[^\s+-]\S*?)"
+    r"(?P<relative>\s+of\s+it)?(?P<significant>\s+significant)?\s*"
+)
+EXAMPLE: Final = "write 'p99 > +15%' or 'call.error_ratio > +0.1%'"
+
+
+class Rule(Struct, frozen=True):
+    """`limit` is a share of the first run's figure if `relative`, else in the figure's unit."""
+
+    text: str
+    metric: str
+    above: bool
+    limit: float
+    relative: bool
+    significant: bool
+
+
+class Broken(Struct, frozen=True):
+    """A rule that the two runs broke, and why."""
+
+    rule: str
+    message: str
+
+
+def parse_rule(text: str) -> Rule:
+    """A rule. Raises ValueError with what would be accepted."""
+    found = _RULE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is no rule; {EXAMPLE}")
+    name = SHORT.get(found["metric"], found["metric"])
+    kind = metric_named(name)[0].kind
+    limit_text = found["limit"]
+    relative = limit_text.endswith("%") and (kind != "ratio" or bool(found["relative"]))
+    if found["relative"] and not relative:
+        raise ValueError(f"{text[:80]!r}: only a percentage is 'of it'; {EXAMPLE}")
+    try:
+        limit = _limit(limit_text, kind)
+    except ValueError as wrong:
+        raise ValueError(f"{text[:80]!r}: {wrong}; {EXAMPLE}") from None
+    return Rule(
+        text.strip(),
+        name,
+        found["compare"] == ">",
+        -limit if found["sign"] == "-" else limit,
+        relative,
+        bool(found["significant"]),
+    )
+
+
+def _limit(text: str, kind: MetricKind) -> float:
+    if text.endswith("%"):
+        return quantities.parse_number(text[:-1]) / 100
+    if kind == "duration":
+        return quantities.parse_duration(text)
+    return quantities.parse_number(text)
+
+
+def broken(rule: Rule, found: Difference) -> Broken | None:
+    """How a difference breaks a rule; None if it does not.
+
+    Where one run has no such figure, the rule is broken: what was not measured was not kept.
+    """
+    if found.a is None or found.b is None:
+        which = "neither run has" if found.a is None and found.b is None else "one run has not"
+        return Broken(rule.text, f"{which} {rule.metric}")
+    change = found.b - found.a
+    if rule.relative:
+        if not found.a:
+            if not change:
+                return None
+            change = float("inf") if change > 0 else float("-inf")
+        else:
+            change /= abs(found.a)
+    if not (change > rule.limit if rule.above else change < rule.limit):
+        return None
+    if rule.significant:
+        if found.p is None:
+            return Broken(rule.text, f"{_said(found)}; nothing tells whether it is noise")
+        if found.p >= P_MAX:
+            return None
+    return Broken(rule.text, _said(found))
+
+
+def _said(found: Difference) -> str:
+    from simfleet.load.results.compare.text import value_text  # it imports from here
+
+    was, now = (value_text(value, found.kind) for value in (found.a, found.b))
+    by = "" if found.change is None else f" ({found.change:+.1%})"
+    return f"{found.metric} was {was} and is {now}{by}"

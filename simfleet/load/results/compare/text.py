@@ -1,0 +1,171 @@
+"""A comparison for a terminal, and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+from simfleet.documents import quantities
+from simfleet.load.results.compare.comparison import headline_metrics
+from simfleet.load.results.compare.significance import P_MAX
+from simfleet.load.results.markdown import code, plain, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simfleet.load.figures import MetricKind
+    from simfleet.load.results.compare.comparison import Comparison
+    from simfleet.load.results.compare.differences import Difference
+
+WIDTH: Final = 80
+ROWS_MAX: Final = 60
+_WORDS: Final = {
+    "better": "better",
+    "worse": "WORSE",
+    "different": "different",
+    "noise": "noise",
+    "same": "same",
+    "unknown": "only in one",
+}
+
+
+def value_text(value: float | None, kind: MetricKind) -> str:
+    """A figure with its unit; a dash where there is none."""
+    if value is None:
+        return "-"
+    if kind == "duration":
+        return f"{value * 1000:,.1f} ms" if value < 10 else f"{value:,.2f} s"
+    if kind == "ratio":
+        return f"{value:.4%}"
+    text = quantities.number_text(round(value, 3))
+    return text + {"rate": "/s", "energy": " kWh"}.get(kind, "")
+
+
+def change_text(found: Difference) -> str:
+    """How much it changed: in percent, of a ratio in percentage points."""
+    if found.a is None or found.b is None:
+        return ""
+    if found.kind == "ratio":
+        return f"{(found.b - found.a) * 100:+.3g} pp"
+    return "" if found.change is None else f"{found.change:+.1%}"
+
+
+def opinion_text(found: Difference) -> str:
+    """What the difference is worth."""
+    word = _WORDS[found.opinion]
+    if found.p is None:
+        return word
+    return f"{word} (p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'})"
+
+
+def shown(comparison: Comparison) -> list[Difference]:
+    """The headline figures, and all that changed by more than noise."""
+    always = headline_metrics()
+    return [
+        one
+        for one in comparison.differences
+        if one.metric in always or one.opinion in ("better", "worse", "different", "unknown")
+    ]
+
+
+def statement(comparison: Comparison) -> str:
+    """The comparison in one sentence."""
+    p99 = next((d for d in comparison.differences if d.metric == "call.response.p99"), None)
+    if p99 is None or p99.a is None or p99.b is None:
+        return "Neither run has response times to compare."
+    was, now = value_text(p99.a, p99.kind), value_text(p99.b, p99.kind)
+    if p99.p is None:
+        return (
+            f"The p99 of response times went from {was} to {now}; whether that is noise cannot be"
+            f" told ({p99.why})."
+        )
+    if p99.opinion == "same":
+        return f"The p99 of response times is {now} in both runs."
+    if p99.p >= P_MAX:
+        return (
+            f"The p99 of response times, {was} and {now}, cannot be told from noise"
+            f" (p = {p99.p:.2f}, {p99.why})."
+        )
+    return (
+        f"The p99 of response times is {p99.opinion}: {was} before, {now} now"
+        f" ({change_text(p99)}, p {'< 0.001' if p99.p < 0.001 else f'= {p99.p:.3f}'}, {p99.why})."
+    )
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """For a terminal, 80 columns but for long names."""
+    return "\n".join(_lines(comparison))
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    a, b = comparison.a, comparison.b
+    yield f"A  {a.folder}  {a.result} (generator {a.generator})"
+    yield f"B  {b.folder}  {b.result} (generator {b.generator})"
+    yield ""
+    yield textwrap.fill(statement(comparison), WIDTH)
+    for warning in _warnings(comparison):
+        yield textwrap.fill(f"! {warning}", WIDTH, subsequent_indent="  ")
+    rows = shown(comparison)
+    width = max([24, *(len(one.metric) for one in rows[:ROWS_MAX])])
+    yield ""
+    yield f"{'':<{width}} {'A':>12} {'B':>12} {'change':>9}"
+    for one in rows[:ROWS_MAX]:
+        values = (value_text(value, one.kind) for value in (one.a, one.b))
+        left, right = values
+        yield (
+            f"{one.metric:<{width}} {left:>12} {right:>12} {change_text(one):>9}"
+            f"  {opinion_text(one)}"
+        )
+    if len(rows) > ROWS_MAX:
+        yield f"and {len(rows) - ROWS_MAX} more; --json has all of them"
+    for breach in comparison.broken:
+        yield ""
+        yield textwrap.fill(
+            f"FAILED {breach.rule}: {breach.message}", WIDTH, subsequent_indent="       "
+        )
+
+
+def _warnings(comparison: Comparison) -> Iterator[str]:
+    yield from comparison.invalid
+    same = comparison.sameness
+    if not same.known:
+        yield "a manifest is missing or damaged, so nobody knows whether the scenario was the same"
+    for change in same.changes:
+        yield f"not the same scenario: {change}"
+    for circumstance in same.circumstances:
+        yield f"not the same circumstances: {circumstance}"
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """For a comment on a pull request."""
+    return "\n".join(_markdown(comparison)) + "\n"
+
+
+def _markdown(comparison: Comparison) -> Iterator[str]:
+    a, b = comparison.a, comparison.b
+    sign = "❌" if comparison.broken else "⚠️" if comparison.invalid else "✅"
+    yield f"### {sign} {plain(b.scenario)}, compared with a baseline"
+    yield ""
+    yield plain(statement(comparison))
+    yield ""
+    for breach in comparison.broken:
+        yield f"- ❌ {code(breach.rule)}: {plain(breach.message)}"
+    for warning in _warnings(comparison):
+        yield f"- ⚠️ {plain(warning)}"
+    yield ""
+    rows = shown(comparison)
+    yield from table(
+        ("figure", "", "A", "B", "change"),
+        [
+            (
+                code(one.metric),
+                plain(opinion_text(one)),
+                value_text(one.a, one.kind),
+                value_text(one.b, one.kind),
+                change_text(one),
+            )
+            for one in rows[:ROWS_MAX]
+        ],
+        right=3,
+    )
+    yield f"A is {code(a.folder)}, B is {code(b.folder)}."
