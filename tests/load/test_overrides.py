@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from simfleet.errors import ScenarioInvalid, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.overrides import FREE_KEYED
-from simfleet.load.scenario import Hold, Ramp, Scenario, Slice, load_scenario, parse_scenario
+from simfleet.load.scenario import (
+    Hold,
+    Ramp,
+    Scenario,
+    Slice,
+    Target,
+    load_scenario,
+    parse_scenario,
+)
 from simfleet.load.thresholds import Threshold
 from simfleet.station.chance import Span
 
@@ -149,7 +157,7 @@ def test_the_keys_that_hold_free_keys_are_those_of_the_schema() -> None:
 
     found = {
         name
-        for struct in (Scenario, Slice)
+        for struct in (Scenario, Slice, Target)
         for name, field in fields_of(struct).items()
         if isinstance(field.key.kind, MapOf)
     }

@@ -182,7 +182,7 @@ def told(engine: Engine | None) -> dict[str, Any]:
     """What the stages of a run add to `summary.json`, by name; where several tell lists under one
     name, all in one. `engine` is None for a run that was over before its load.
     """
-    found: dict[str, Any] = {"arrivals": None, "soak": [], "storms": []}
+    found: dict[str, Any] = {"arrivals": None, "capacity": None, "soak": [], "storms": []}
     for tell in () if engine is None else engine.tellers:
         for name, figures in tell().items():
             so_far = found.get(name)
