@@ -1,4 +1,4 @@
-"""The stage that carries out cases: some chargers at a time, each charger one case after another."""
+"""The stage that carries out cases: on some chargers at a time, on each one after the other."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from msgspec import Struct
 
+from simfleet.load.cases.fields import Case
 from simfleet.load.cases.frames import Desk
 from simfleet.load.cases.outcome import CaseResult
 from simfleet.load.cases.player import Player
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from simfleet.fleet.plan import ChargerPlan
-    from simfleet.load.cases.fields import Case, Cases
+    from simfleet.load.cases.fields import Cases
     from simfleet.load.cases.outcome import CaseVerdict
     from simfleet.load.stages.engine import Engine
 
