@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from simfleet.documents.quantities import duration_text
+from simfleet.link.impairments import Impairment
 from simfleet.load.behaviour_fields import DAY_S
 from simfleet.load.fleet_fields import CHARGERS_MAX
 from simfleet.load.stage_fields import Mode
@@ -144,6 +145,26 @@ class ClearFaults(_Action, frozen=True, tag="clear_faults"):
         return f"clear faults {self.kind}" if self.kind else "clear faults"
 
 
+class ImpairNetwork(_Action, frozen=True, tag="network"):
+    """Make the network between a share of the chargers that there are and the CSMS worse."""
+
+    impairment: Impairment
+    share: Share = 1.0
+    slices: Slices = ()
+
+    def asked(self) -> str:
+        """See `_Action`."""
+        return f"network {self.impairment.kind} for {percent(self.share)}{_of(self.slices)}"
+
+
+class ClearNetwork(_Action, frozen=True, tag="clear_network"):
+    """Make the network good again, as far as it was made worse live."""
+
+    def asked(self) -> str:
+        """See `_Action`."""
+        return "clear network"
+
+
 class ExtendStage(_Action, frozen=True, tag="extend"):
     """Move the end of the stage that goes on; not before now."""
 
@@ -180,6 +201,8 @@ LiveAction = (
     | KillChargers
     | InjectFault
     | ClearFaults
+    | ImpairNetwork
+    | ClearNetwork
     | ExtendStage
     | SkipStage
     | StopRun

@@ -17,6 +17,8 @@ from simfleet.fleet.actor import Charger
 from simfleet.fleet.backoff import back_off_of
 from simfleet.fleet.mass import STARTS_PER_S
 from simfleet.fleet.orders import Away, Mode
+from simfleet.link.impairments import problem as problem_of_network
+from simfleet.load.commands import Recipients
 from simfleet.load.live import refusals
 from simfleet.load.live.actions import (
     ActionTaken,
@@ -24,7 +26,9 @@ from simfleet.load.live.actions import (
     ChangeRate,
     ChangeTarget,
     ClearFaults,
+    ClearNetwork,
     ExtendStage,
+    ImpairNetwork,
     InjectFault,
     KillChargers,
     LiveAction,
@@ -126,6 +130,10 @@ class LiveControl:
                 return self._inject(action)
             case ClearFaults():
                 return self._clear(action.kind)
+            case ImpairNetwork():
+                return self._impair(action)
+            case ClearNetwork():
+                return f"the network of {engine.network.clear()} chargers is good again"
             case ExtendStage():
                 return self._extend(action.by_s)
             case SkipStage():
@@ -183,7 +191,8 @@ class LiveControl:
             connect.watch_min(False)  # fewer because a person wants fewer
         self.targeted = True
         over_s = self._wish(to, mode, over_s=over_s)
-        return f"target {to} {mode} over {duration_text(round(over_s, 1))}"
+        over = f" over {duration_text(round(over_s, 1))}" if over_s >= 1 else ""
+        return f"target {to} {mode}{over}"
 
     def _wish(self, to: int, mode: Mode, *, over_s: float | None) -> float:
         mass = self._engine.mass
@@ -214,9 +223,11 @@ class LiveControl:
             charger = engine.supervisor.chargers[plan.identity]
             if action.how == "power":
                 charger.post(PowerLost())
+                if not action.for_s:
+                    charger.post(PowerRestored())
             elif isinstance(charger, Charger):
                 charger.post(Away((action.for_s or 0.0) + self._wait_s(charger)))
-        if action.how == "power":
+        if action.how == "power" and action.for_s:
             self._outages.append((until_s, [plan.identity for plan in found]))
             self._stirred.set()
         engine.annotations.add("fault", action.asked(), at_s=at_s)
@@ -247,6 +258,15 @@ class LiveControl:
             for charger in self._engine.supervisor.chargers.values()
         ]
         return f"{kind or 'all faults'} removed from {sum(told)} chargers"
+
+    def _impair(self, action: ImpairNetwork) -> str:
+        wrong = problem_of_network(action.impairment)
+        if wrong is not None:
+            raise refusals.ImpairmentImpossible(*wrong)
+        self._of(action.slices)
+        kind = action.impairment.kind
+        to = Recipients(slices=action.slices, share=action.share)
+        return f"{self._engine.network.inject(action.impairment, to)} chargers have {kind} now"
 
     # ── who ─────────────────────────────────────────────────────────────────────────────────────
 

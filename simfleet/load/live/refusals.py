@@ -106,6 +106,15 @@ class FaultImpossible(Refused):
         super().__init__(f"fault.{field}: {problem}")
 
 
+class ImpairmentImpossible(Refused):
+    """An impairment that means nothing."""
+
+    code = "IMPAIRMENT_IMPOSSIBLE"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"impairment.{field}: {problem}")
+
+
 class NoTimeToMove(Refused):
     """The end of a stage stays where it is."""
 
