@@ -106,6 +106,27 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_compare(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet compare`."""
+    parser.add_argument("a", type=Path, metavar="A", help="run folder to compare with: before")
+    parser.add_argument("b", type=Path, metavar="B", help="run folder that is compared: now")
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="exit with 99 if the change from A to B is beyond this; may be repeated",
+    )
+    parser.add_argument(
+        "--different", action="store_true", help="compare runs of different scenarios as well"
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write one offline page")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown")
+    parser.add_argument(
+        "--json", action="store_true", help="everything as JSON on stdout, and nothing else there"
+    )
+
+
 def configure_check(parser: argparse.ArgumentParser) -> None:
     """Arguments of `simfleet check`."""
     parser.add_argument("scenario", type=Path, metavar="SCENARIO", help="scenario file (YAML)")
@@ -255,6 +276,24 @@ COMMANDS = (
             "simfleet run my.yaml --set stages[0].over=30s --json > summary.json",
         ),
         configure_run,
+    ),
+    Command(
+        "compare",
+        "show what differs between two runs, and fail a pipeline on it",
+        (
+            "simfleet compare runs/before runs/after",
+            "simfleet compare runs/before runs/after --fail-on 'p99 > +15%'",
+            "simfleet compare runs/before runs/after --html comparison.html",
+        ),
+        configure_compare,
+        details=(
+            "rules of --fail-on, from A to B:\n"
+            "  p99 > +15%                            relative; also p50, p90, p99_9, mean, max\n"
+            "  call[Authorize].response.p99 > +50ms  any metric of thresholds, in its unit\n"
+            "  error_ratio > +0.1%                   percentage points\n"
+            "  transactions.started < -5%            the other way\n"
+            "  p99 > +15% significant                only if it is more than noise\n"
+        ),
     ),
     Command(
         "csms",

@@ -1,1 +1,1 @@
-"""Two runs of one scenario beside each other: what differs, by how much, and whether it is noise."""
+"""Two runs beside each other: what differs, by how much, and whether it is noise."""

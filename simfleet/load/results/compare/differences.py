@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
 
-from simfleet.load.figures import figure, total_of
+from simfleet.load.figures import MetricKind, figure, total_of
 from simfleet.load.metrics import METRICS, metric_named
 from simfleet.load.results.compare.runs import ALL, STATISTICS, ComparedRun
 from simfleet.load.results.compare.significance import INTERVALS_MIN, P_MAX, by_rank, by_share
@@ -14,7 +14,7 @@ from simfleet.load.results.compare.significance import INTERVALS_MIN, P_MAX, by_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from simfleet.load.figures import Metric, MetricKind
+    from simfleet.load.figures import Metric
 
 Opinion = Literal["better", "worse", "different", "noise", "same", "unknown"]
 NOTICED: Final = 0.02

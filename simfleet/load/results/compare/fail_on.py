@@ -20,6 +20,7 @@ from msgspec import Struct
 from simfleet.documents import quantities
 from simfleet.load.metrics import metric_named
 from simfleet.load.results.compare.significance import P_MAX
+from simfleet.load.results.compare.values import value_text
 
 if TYPE_CHECKING:
     from simfleet.load.figures import MetricKind
@@ -121,8 +122,6 @@ def broken(rule: Rule, found: Difference) -> Broken | None:
 
 
 def _said(found: Difference) -> str:
-    from simfleet.load.results.compare.text import value_text  # it imports from here
-
     was, now = (value_text(value, found.kind) for value in (found.a, found.b))
     by = "" if found.change is None else f" ({found.change:+.1%})"
     return f"{found.metric} was {was} and is {now}{by}"

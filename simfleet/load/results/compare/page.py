@@ -10,8 +10,8 @@ from simfleet.load.results.compare.text import (
     opinion_text,
     shown,
     statement,
-    value_text,
 )
+from simfleet.load.results.compare.values import value_text
 from simfleet.load.results.report.markup import badge, code, facts, folded, section, table, text
 from simfleet.load.results.report.style import STYLE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import struct
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -17,7 +18,6 @@ from simfleet.observe.percentiles import values_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 ALL: Final = ""
 """Instead of an action: all of them."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from simfleet.documents import quantities
 from simfleet.load.results.compare.comparison import headline_metrics
 from simfleet.load.results.compare.significance import P_MAX
+from simfleet.load.results.compare.values import value_text
 from simfleet.load.results.markdown import code, plain, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simfleet.load.figures import MetricKind
     from simfleet.load.results.compare.comparison import Comparison
     from simfleet.load.results.compare.differences import Difference
 
@@ -29,18 +28,6 @@ _WORDS: Final = {
 }
 
 
-def value_text(value: float | None, kind: MetricKind) -> str:
-    """A figure with its unit; a dash where there is none."""
-    if value is None:
-        return "-"
-    if kind == "duration":
-        return f"{value * 1000:,.1f} ms" if value < 10 else f"{value:,.2f} s"
-    if kind == "ratio":
-        return f"{value:.4%}"
-    text = quantities.number_text(round(value, 3))
-    return text + {"rate": "/s", "energy": " kWh"}.get(kind, "")
-
-
 def change_text(found: Difference) -> str:
     """How much it changed: in percent, of a ratio in percentage points."""
     if found.a is None or found.b is None:
@@ -54,7 +41,7 @@ def opinion_text(found: Difference) -> str:
     """What the difference is worth."""
     word = _WORDS[found.opinion]
     if found.p is None:
-        return word
+        return f"{word}, untested" if found.why and found.opinion in ("better", "worse") else word
     return f"{word} (p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'})"
 
 
