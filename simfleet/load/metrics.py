@@ -25,6 +25,7 @@ from simfleet.load.run_metrics import (
     metrics_of_search,
     plain,
 )
+from simfleet.load.storm_metrics import metrics_of_storms, storm_metric
 from simfleet.ocpp.versions import actions_sent_by
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def _table() -> dict[str, Metric]:
         *_transactions(),
         *metrics_of_sessions(),
         *metrics_of_soaks(),
+        *metrics_of_storms(),
         *_traffic(),
         *metrics_of_losses(),
         *metrics_of_boots(),
@@ -195,7 +197,7 @@ def metric_named(name: str) -> tuple[Metric, str | None]:
     if found is not None and found[1] == "command" and found[2] not in csms_actions():
         near = _nearest(found[2], csms_actions())
         raise ValueError(f"{found[2][:40]!r} is not an action that a CSMS sends{near}")
-    metric = _of_books(bare) or METRICS.get(bare)
+    metric = _of_books(bare) or storm_metric(bare) or METRICS.get(bare)
     if metric is None or (action is not None and not (metric.of_calls or metric.of_commands)):
         raise ValueError(f"unknown metric{foreign(bare) or _nearest(bare, METRICS)}")
     _ensure_selectable(metric, selector)

@@ -9,6 +9,7 @@ from simfleet.documents.fields import Draft
 from simfleet.documents.kinds import BAD
 from simfleet.documents.nodes import join
 from simfleet.documents.quantities import duration_text
+from simfleet.load.capacity_fields import check_capacity
 from simfleet.load.cases.rules import check_cases
 from simfleet.load.closed_fields import check_stairs
 from simfleet.load.commands import check_command
@@ -19,6 +20,7 @@ from simfleet.load.network_fields import check_network
 from simfleet.load.open_fields import check_sessions
 from simfleet.load.schema1 import CHARGERS_MAX, Slice
 from simfleet.load.slice_models import factory_of
+from simfleet.load.storm_fields import check_storm
 from simfleet.load.threshold_fields import check_thresholds
 from simfleet.models.model import Wanted
 from simfleet.ocpp.versions import VERSIONS
@@ -51,6 +53,7 @@ def check_rules(draft: Draft, report: Report) -> None:
             check_faults(stage, slices, report)
             check_network(stage, slices, report)
             check_csms(stage, _url_of(draft), report)
+            check_storm(stage, _url_of(draft), report)
             check_stairs(stage, report)
     for item in slices:
         check_network(item, slices, report)
@@ -60,6 +63,8 @@ def check_rules(draft: Draft, report: Report) -> None:
     check_thresholds(draft, slices, report)
     _check_warm_up(draft, report)
     counts = [item.get("count") for item in slices]
+    sized = len(slices) == len(fleet) and BAD not in counts
+    check_capacity(draft, sum(counts) if sized else None, report)
     if len(slices) < len(fleet) or any(count is BAD for count in counts):
         return  # how large the fleet is meant to be is not known
     total = sum(counts)

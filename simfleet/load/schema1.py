@@ -16,6 +16,7 @@ from simfleet.documents.environment import NAME_PATTERN as NAME_OF_VARIABLE
 from simfleet.documents.fields import Key, ListOf, OneOf, Part
 from simfleet.documents.kinds import Duration, Text, Whole
 from simfleet.load.behaviour_fields import DAY_S, Behaviour
+from simfleet.load.capacity_fields import Capacity
 from simfleet.load.cases.fields import CASES_MAX, Case, Cases
 from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.commands import COMMANDS_MAX, Command, CommandPart
@@ -24,6 +25,7 @@ from simfleet.load.includes import INCLUDE
 from simfleet.load.open_fields import CurveKind, Sessions, TimeOfDay
 from simfleet.load.pacers import Curve
 from simfleet.load.stage_fields import Hold, Mode, Ramp, StageFields, Stop
+from simfleet.load.storm_fields import STORMS, AnyStorm
 from simfleet.load.threshold_fields import ThresholdMap
 from simfleet.load.thresholds import Threshold
 from simfleet.load.written import Written
@@ -49,9 +51,11 @@ SEED_MAX: Final = 2**53 - 1
 SLICES_MAX: Final = 100
 STAGES_MAX: Final = 100
 
-STAGES: Final = (Ramp, Hold, Stop, Step, Stairs, Spike, Soak, Sessions, Cases)
+STAGES: Final = (Ramp, Hold, Stop, Step, Stairs, Spike, Soak, Sessions, Cases, Capacity, *STORMS)
 """Every kind of stage; `stages/table.py` says how each is carried out."""
-Stage: TypeAlias = Ramp | Hold | Stop | Step | Stairs | Spike | Soak | Sessions | Cases
+Stage: TypeAlias = (
+    Ramp | Hold | Stop | Step | Stairs | Spike | Soak | Sessions | Cases | Capacity | AnyStorm
+)
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from simfleet.load import selectors
 from simfleet.load import thresholds as limits
 from simfleet.load.behaviour_fields import DAY_S
 from simfleet.load.metrics import BOOKS_PATTERN, METRICS, metric_named
+from simfleet.load.storm_metrics import STORM_PATTERNS
 from simfleet.load.thresholds import Threshold, WarmUp
 
 if TYPE_CHECKING:
@@ -112,6 +113,11 @@ def _schema(*, plain: bool) -> dict[str, Any]:
         limit = {"type": "string", "pattern": limits.pattern_of(metric.kind)}
         patterns[f"^{head}{dot}{rest}$"] = {"description": metric.means} | _written(limit, plain)
     if not plain:
+        for kind, pattern in STORM_PATTERNS.items():
+            limit = {"type": "string", "pattern": limits.pattern_of(kind)}
+            patterns[f"^{pattern}$"] = {"description": "a figure of one storm"} | _written(
+                limit, plain
+            )
         limit = {"type": "string", "pattern": limits.pattern_of("count")}
         patterns[f"^{BOOKS_PATTERN}$"] = {
             "description": "a count in the books of the embedded CSMS"

@@ -37,6 +37,8 @@ class StageResult(Struct, frozen=True):
     calls: dict[str, dict[str, Any]]
     name: str | None = None
     """What the scenario calls it."""
+    storm: dict[str, Any] | None = None
+    """How long its chargers took to be back, if it was a storm."""
 
 
 class Interval(Struct, frozen=True):
@@ -107,6 +109,7 @@ class Timeline:
         chargers: int,
         connected: int,
         name: str | None = None,
+        storm: dict[str, Any] | None = None,
     ) -> None:
         """Note that a stage is over."""
         ended_s = trio.current_time()
@@ -123,5 +126,6 @@ class Timeline:
                 connected,
                 calls,
                 name,
+                storm,
             )
         )

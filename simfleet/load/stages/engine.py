@@ -129,6 +129,7 @@ class Engine:
                 began_s=began_s,
                 chargers=self.mass.size,
                 connected=self.recorder.counters.connect.connected,
+                storm=self.stage.storm,
             )
 
     # ── for live control ────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ Times are seconds since the stage began, as if it had never been paused.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -15,7 +15,15 @@ NEVER_S: Final = float("inf")
 class StageClock:
     """See the module. Made when the stage begins."""
 
-    __slots__ = ("_began_s", "_changed", "_paused_at_s", "_stood_s", "first_planned_s", "planned_s")
+    __slots__ = (
+        "_began_s",
+        "_changed",
+        "_paused_at_s",
+        "_stood_s",
+        "first_planned_s",
+        "planned_s",
+        "storm",
+    )
 
     def __init__(self, planned_s: float) -> None:
         self._began_s = trio.current_time()
@@ -24,6 +32,8 @@ class StageClock:
         self._paused_at_s: float | None = None
         self._changed = trio.Event()
         self.first_planned_s = self.planned_s = planned_s
+        self.storm: dict[str, Any] | None = None
+        """How long its chargers took to be back, if it is a storm."""
 
     @property
     def paused(self) -> bool:

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.capacity_fields import Capacity
 from simfleet.load.cases.fields import Cases
 from simfleet.load.cases.stage import cases
 from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.open_fields import Sessions
 from simfleet.load.schema1 import Hold, Ramp, StageFields, Stop
+from simfleet.load.stages.capacity import capacity
 from simfleet.load.stages.closed import soak, spike, stairs, step
 from simfleet.load.stages.open import sessions
 from simfleet.load.stages.plain import hold, ramp, stop
+from simfleet.load.stages.storms import (
+    blackout,
+    boot_storm,
+    firmware_wave,
+    reconnect_storm,
+    rolling_restart,
+)
+from simfleet.load.storm_fields import (
+    Blackout,
+    BootStorm,
+    FirmwareWave,
+    ReconnectStorm,
+    RollingRestart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -26,8 +42,14 @@ CARRIED_OUT: Final[Mapping[type[StageFields], Callable[[Any, Engine], Awaitable[
     Stairs: stairs,
     Spike: spike,
     Soak: soak,
+    Capacity: capacity,
     Sessions: sessions,
     Cases: cases,
+    BootStorm: boot_storm,
+    ReconnectStorm: reconnect_storm,
+    Blackout: blackout,
+    RollingRestart: rolling_restart,
+    FirmwareWave: firmware_wave,
 }
 
 
