@@ -142,7 +142,7 @@ class Arrivals:
         self._marks = (
             poisson_marks(chance)
             if stage.arrivals == "poisson"
-            else even_marks(chance.random() if stage.spread else 0.0)
+            else even_marks(chance.random() if stage.first == "random" else 0.0)
         )
         self._mark = next(self._marks)
         self._number = 0

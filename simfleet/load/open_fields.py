@@ -14,7 +14,6 @@ from simfleet.documents.kinds import (
     BAD,
     Choice,
     Duration,
-    Flag,
     Kind,
     Measure,
     ScalarKind,
@@ -202,14 +201,14 @@ class Sessions(StageFields, frozen=True, kw_only=True, tag_field="do", tag="sess
             " turned away",
         ),
     ] = 0
-    spread: Annotated[
-        bool,
+    first: Annotated[
+        Literal["random", "at_once"],
         Key(
-            Flag(),
-            "`false`: of constant arrivals the first comes at once, not at a moment within the"
-            " first interval that the seed decides",
+            Choice("random", "at_once"),
+            "of constant arrivals, when the first comes: within the first interval, at a moment that"
+            " the seed decides, or at once",
         ),
-    ] = True
+    ] = "random"
 
     @classmethod
     def duration_s(cls, get: Callable[[str], Any]) -> Any:

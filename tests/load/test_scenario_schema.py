@@ -13,8 +13,10 @@ import yaml
 
 from simfleet.documents.fields import fields_of
 from simfleet.documents.kinds import ScalarKind
+from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.commands import Command, Recipients
 from simfleet.load.metrics import METRICS
+from simfleet.load.open_fields import Sessions
 from simfleet.load.scenario import (
     Behaviour,
     Hold,
@@ -41,6 +43,11 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Ramp,
     Hold,
     Stop,
+    Step,
+    Stairs,
+    Spike,
+    Soak,
+    Sessions,
     Command,
     Recipients,
 )
