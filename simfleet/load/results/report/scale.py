@@ -16,6 +16,9 @@ _TIME_STEPS_S: Final = (
 LOG_FROM_RATIO: Final = 60.0
 """Largest over smallest value from which an axis of times is logarithmic."""
 
+HEADROOM: Final = 0.03
+"""Left above the highest value, so that a line at the top is not on the edge."""
+
 
 class Tick(Struct, frozen=True):
     """A line across the chart: where, in the axis' own numbers, and what is written there."""
@@ -66,7 +69,7 @@ def linear(high: float, *, low: float = 0.0, ticks: int = 4, unit: str = "") -> 
     suffix = f" {unit}" if unit else ""
     return Axis(
         first * step,
-        last * step,
+        max(last * step, high + HEADROOM * (high - low)),
         tuple(
             Tick(number * step, _plain(number * step, step) + suffix)
             for number in range(first, last + 1)
@@ -84,7 +87,8 @@ def times_ms(low: float, high: float) -> Axis:
     if low > 0 and high / low >= LOG_FROM_RATIO:
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high) - 1e-9)
         ticks = tuple(
-            Tick(float(power), wording.milliseconds(10.0**power)) for power in range(first, last + 1)
+            Tick(float(power), f"{10.0**power:g} ms" if power < 3 else f"{10.0 ** (power - 3):g} s")
+            for power in range(first, last + 1)
         )
         return Axis(float(first), float(last), ticks, log=True)
     if high >= 2000:
@@ -111,7 +115,8 @@ def _time_label(at_s: int, step_s: int) -> str:
     if step_s < 3600:
         if at_s < 3600:
             return f"{at_s // 60} min"
-        return f"{at_s // 3600}:{at_s % 3600 // 60:02} h"
+        hours, left = divmod(at_s, 3600)
+        return f"{hours}:{left // 60:02} h" if left else f"{hours} h"
     return f"{at_s // 3600} h" if step_s < 86_400 else f"{at_s // 86_400} d"
 
 

@@ -45,9 +45,9 @@ header.top{{border-left:8px solid var(--tone);padding:22px 24px}}
 .tone-good{{--tone:var(--good);--tonebg:var(--goodbg)}}
 .tone-poor{{--tone:var(--poor);--tonebg:var(--poorbg)}}
 .tone-bad{{--tone:var(--bad);--tonebg:var(--badbg)}}
-.verdict{{display:flex;flex-wrap:wrap;gap:8px 10px;align-items:center;margin:0 0 12px}}
+.verdict{{display:flex;flex-wrap:wrap;gap:6px 14px;align-items:center;margin:14px 0 0}}
 .word{{font-size:1.7rem;font-weight:750;letter-spacing:.02em;line-height:1.2;color:var(--tone)}}
-.says{{font-size:1.08rem;margin:10px 0 0;max-width:72ch}}
+.says{{font-size:1.08rem;margin:6px 0 0;max-width:80ch}}
 .by{{color:var(--soft);font-size:.9rem;margin:4px 0 0;overflow-wrap:anywhere}}
 .reasons{{margin:12px 0 0;padding:10px 14px 10px 30px;border-radius:8px;background:var(--tonebg);
 overflow-wrap:anywhere}}
@@ -58,7 +58,7 @@ letter-spacing:.03em;background:var(--plainbg);color:var(--ink);white-space:nowr
 .badge.poor{{background:var(--poorbg);color:var(--poor)}}
 .badge.bad{{background:var(--badbg);color:var(--bad)}}
 .verdict .badge{{font-size:.9rem;padding:3px 12px}}
-.tiles{{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin:18px 0 0}}
+.tiles{{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));gap:10px;margin:18px 0 0}}
 .tile{{border:1px solid var(--line);border-radius:10px;padding:10px 12px;min-width:0}}
 .tile b{{display:block;font-size:1.32rem;line-height:1.25;font-weight:680;overflow-wrap:anywhere}}
 .tile span{{display:block;color:var(--soft);font-size:.8rem;line-height:1.35}}
@@ -71,16 +71,15 @@ nav a{{text-decoration:none}}nav a:hover{{text-decoration:underline}}
 table{{border-collapse:collapse;font-size:.88rem;min-width:100%}}
 caption{{text-align:left;font-weight:650;padding:4px 0 6px;caption-side:top}}
 th,td{{text-align:left;padding:6px 14px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}}
-td{{overflow-wrap:anywhere;min-width:3.2em}}
-th{{color:var(--soft);font-weight:600;font-size:.8rem;white-space:nowrap;vertical-align:bottom}}
-th.n,td.n{{text-align:right;white-space:nowrap}}
-td.n{{overflow-wrap:normal}}
+td{{overflow-wrap:break-word;min-width:3.2em;max-width:46em}}
+th{{color:var(--soft);font-weight:600;font-size:.8rem;line-height:1.3;vertical-align:bottom}}
+th.n,td.n{{text-align:right}}td.n{{white-space:nowrap}}
 tbody tr:last-child td{{border-bottom:0}}
 .two{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:6px 30px}}
 details{{margin:0 0 8px;border:1px solid var(--line);border-radius:8px;padding:8px 12px;min-width:0}}
 summary{{cursor:pointer;overflow-wrap:anywhere}}details[open] summary{{margin-bottom:8px}}
 .frames code{{display:block;padding:6px 8px;margin:0 0 4px;background:var(--bg);border-radius:6px}}
-figure.chart{{margin:0 0 22px;min-width:0;break-inside:avoid}}
+figure.chart{{margin:0;min-width:0;break-inside:avoid}}
 figcaption{{display:flex;flex-wrap:wrap;gap:2px 16px;align-items:baseline;margin:0 0 6px;font-size:.9rem}}
 .keys{{list-style:none;display:flex;flex-wrap:wrap;gap:0 12px;margin:0;padding:0;color:var(--soft);
 font-size:.8rem}}
@@ -90,7 +89,7 @@ font-size:.8rem}}
 .strip{{position:relative;height:16px;margin:0 0 16px 58px;font-size:.7rem;line-height:16px}}
 .strip span{{position:absolute;top:0;bottom:0;overflow:hidden;white-space:nowrap;text-overflow:ellipsis;
 padding:0 4px;border-left:1px solid var(--slate);color:var(--soft)}}
-.plot{{position:relative;height:230px;margin:0 0 22px 58px;border-bottom:1px solid var(--slate)}}
+.plot{{position:relative;height:230px;margin:0 0 38px 58px;border-bottom:1px solid var(--slate)}}
 .small .plot{{height:150px}}
 .plot svg{{position:absolute;inset:0;width:100%;height:100%;overflow:hidden;display:block}}
 .plot path,.plot rect{{vector-effect:non-scaling-stroke}}
@@ -139,7 +138,7 @@ header.top{{border-left:6px solid var(--tone);padding-left:14px}}
 details::details-content{{content-visibility:visible;height:auto}}
 h2,h3{{break-after:avoid}}tr,.tile,details,.facts dt,.facts dd{{break-inside:avoid}}
 .wide{{overflow:visible}}table{{font-size:8.5pt;min-width:0;width:100%}}
-th{{white-space:normal}}th,td{{padding-right:8px}}
+th,td{{padding-right:7px}}td+td{{overflow-wrap:anywhere;min-width:0}}
 .plot{{height:52mm}}.small .plot{{height:36mm}}.two{{grid-template-columns:1fr 1fr}}
 .tiles{{grid-template-columns:repeat(4,1fr)}}
 }}
