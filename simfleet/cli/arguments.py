@@ -106,6 +106,14 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_report(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet report`."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="run folder")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write only the report, to this file"
+    )
+
+
 def configure_compare(parser: argparse.ArgumentParser) -> None:
     """Arguments of `simfleet compare`."""
     parser.add_argument("a", type=Path, metavar="A", help="run folder to compare with: before")
@@ -276,6 +284,15 @@ COMMANDS = (
             "simfleet run my.yaml --set stages[0].over=30s --json > summary.json",
         ),
         configure_run,
+    ),
+    Command(
+        "report",
+        "make the report of a run again, from the files of its folder",
+        (
+            "simfleet report runs/smoke-20261120-083300",
+            "simfleet report runs/smoke-20261120-083300 --out smoke.html",
+        ),
+        configure_report,
     ),
     Command(
         "compare",

@@ -78,6 +78,7 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     )
     yield f"  ledger        {_ledger(summary['ledger'], summary['injected'])}"
     yield f"  results       {folder}"
+    yield f"  report        {folder}/report.html"
 
 
 def _explained(injected: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ this program or that lost a part.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from simfleet import __version__
@@ -43,9 +44,11 @@ _SHOWN: Final = frozenset(
 """Parts of `summary.json` that have a section of their own."""
 
 
-def write_report(folder: Path, summary: dict[str, Any], *, out: Path | None = None) -> None:
-    """Write the report of a run into its folder, or to `out`: the whole of it, or nothing. Raises
-    OSError where the file system does.
+def write_report(
+    folder: Path, summary: dict[str, Any] | None, *, out: Path | None = None
+) -> None:
+    """Write the report of a run into its folder, or to `out`: the whole of it, or nothing.
+    `summary` is None where it is to be read. Raises OSError where the file system does.
     """
     content = render(folder, summary).encode("utf-8", "backslashreplace")
     path = folder / REPORT if out is None else out
@@ -54,7 +57,8 @@ def write_report(folder: Path, summary: dict[str, Any], *, out: Path | None = No
         part.write_bytes(content)
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise
 
 
