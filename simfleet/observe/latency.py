@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import weakref
 from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import accumulate
@@ -95,6 +96,9 @@ class FastHistogram(HdrHistogram):  # type: ignore[misc]  # hdrh ships no types
 
     def __init__(self) -> None:
         super().__init__(1, LATENCY_MAX_US, LATENCY_DIGITS)
+        # A strong reference would make each interval's histograms a cycle, which a run, where
+        # nothing collects old garbage, keeps to its end: hundreds of megabytes an hour.
+        self.encoder.histogram = weakref.proxy(self)
         self.sum_value = 0
         # Bits of a value that select its sub-bucket; 0 is the lowest unit, as `lowest` is 1.
         self._mask: int = self.sub_bucket_mask
