@@ -205,8 +205,8 @@ class Sessions(StageFields, frozen=True, kw_only=True, tag_field="do", tag="sess
         Literal["random", "at_once"],
         Key(
             Choice("random", "at_once"),
-            "of constant arrivals, when the first comes: within the first interval, at a moment that"
-            " the seed decides, or at once",
+            "of constant arrivals, when the first comes: within the first interval, at a moment"
+            " that the seed decides, or at once",
         ),
     ] = "random"
 

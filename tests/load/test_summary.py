@@ -128,7 +128,7 @@ def commanded(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with commands, which need the embedded CSMS."""
     path = tmp_path_factory.mktemp("commanded") / "run"
     scenario = a_scenario(
-        stages=("{do: ramp, to: 4, over: 200ms}", "{do: hold, for: 1s}", "{do: stop, over: 200ms}"),
+        stages=("{do: ramp, to: 4, over: 200ms}", "{do: soak, for: 1s}", "{do: stop, over: 200ms}"),
         commands="{at: 700ms, send: TriggerMessage, payload: {requestedMessage: Heartbeat}},"
         " {at: 800ms, send: DataTransfer, expect: UnknownVendorId,"
         '  payload: {vendorId: $uploads, messageId: "m$n"}},'
@@ -137,6 +137,19 @@ def commanded(tmp_path_factory: pytest.TempPathFactory) -> Run:
         thresholds='call.count: "> 1"',
     )
     return trio.run(partial(a_run, scenario, path))
+
+
+@pytest.fixture(scope="module")
+def visited(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run to which drivers come from outside, and a soak."""
+    stages = (
+        "{do: step, to: 4, mode: connect}",
+        "{do: sessions, rate: 1/s, for: 5s}",
+        "{do: soak, for: 10s}",
+        "{do: stop, over: 500ms}",
+    )
+    scenario = a_scenario(target=MEMORY, stages=stages)
+    return run_in_memory(scenario, tmp_path_factory.mktemp("visited") / "run")
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────
@@ -205,9 +218,9 @@ def names_in(value: Any, path: str = "") -> set[str]:
 
 
 def is_statistic(path: str, key: str) -> bool:
-    times = (
-        path.endswith(("response_ms", "service_ms", "answered_ms"))
-        or path == "stages[].calls.{tag}"
+    times = path.endswith(("response_ms", "service_ms", "answered_ms")) or path in (
+        "stages[].calls.{tag}",
+        "arrivals.lag_ms",
     )
     return times and key in STATISTICS
 
@@ -218,16 +231,20 @@ def names_documented() -> set[str]:
     return set(names)
 
 
-def test_every_name_in_a_summary_is_documented(calm: Run, rough: Run, commanded: Run) -> None:
+def test_every_name_in_a_summary_is_documented(
+    calm: Run, rough: Run, commanded: Run, visited: Run
+) -> None:
     documented = names_documented()
-    runs = (calm, rough, commanded)
+    runs = (calm, rough, commanded, visited)
     unknown = set().union(*(names_in(run.summary) for run in runs)) - documented
     empty_lists = {name for name in unknown if any(d.startswith(f"{name}.") for d in documented)}
     assert unknown - empty_lists == set()
-    assert empty_lists <= {"violations[]", "crashes[]"}  # of the calm run
+    assert empty_lists <= {"violations[]", "crashes[]", "soak[]"}  # of the calm run
 
 
-def test_every_documented_name_is_in_a_summary(calm: Run, rough: Run, commanded: Run) -> None:
+def test_every_documented_name_is_in_a_summary(
+    calm: Run, rough: Run, commanded: Run, visited: Run
+) -> None:
     never = {"commands.{Action}.errors.{code}"}  # a charger that refuses a CALL of the CSMS
     never |= {
         f"scenario_commands.{block}.{kind}"
@@ -237,7 +254,7 @@ def test_every_documented_name_is_in_a_summary(calm: Run, rough: Run, commanded:
     documented = names_documented()
     never |= {name for name in documented if name.startswith("exports.")}  # test_run_exports.py
     missing = documented.difference(
-        *(names_in(run.summary) for run in (calm, rough, commanded))
+        *(names_in(run.summary) for run in (calm, rough, commanded, visited))
     )
     assert missing <= never
 
