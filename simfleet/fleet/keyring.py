@@ -18,7 +18,7 @@ from simfleet.station.credentials import PLAIN, Given
 from simfleet.station.security import MUTUAL_TLS, TLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from simfleet.link.link import LinkOptions
     from simfleet.station.credentials import Credentials
@@ -39,7 +39,7 @@ class Keyring:
     that is not the host and port where it speaks without.
     """
 
-    __slots__ = ("_contexts", "_roots", "certificate_of", "secure_url")
+    __slots__ = ("_contexts", "_roots", "certificate_of", "passwords", "secure_url")
 
     def __init__(
         self,
@@ -49,6 +49,8 @@ class Keyring:
     ) -> None:
         self.certificate_of = certificate_of
         self.secure_url = secure_url
+        self.passwords: Mapping[str, str] = {}
+        """Of single chargers, by identity; everybody else has that of the `LinkOptions`."""
         self._contexts = ClientContexts()
         self._roots: tuple[ssl.SSLContext, tuple[bytes, ...]] | None = None
 
@@ -79,6 +81,8 @@ class Keyring:
         self, credentials: Credentials, options: LinkOptions, *, identity: str
     ) -> LinkOptions:
         """How to connect. Raises `ConnectFailed` ``tls`` when the credentials cannot be used."""
+        if self.passwords and identity in self.passwords:
+            options = replace(options, password=self.passwords[identity])
         if credentials is PLAIN:
             return options
         if credentials.profile == MUTUAL_TLS:

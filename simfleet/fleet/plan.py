@@ -38,7 +38,7 @@ class ChargerPlan(Struct, frozen=True):
     keyed: bool = False
     """Whether it comes with an `authorization_key` of its own."""
     password: str | None = None
-    """What it was given for HTTP Basic authentication; wins over any other."""
+    """What the installer left with it for HTTP Basic authentication, by way of the keyring."""
 
     def build(self, *, wall_offset_s: float, registers_wh: Sequence[float] = ()) -> Station:
         """The charger, fresh from the factory, or as it is switched on again: with the energy
@@ -53,8 +53,7 @@ class ChargerPlan(Struct, frozen=True):
             id_tag=self.id_tag,
         )
         if self.password is not None:
-            station.configuration.store("AuthorizationKey", self.password.encode().hex())
-            station.given = Given(password=True)
+            station.given = Given(password=True)  # the keyring has it
         elif self.keyed:
             key = authorization_key(self.seed, self.identity)
             station.configuration.store("AuthorizationKey", key)

@@ -80,7 +80,8 @@ def prepare(
     secret = {name for _, _, name in names}
     secret |= {name for text in texts for name in references_in(text)}
     used = {name: value for name, value in filling.used.items() if name in secret}
-    redactor = Redactor.of(secrets_in(filled), used)
+    unfilled = {text for text in texts if references_in(text)}
+    redactor = Redactor.of((text for text in secrets_in(filled) if text not in unfilled), used)
     problems.clean = redactor.clean
     written = Written(
         folder="" if folder is None else str(folder.resolve()),

@@ -41,7 +41,7 @@ from simfleet.load.live.control import live_figures
 from simfleet.load.live.glance import Glance
 from simfleet.load.network import Network
 from simfleet.load.results.recording import RunTables
-from simfleet.load.security import as_charger, ensure_credentials
+from simfleet.load.security import as_charger, ensure_credentials, passwords_of
 from simfleet.load.secrets import clean_error
 from simfleet.load.stage_csms import behaving
 from simfleet.load.stage_faults import StageFaults
@@ -208,6 +208,7 @@ class Runner:
 
     async def _run(self, options: LinkOptions) -> None:
         async with self._world.reached(self._scenario, self._plans, options) as target:
+            target.keyring.passwords = passwords_of(self._plans)
             csms = target.csms
             if self._plans and csms is None:
                 first = self._plans[0]

@@ -91,6 +91,11 @@ def installed(folder: PkiFolder) -> tuple[LinkOptions, Keyring]:
     return LinkOptions(ssl_context=context), keyring
 
 
+def passwords_of(plans: Sequence[ChargerPlan]) -> dict[str, str]:
+    """The passwords that single chargers were given, by identity."""
+    return {plan.identity: plan.password for plan in plans if plan.password is not None}
+
+
 def profile_of(plan: ChargerPlan) -> int:
     """The security profile that a charger leaves the factory with."""
     return int(plan.factory.values.get("SecurityProfile") or 0)
