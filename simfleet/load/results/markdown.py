@@ -13,7 +13,7 @@ ACTIONS_MAX: Final = 12
 """The actions with the most CALLs; the rest is named by number."""
 REASONS_MAX: Final = 10
 _SIGNS: Final = {"passed": "✅", "aborted": "⛔", "interrupted": "⏹️", "invalid": "⚠️"}
-_SPECIAL: Final = frozenset("\\`*_{}[]<>()#|~!@$&")
+_SPECIAL: Final = frozenset("\\`*_[]<>#|~@$&")
 
 
 def write_markdown(path: Path, summary: Mapping[str, Any]) -> None:

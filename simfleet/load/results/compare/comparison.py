@@ -35,6 +35,10 @@ class Side(Struct, frozen=True):
         return self.generator != "INVALID" and self.result not in _PROVES_NOTHING
 
 
+_HEADLINES = (
+    *("boot.accepted_ratio", "call.error_ratio", "throughput.calls_per_s"),
+    *(f"call.response.{name}" for name in ("p50", "p90", "p99", "p99_9")),
+)
 _PROVES_NOTHING = ("ledger_broken", "target_lost", "interrupted")
 
 
@@ -101,9 +105,4 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 def headline_metrics() -> list[str]:
     """The figures that are always shown, changed or not."""
-    wanted = ("call.response.p50", "call.response.p99", "call.error_ratio")
-    return [
-        name
-        for name in METRICS
-        if name in wanted or name in ("throughput.calls_per_s", "boot.accepted_ratio")
-    ]
+    return [name for name in METRICS if name in _HEADLINES]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from simfleet.load.figures import Metric
 
-Opinion = Literal["better", "worse", "different", "noise", "same", "unknown"]
+Opinion = Literal["better", "worse", "different", "noise", "same", "unclear", "unknown"]
+"""unclear: there is too little of it to tell from noise; unknown: one run has no such figure."""
 NOTICED: Final = 0.02
 """A change of a figure that is not tested by anything; below it, it is `same`."""
 _MORE_IS_BETTER: Final = frozenset(
@@ -71,7 +72,7 @@ def difference(a: ComparedRun, b: ComparedRun, name: str) -> Difference:
     left, right = (value_of(run.summary, metric, action) for run in (a, b))
     change = (right - left) / left if left and right is not None else None
     p, why = _tested(a, b, metric, action)
-    opinion = _opinion(metric, left, right, change, p)
+    opinion = _opinion(metric, left, right, change, p, untested=bool(why) and p is None)
     return Difference(name, metric.kind, left, right, change, p, opinion, why)
 
 
@@ -121,7 +122,13 @@ def _tested(
 
 
 def _opinion(
-    metric: Metric, a: float | None, b: float | None, change: float | None, p: float | None
+    metric: Metric,
+    a: float | None,
+    b: float | None,
+    change: float | None,
+    p: float | None,
+    *,
+    untested: bool,
 ) -> Opinion:
     if a is None or b is None:
         return "unknown"
@@ -132,6 +139,8 @@ def _opinion(
             return "noise"
     elif change is not None and abs(change) < NOTICED:
         return "same"
+    elif untested:
+        return "unclear"
     if metric.name in _NEITHER or metric.name.startswith(("csms[", "generator.")):
         return "different"
     if metric.of_commands and metric.name.endswith(".count"):

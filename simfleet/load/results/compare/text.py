@@ -24,6 +24,7 @@ _WORDS: Final = {
     "different": "different",
     "noise": "noise",
     "same": "same",
+    "unclear": "unclear",
     "unknown": "only in one",
 }
 
@@ -41,18 +42,29 @@ def opinion_text(found: Difference) -> str:
     """What the difference is worth."""
     word = _WORDS[found.opinion]
     if found.p is None:
-        return f"{word}, untested" if found.why and found.opinion in ("better", "worse") else word
+        return word
     return f"{word} (p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'})"
 
 
 def shown(comparison: Comparison) -> list[Difference]:
-    """The headline figures, and all that changed by more than noise."""
-    always = headline_metrics()
-    return [
-        one
-        for one in comparison.differences
-        if one.metric in always or one.opinion in ("better", "worse", "different", "unknown")
-    ]
+    """The headline figures, each action's p99 and errors, and whatever else got better or worse.
+
+    Means, maxima and service times are left to `--json` and the page: of times that are no
+    percentile of an interval nobody can say whether they are noise.
+    """
+    return [one for one in comparison.differences if _is_shown(one)]
+
+
+def _is_shown(found: Difference) -> bool:
+    name = found.metric
+    if name in headline_metrics():
+        return True
+    if name.startswith("generator.") or found.opinion in ("same", "noise"):
+        return False
+    if name.startswith("call"):
+        wanted = (".response.p99", ".error_ratio", ".timeouts", ".errors")
+        return name.endswith(wanted) and not name.endswith("p99_9")
+    return found.opinion in ("better", "worse", "different", "unknown")
 
 
 def statement(comparison: Comparison) -> str:

@@ -17,6 +17,6 @@ def value_text(value: float | None, kind: MetricKind) -> str:
     if kind == "duration":
         return f"{value * 1000:,.1f} ms" if value < 10 else f"{value:,.2f} s"
     if kind == "ratio":
-        return f"{value:.4%}"
+        return f"{quantities.number_text(round(value * 100, 4))}%"
     text = quantities.number_text(round(value, 3))
     return text + {"rate": "/s", "energy": " kWh"}.get(kind, "")
