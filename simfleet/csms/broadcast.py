@@ -16,7 +16,9 @@ import trio
 from msgspec import Meta, Struct
 
 from simfleet.csms.behaviour import chance
+from simfleet.csms.convergence import Effect
 from simfleet.csms.placeholders import Filling, Unfilled, fill, names_in
+from simfleet.csms.watching import Watching
 from simfleet.errors import ProtocolViolation, Refused
 from simfleet.ocpp.results import LINK_LOST, TIMED_OUT
 from simfleet.ocpp.versions import ANSWERED, VERSIONS, catalog_of
@@ -61,6 +63,8 @@ class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Statuses, CALLERROR codes or `timeout`; `any` is all of these."""
     answer: dict[str, Any] | None = None
     """What the response must hold besides, compared by `holds`."""
+    converged: Effect | None = None
+    """What shows that a station has done it; None: only answers are counted."""
     given: dict[str, Any] = {}
     """Values of placeholders that the CSMS does not know."""
 
@@ -83,6 +87,13 @@ class Report(Struct, kw_only=True):
     unexpected: int = 0
     answered_us: list[int] = []
     """From the beginning of the order to each answer; pacing is part of it."""
+    watched: int = 0
+    """Stations of which was awaited that they do what the order asks for. Those that neither did
+    nor were late were not looked at to the end.
+    """
+    converged_us: list[int] = []
+    """From the beginning of the order until the CSMS saw that a station had done it."""
+    not_converged: int = 0
     examples: list[dict[str, Any]] = []
 
 
@@ -186,18 +197,25 @@ class Counter:
 
 
 async def broadcast(csms: Csms, order: Order, *, pace: Pace, numbers: Counter) -> Report:
-    """Carry out an order and wait for its answers, `BROADCAST_MAX_S` at most.
+    """Carry out an order and wait for its answers, `BROADCAST_MAX_S` at most, and then for what it
+    brings about, as long as it says.
 
     Raises `Refused` and `ProtocolViolation` as `request_of`, ValueError for an unknown placeholder,
     all before anything is sent.
     """
     asking = _Asking(csms, order, numbers)
-    with trio.move_on_after(BROADCAST_MAX_S):
-        for record in asking.chosen:
-            await pace.turn()
-            asking.send(record)
-        await asking.answered()
-    return asking.close()
+    watching = asking.watching
+    with csms.awaiting(watching):
+        with trio.move_on_after(BROADCAST_MAX_S):
+            for record in asking.chosen:
+                await pace.turn()
+                asking.send(record)
+            await asking.answered()
+        report = asking.close()
+        if watching is not None:
+            await watching.over()
+            asking.note_convergence(watching)
+    return report
 
 
 class _Asking:
@@ -216,6 +234,14 @@ class _Asking:
         self._done = trio.Event()
         self._all_sent = False
         self._closed = False
+        self.watching: Watching | None = None
+        if order.converged is not None:
+            self.watching = Watching(
+                order.converged,
+                csms.book,
+                began_s=self._began_s,
+                wall_offset_s=csms.wall_s() - self._began_s,
+            )
         self._report = Report()
         self.chosen = self._choose()
         self._turns = 0
@@ -259,7 +285,7 @@ class _Asking:
         self._turns += 1
         try:
             if self._fixed is not None:
-                request = self._fixed[record.version]
+                request, payload = self._fixed[record.version], self._order.payload
             else:
                 filling, order = self._filling(record), self._order
                 payload = fill(order.payload, filling)
@@ -277,6 +303,8 @@ class _Asking:
         else:
             self._report.sent += 1
             self._waiting[identity] = wanted
+            if self.watching is not None:
+                self.watching.sent(record, payload, at_s=trio.current_time())
 
     def _filling(self, record: StationRecord) -> Filling:
         book = self._csms.book
@@ -327,6 +355,8 @@ class _Asking:
         wanted = self._waiting.pop(identity, None)
         response = None if outcome.response is None else msgspec.to_builtins(outcome.response)
         word = failure
+        if self.watching is not None:
+            self.watching.answered(identity, outcome, (response or {}).get("status"))
         if failure == LINK_LOST:
             report.not_connected += 1
         elif failure == TIMED_OUT:
@@ -360,6 +390,18 @@ class _Asking:
         elif wanted is not None and response is not None and not holds(wanted, response):
             self._report.unexpected += 1
             self._example(identity, word, "the answer does not hold what is wanted of it", response)
+
+    def note_convergence(self, watching: Watching) -> None:
+        """Tell of the stations that have done what was asked for, and of those that have not."""
+        report = self._report
+        report.watched, report.converged_us = watching.watched, watching.took_us
+        report.not_converged = len(watching.missed)
+        assert self._order.converged is not None
+        within = f"{self._order.converged.kind} not seen in {self._order.converged.within_s:g} s"
+        for identity in watching.missed[:EXAMPLES_MAX]:
+            report.examples.append(
+                {"identity": identity, "came": "not_converged", "detail": within, "response": None}
+            )
 
     def _example(
         self, identity: str, word: str, detail: str, response: Mapping[str, Any] | None

@@ -64,6 +64,10 @@ class AskReset(Ask, tag="reset"):
     """Forget what was counted."""
 
 
+class AskSettle(Ask, tag="settle"):
+    """Wait no longer for what broadcasts bring about; answered at once, and so are they."""
+
+
 class AskFreeze(Ask, tag="freeze"):
     """Stop reading and answering for a while; answered at once."""
 
@@ -106,7 +110,16 @@ class AskReport(Ask, tag="report"):
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _READ: Final = msgspec.json.Decoder(
-    AskLedger | AskStats | AskReset | AskFreeze | AskBehave | AskCommand | AskBroadcast | AskStation | AskReport
+    AskLedger
+    | AskStats
+    | AskReset
+    | AskSettle
+    | AskFreeze
+    | AskBehave
+    | AskCommand
+    | AskBroadcast
+    | AskStation
+    | AskReport
 ).decode
 
 
@@ -211,6 +224,9 @@ class _Desk:
             case AskBehave():
                 self._csms.behave(request.behaviour)
                 await self.say({"id": request.id, "behave": {}})
+            case AskSettle():
+                self._csms.settle()
+                await self.say({"id": request.id, "settle": {}})
             case AskFreeze():
                 self._csms.freeze(request.for_s)
                 await self.say({"id": request.id, "freeze": {"for_s": request.for_s}})

@@ -102,6 +102,10 @@ class EmbeddedCsms:
             "command", identity=identity, action=action, payload=dict(payload or {})
         )
 
+    async def settle(self) -> None:
+        """Have it wait no longer for what broadcasts bring about: each returns as it is."""
+        await self._ask("settle")
+
     async def station(self, identity: str) -> dict[str, Any]:
         """What it knows of one station, see docs/csms.md. Raises `Refused` for an unknown one."""
         return await self._ask("station", identity=identity)
@@ -117,7 +121,8 @@ class EmbeddedCsms:
 
         Raises `Refused` when nothing can be sent.
         """
-        found = await self._ask("broadcast", timeout_s=BROADCAST_TIMEOUT_S, order=order)
+        effect_s = 0.0 if order.converged is None else order.converged.within_s
+        found = await self._ask("broadcast", timeout_s=BROADCAST_TIMEOUT_S + effect_s, order=order)
         return msgspec.convert(found, Report)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────

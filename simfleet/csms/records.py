@@ -13,6 +13,7 @@ from simfleet.csms.upkeep import StationUpkeep
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from simfleet.csms.convergence import Watch
     from simfleet.ocpp.v16.messages import (
         MeterValue,
         StartTransactionRequest,
@@ -126,6 +127,7 @@ class StationRecord:
         "told",
         "vendor",
         "version",
+        "watches",
     )
 
     def __init__(self, identity: str) -> None:
@@ -136,6 +138,8 @@ class StationRecord:
         self.connected = 0
         """Open connections; 2 while a new one replaces the old."""
         self.seen_at_s = 0.0
+        self.watches: list[Watch] | None = None
+        """CALLs to it whose effect has not shown yet, see `convergence.py`; None without any."""
         self.last_tag: str | None = None
         """The last tag of this station that was accepted, as `station.tokens` writes tags."""
         self.version = ""

@@ -11,6 +11,7 @@ import errno
 import math
 import sys
 import traceback
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -33,11 +34,12 @@ from simfleet.link.tls import server_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from simfleet.csms.pki_folder import PkiFolder
     from simfleet.csms.records import StationRecord
     from simfleet.csms.signing import Signing
+    from simfleet.csms.watching import Watching
     from simfleet.link.accepting import Handshake, Verdict
     from simfleet.link.link import ServerLink
     from simfleet.link.memory import MemoryNetwork
@@ -91,6 +93,8 @@ class Csms:
         self._empty = trio.Event()  # only looked at when stopping
         self._listening: trio.CancelScope | None = None
         self.host, self.port = "", 0
+        self._awaiting: set[Watching] = set()
+        """Orders of which is awaited what they bring about."""
         self.crashed = 0
         self.crashes: list[str] = []
 
@@ -186,6 +190,23 @@ class Csms:
                 await self._empty.wait()
         if self._listening is not None:
             self._listening.cancel()
+
+    @contextmanager
+    def awaiting(self, order: Watching | None) -> Iterator[None]:
+        """While inside, `settle` ends the wait for what an order brings about."""
+        if order is None:
+            yield
+            return
+        self._awaiting.add(order)
+        try:
+            yield
+        finally:
+            self._awaiting.discard(order)
+
+    def settle(self) -> None:
+        """Wait no longer for what orders bring about: they are reported as they are."""
+        for order in list(self._awaiting):
+            order.settle()
 
     def wall_s(self) -> float:
         """The CSMS's clock: Unix seconds now."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from simfleet.csms.answers import ANSWERS
 from simfleet.csms.asking import note_sent
 from simfleet.csms.behaviour import applies, chance
+from simfleet.csms.convergence import notice
 from simfleet.csms.spoiling import spoilt_answer
 from simfleet.csms.versions import FIRST, VERSIONS
 from simfleet.errors import QueueFull
@@ -205,6 +206,8 @@ class Session:
                 self._refuse(came)
                 return
         response = ANSWERS[type(came.request)](self, came.request, at_s)
+        if record.watches is not None:
+            notice(record, action, came.request, book, at_s=at_s)
         if response is None:  # a SEND is not answered, so little can go wrong with that
             self._call_first(action, at_s)
             return
