@@ -96,7 +96,8 @@ def as_written(struct: type[msgspec.Struct]) -> Iterator[tuple[Any, ...]]:
     hints = _hints(struct)
     for field in msgspec.structs.fields(struct):
         hint, limits, means = hints[field.name]
-        name = field.name.removesuffix("_s")
+        per_second = field.name.endswith("_per_s")
+        name = field.name if per_second else field.name.removesuffix("_s")
         key = Key(_kind(field.name, hint, limits), means, name if name != field.name else "")
         if field.required:
             yield field.name, Annotated[hint, key]
