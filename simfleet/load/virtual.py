@@ -20,7 +20,6 @@ from simfleet.clock import real_wall_s
 from simfleet.csms.access import Access, parse_passwords
 from simfleet.csms.inner import inner_csms
 from simfleet.fleet.keyring import Keyring
-from simfleet.link.link import LinkOptions
 from simfleet.link.memory import CERTIFICATE_HEADER, MemoryNetwork
 from simfleet.load.clocks import VirtualClock
 from simfleet.load.security import Reached, make_pki, needs_pki, profile_of
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from simfleet.fleet.plan import ChargerPlan
+    from simfleet.link.link import LinkOptions
     from simfleet.load.schema1 import Scenario
     from simfleet.station.credentials import Credentials
 
@@ -51,7 +51,7 @@ def virtual_world(scenario: Scenario, *, wall_s: float | None = None) -> World:
     """
     network = MemoryNetwork(subprotocols=tuple(VERSIONS))
     begins_s = real_wall_s() // HOUR_S * HOUR_S if wall_s is None else wall_s
-    interval_s = max(INTERVAL_MIN_S, math.ceil(scenario.lasts_s / INTERVALS_AIM))
+    interval_s = max(INTERVAL_MIN_S, 1.0 * math.ceil(scenario.lasts_s / INTERVALS_AIM))
 
     @asynccontextmanager
     async def reached(
@@ -79,8 +79,8 @@ def virtual_world(scenario: Scenario, *, wall_s: float | None = None) -> World:
         reached=reached,
         clock=lambda: VirtualClock(START_S),
         wall_s=begins_s,
-        tick_s=INTERVAL_MIN_S,
-        interval_ticks=math.ceil(interval_s / INTERVAL_MIN_S),
+        tick_s=interval_s,
+        interval_ticks=1,
         sweep_s=INTERVAL_MIN_S,
     )
 
