@@ -54,8 +54,8 @@ class ExitCode(IntEnum):
     )
     THRESHOLD_FAILED = (
         99,
-        "The run is valid, and the target missed at least one threshold, or accepted not a single "
-        "charger.",
+        "The run is valid, and the target missed at least one threshold, one that ended the run "
+        "(`abort_on_fail`, result `aborted`) among them, or accepted not a single charger.",
         "Read `verdict.reasons` in `summary.json`; it names each threshold and the measured value.",
     )
     SCENARIO_INVALID = (

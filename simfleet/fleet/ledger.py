@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from simfleet.fleet.excuses import Excuses
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simfleet.station.effects import (
         TransactionClosed,
         TransactionDelivered,
@@ -44,6 +46,7 @@ class Ledger:
         "faults",
         "faults_total",
         "integral_wh",
+        "lost_wh",
         "opened",
         "overlapping_calls",
         "stopped_twice",
@@ -65,6 +68,8 @@ class Ledger:
         self.energy_wh = 0.0
         self.integral_wh = 0.0
         self.exported_wh = 0.0
+        self.lost_wh = 0.0
+        """Energy of transactions that ended, and of which the CSMS never answered the end."""
         self.faults: list[str] = []
         self.faults_total = 0
         self.excuses = Excuses()
@@ -72,8 +77,8 @@ class Ledger:
         self._open: dict[str, set[int]] = {}
         self._starting: dict[str, set[int]] = {}
         """Begun on the charger, and the CSMS has not answered yet."""
-        self._stopping: dict[str, set[int]] = {}
-        """Ended on the charger, and the CSMS has not answered yet."""
+        self._stopping: dict[str, dict[int, float]] = {}
+        """Ended on the charger with so much energy, and the CSMS has not answered yet."""
 
     def open(self, identity: str, effect: TransactionOpened) -> None:
         """A transaction began."""
@@ -84,7 +89,7 @@ class Ledger:
     def close(self, identity: str, effect: TransactionClosed) -> None:
         """A transaction ended on the charger."""
         self.closed += 1
-        self._stopping.setdefault(identity, set()).add(effect.number)
+        self._stopping.setdefault(identity, {})[effect.number] = effect.energy_wh
         self.energy_wh += effect.energy_wh
         self.integral_wh += effect.integral_wh
         self.exported_wh += effect.exported_wh
@@ -128,7 +133,7 @@ class Ledger:
         self.excuses.part(identity)
         running = len(self._open.pop(identity, ()))
         self._starting.pop(identity, None)
-        self._stopping.pop(identity, None)
+        self.lost_wh += sum(self._stopping.pop(identity, {}).values())
         if running:
             self.abandoned += running
             self._fault(f"{identity} ended while {running} of its transactions ran")
@@ -164,12 +169,14 @@ class Ledger:
         }
 
 
-def _strike(lists: dict[str, set[int]], identity: str, number: int) -> bool:
+def _strike(
+    lists: Mapping[str, set[int]] | Mapping[str, dict[int, float]], identity: str, number: int
+) -> bool:
     """Strike a transaction off a charger's list; False when it is not on it."""
     mine = lists.get(identity)
     if mine is None or number not in mine:
         return False
-    mine.remove(number)
+    mine.remove(number) if isinstance(mine, set) else mine.pop(number)
     if not mine:
         del lists[identity]
     return True

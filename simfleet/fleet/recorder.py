@@ -15,6 +15,7 @@ from simfleet.fleet.excuses import SPOILT_KINDS
 from simfleet.fleet.labels import Labels
 from simfleet.fleet.ledger import Ledger
 from simfleet.fleet.outage import Outage
+from simfleet.fleet.troubled import Frame, Troubled
 from simfleet.observe.counters import Counters
 from simfleet.observe.latency import Latencies
 from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, Outcome, Violation
@@ -53,6 +54,8 @@ class Problem(Struct, frozen=True):
     charger_id: str
     kind: str
     detail: str
+    frames: tuple[Frame, ...] = ()
+    """What the charger had sent and received before, for the first problems of each kind."""
 
 
 class SliceBooks:
@@ -92,6 +95,7 @@ class Recorder:
         "problems_total",
         "slices",
         "spoilt",
+        "troubled",
         "unsure",
     )
 
@@ -126,6 +130,7 @@ class Recorder:
         """Identities that have been accepted at least once."""
         self.problems: list[Problem] = []
         self.problems_total = 0
+        self.troubled = Troubled()
         self.on_problem: Callable[[Problem], None] | None = None
         self.unsure: Callable[[str, str], None] | None = None
         """Told charger and action of each CALL that was sent and never answered."""
@@ -190,9 +195,7 @@ class Recorder:
     def shown(self, identity: str, frame: bytes, kind: str, *, sent: bool, at_s: float) -> None:
         """A fault on purpose has made this of a frame on its way, or lost it there."""
         if self._hub is not None:
-            self._hub.publish(
-                identity, "sent" if sent else "received", frame, at_s, injected=kind
-            )
+            self._hub.publish(identity, "sent" if sent else "received", frame, at_s, injected=kind)
 
     # ── connections ─────────────────────────────────────────────────────────────────────────────
 
@@ -346,9 +349,11 @@ class Recorder:
 
     def _problem(self, identity: str, kind: str, detail: str, at_s: float) -> None:
         self.problems_total += 1
+        self.troubled.add(identity, kind)
         if len(self.problems) >= PROBLEMS_MAX and self.on_problem is None:
             return
-        problem = Problem(self._clock.wall_s(at_s), identity, kind, detail[:500])
+        frames = self.troubled.frames(identity, kind, self._hub)
+        problem = Problem(self._clock.wall_s(at_s), identity, kind, detail[:500], frames)
         if len(self.problems) < PROBLEMS_MAX:
             self.problems.append(problem)
         if self.on_problem is not None:

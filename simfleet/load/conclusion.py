@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from simfleet.load.audit import Check, audit
+from simfleet.load.capacity import search_doubts
 from simfleet.load.cases.outcome import CaseBook
 from simfleet.load.summary import measure, most_online
 from simfleet.load.thresholds import evaluate
@@ -46,7 +47,6 @@ class Course(Struct):
     wanted: int | None = None
     """How many chargers were to be accepted, where people have changed what the scenario says."""
 
-
     cases: CaseBook = field(default_factory=CaseBook)
     """What came of the scenario's cases."""
 
@@ -77,6 +77,7 @@ def conclude(
     summary = {**measure(scenario, recorder, health, timeline, plans=plans), **extra}
     summary["annotations"] = annotations.snapshot()
     summary["problems"] = {"total": recorder.problems_total, "kept": problems_kept}
+    summary["worst_chargers"] = recorder.troubled.snapshot()
     summary["scenario_commands"], summary["uploads"] = course.commands, course.uploads
     course.cases.planned = bool(scenario.cases)
     summary |= course.cases.figures()

@@ -15,6 +15,7 @@ RunStatus = Literal["queued", "running", "finished"]
 RunResult = Literal[
     "passed",
     "threshold_failed",
+    "aborted",
     "invalid",
     "ledger_broken",
     "interrupted",

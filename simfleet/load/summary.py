@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.slice_figures import slices_of
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simfleet.fleet.plan import ChargerPlan
     from simfleet.fleet.recorder import Recorder
     from simfleet.load.schema1 import Scenario
     from simfleet.load.timeline import Timeline
@@ -26,11 +31,19 @@ def most_online(scenario: Scenario) -> int:
 
 
 def measure(
-    scenario: Scenario, recorder: Recorder, health: Health, timeline: Timeline
+    scenario: Scenario,
+    recorder: Recorder,
+    health: Health,
+    timeline: Timeline,
+    *,
+    plans: Sequence[ChargerPlan] = (),
+    at_s: float | None = None,
 ) -> dict[str, Any]:
-    """Everything but verdict, ledger and problems, as recorder and health know it."""
+    """Everything but verdict, ledger and problems, as recorder and health know it; `at_s` is now,
+    for a run that goes on.
+    """
     target = most_wanted(scenario)
-    load_s = timeline.ended_s - timeline.began_s
+    load_s = (timeline.ended_s if at_s is None else at_s) - timeline.began_s
     counters, latencies, ledger = recorder.counters, recorder.latencies, recorder.ledger
     totals = latencies.totals
     frames = counters.frames_sent.total + counters.frames_received.total
@@ -65,16 +78,30 @@ def measure(
             "started": ledger.opened,
             "stopped": ledger.closed,
             "energy_kwh": round(ledger.energy_wh / 1000, 3),
+            "energy_lost_kwh": round(ledger.lost_wh / 1000, 3),
         },
         "throughput": {
             "calls_per_s": round(calls / load_s, 1) if load_s > 0 else 0.0,
             "frames_per_s": round(frames / load_s, 1) if load_s > 0 else 0.0,
             "frames_per_s_peak": counters.frames_sent.peak + counters.frames_received.peak,
         },
-        "generator": _generator(health, timeline.ended_s, calls, counters.connect.connected_peak),
+        "generator": _generator(
+            health,
+            timeline.ended_s if at_s is None else at_s,
+            calls,
+            counters.connect.connected_peak,
+        ),
         "crashes": counters.crashes.snapshot()["kept"],
         "load_s": round(load_s, 3),
         "stages": timeline.stages,
+        "slices": slices_of(
+            scenario,
+            plans,
+            recorder,
+            wanted=target,
+            online=most_online(scenario),
+            load_s=load_s,
+        ),
     }
 
 

@@ -66,11 +66,14 @@ class Window:
         self._closed: dict[str, Any] | None = None
         self._closed_slices: dict[str, dict[str, Any]] = {}
         self.began_s = at_s
+        self.collected_s = at_s
+        """Until when times are in."""
         self.ended_s: float | None = None
         """None while it is open."""
         timeline.listeners.append(self._add)
 
     def _add(self, interval: Interval) -> None:
+        self.collected_s = interval.ended_s
         self._histograms[WHOLE].add(interval.histograms)
         for name, histograms in interval.slices.items():
             if name in self._histograms:

@@ -48,7 +48,8 @@ async def bring_home(engine: Engine) -> None:
     over_s = chargers / STOPS_PER_S
     async with engine.staged("stop", f"stop the last {chargers} chargers", over_s):
         if engine.interrupted is not None:
-            engine.stage_label = f"interrupted, stopping {chargers}; again cuts them off"
+            what = "aborted" if engine.aborted else "interrupted"
+            engine.stage_label = f"{what}, stopping {chargers}; again cuts them off"
         await send_home(engine, over_s=over_s)
 
 
