@@ -272,7 +272,7 @@ def test_ten_mistakes_over_two_files_are_ten_located_messages(tmp_path: Path) ->
         ["main.yaml:10:26", "stages[0].for"],
         ["base.yaml:1:15", "target.url"],
         ["base.yaml:2:1", "descripton"],
-        ["base.yaml:3:32", "thresholds.call.response.p99"],
+        ["base.yaml:3:33", "thresholds.call.response.p99"],
         ["c.csv:3:1", "id"],
     ]
 
