@@ -79,7 +79,9 @@ def _stalled(t_s: float, lasts_s: int) -> float:
 def _calls(
     path: Path, chance: random.Random, *, lasts_s: int, chargers: int
 ) -> dict[str, dict[str, Any]]:
-    totals = {f"{action}.{kind}": FastHistogram() for action in BUSY for kind in ("response", "service")}
+    totals = {
+        f"{action}.{kind}": FastHistogram() for action in BUSY for kind in ("response", "service")
+    }
     log = HistogramLog(path / "run.hlog", start_wall_s=BEGAN_WALL_S, comments=["made up"])
     with log, (path / ACTIONS).open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -111,7 +113,9 @@ def _interval(
     for number in range(min(count, SAMPLES)):
         times = each + (number < rest)
         service_us = int(1000 * median_ms * slow * chance.lognormvariate(0, 0.55))
-        waited_us = int(service_us * (slow - 1) * 0.08 * chance.random()) + int(300 * chance.random())
+        waited_us = int(service_us * (slow - 1) * 0.08 * chance.random()) + int(
+            300 * chance.random()
+        )
         service.record_value(max(1, service_us), times)
         response.record_value(max(1, service_us + waited_us), times)
     for kind, histogram in (("response", response), ("service", service)):
@@ -208,9 +212,7 @@ def _call(totals: dict[str, dict[str, Any]], action: str) -> dict[str, Any]:
     }
 
 
-def _summary(
-    totals: dict[str, dict[str, Any]], *, lasts_s: int, chargers: int
-) -> dict[str, Any]:
+def _summary(totals: dict[str, dict[str, Any]], *, lasts_s: int, chargers: int) -> dict[str, Any]:
     calls = {action: _call(totals, action) for action in sorted(BUSY)}
     count = sum(call["count"] for call in calls.values())
     ends = [0, 0.17, 0.6, 0.70, 0.80, 0.96, 1]
@@ -344,8 +346,16 @@ def _summary(
             }
         ],
         "slices": {
-            "berlin": {"chargers": 6_000, "count": count // 2, "response_ms": {"p50": 4.2, "p99": 61}},
-            "munich": {"chargers": 4_000, "count": count // 2, "response_ms": {"p50": 4.4, "p99": 90}},
+            "berlin": {
+                "chargers": 6_000,
+                "count": count // 2,
+                "response_ms": {"p50": 4.2, "p99": 61},
+            },
+            "munich": {
+                "chargers": 4_000,
+                "count": count // 2,
+                "response_ms": {"p50": 4.4, "p99": 90},
+            },
         },
     }
 

@@ -11,11 +11,11 @@ import shutil
 import struct
 import subprocess
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 WHY_NOT: Final = "chromium is not installed (apt-get install chromium)"
@@ -80,7 +80,8 @@ def framed(page: Path, *, scratch: Path, width: int = PHONE_PX, height: int = 3_
     outer = scratch / "phone.html"
     outer.write_text(
         f"""<!doctype html><body style="margin:0"><p id="found" hidden>waiting</p>
-<iframe id="phone" src="{page.as_uri()}" style="width:{width}px;height:{height}px;border:0"></iframe>
+<iframe id="phone" src="{page.as_uri()}"
+ style="width:{width}px;height:{height}px;border:0"></iframe>
 <script>addEventListener("load", () => {{
 const inner = document.getElementById("phone").contentDocument.documentElement;
 document.getElementById("found").textContent = "needs " + inner.scrollWidth + " px";
@@ -130,7 +131,9 @@ class Picture(NamedTuple):
     @property
     def colours(self) -> int:
         """How many different colours there are, looked at every third pixel."""
-        return len({row[place : place + 3] for row in self.rows[::3] for place in range(0, len(row), 9)})
+        return len(
+            {row[place : place + 3] for row in self.rows[::3] for place in range(0, len(row), 9)}
+        )
 
     def cut(self, path: Path, *, top: int, bottom: int) -> None:
         """Write a part of it as a PNG, for people."""
@@ -140,7 +143,10 @@ class Picture(NamedTuple):
         path.write_bytes(
             b"\x89PNG\r\n\x1a\n"
             + b"".join(
-                struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+                struct.pack(">I", len(data))
+                + kind
+                + data
+                + struct.pack(">I", zlib.crc32(kind + data))
                 for kind, data in (*parts, (b"IEND", b""))
             )
         )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from simfleet.fleet.recorder import Problem
+    from simfleet.fleet.troubled import Frame
     from simfleet.load.schema1 import Scenario
     from simfleet.observe.latency import FastHistogram
 
@@ -159,12 +160,31 @@ class RunFolder:
             return
         self.problems_kept += 1
         kind = problem.kind[:KIND_MAX_CHARS]
-        self._write_line(problem.charger_id, kind, problem.detail, at=iso(problem.at_wall_s))
+        self._write_line(
+            problem.charger_id,
+            kind,
+            problem.detail,
+            at=iso(problem.at_wall_s),
+            frames=problem.frames,
+        )
 
-    def _write_line(self, charger: str, kind: str, detail: str, *, at: str | None) -> None:
+    def _write_line(
+        self,
+        charger: str,
+        kind: str,
+        detail: str,
+        *,
+        at: str | None,
+        frames: Sequence[Frame] = (),
+    ) -> None:
         clean = self.redactor.clean
         charger, kind, detail = clean(charger), clean(kind), clean(detail)
-        line = {"at": at, "charger": charger, "kind": kind, "detail": detail}
+        line: dict[str, Any] = {"at": at, "charger": charger, "kind": kind, "detail": detail}
+        if frames:
+            line["frames"] = [
+                {"at": iso(one.at_wall_s), "direction": one.direction, "frame": clean(one.frame)}
+                for one in frames
+            ]
         try:
             self._errors.write(_ENCODER.encode(line).decode() + "\n")
         except OSError as failure:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
@@ -239,6 +240,19 @@ class Hub:
                 break
             if wanted is None or wanted(record):
                 found.append(record)
+        found.reverse()
+        return found
+
+    def last_of(self, charger_id: str, *, limit: int, among: int) -> list[Record]:
+        """The newest `limit` records of one charger, oldest first, looked for among the newest
+        `among` of all.
+        """
+        found: list[Record] = []
+        for record in islice(reversed(self._recent), among):
+            if record.charger_id == charger_id:
+                found.append(record)
+                if len(found) >= limit:
+                    break
         found.reverse()
         return found
 

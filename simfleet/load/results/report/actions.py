@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.load.results.report import scale, wording
+from simfleet.load.results.report.blocks import shown
 from simfleet.load.results.report.chart import Frame, Line, line_chart
-from simfleet.load.results.report.markup import NONE, Html, foreign, join, section, table
-from simfleet.load.results.report.reading import Block
+from simfleet.load.results.report.markup import NONE, Html, foreign, section, table
 from simfleet.load.results.report.spectra import of_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simfleet.load.results.report.reading import RunFiles
+    from simfleet.load.results.report.reading import Block, RunFiles
     from simfleet.load.results.report.spectra import Spectrum
 
 CHARTED_MAX: Final = 12
 """Actions with charts of their own; the table has all of them."""
 ROWS_MAX: Final = 200
-_STATISTICS: Final = (("p50", "p50"), ("p90", "p90"), ("p99", "p99"), ("p99_9", "p99.9"), ("max", "max"))
+_STATISTICS: Final = (
+    ("p50", "p50"),
+    ("p90", "p90"),
+    ("p99", "p99"),
+    ("p99_9", "p99.9"),
+    ("max", "max"),
+)
 
 
 def actions(files: RunFiles, frame: Frame, spectra: Mapping[str, Spectrum]) -> Html:
@@ -72,18 +78,17 @@ def _charts(files: RunFiles, frame: Frame, spectra: Mapping[str, Spectrum]) -> l
     response, service = of_kind(spectra, "response"), of_kind(spectra, "service")
     count = {name: sum(rows.column("count")) for name, rows in files.actions.items()}
     count |= {name: one.count for name, one in response.items()}
-    shown = sorted(count, key=lambda name: -count[name])
+    busiest = sorted(count, key=lambda name: -count[name])
     charts = []
-    for action in shown[:CHARTED_MAX]:
+    for action in busiest[:CHARTED_MAX]:
         pair = _over_time(files, frame, action) + spectrum_chart(
             "Percentiles", response.get(action), service.get(action)
         )
         if pair:
             charts.append(Html(f'<h3>{foreign(action)}</h3><div class="two">{pair}</div>'))
-    if len(shown) > CHARTED_MAX:
-        charts.append(
-            Html(f'<p class="note">{len(shown) - CHARTED_MAX} less frequent actions have no charts.</p>')
-        )
+    if len(busiest) > CHARTED_MAX:
+        more = f"{len(busiest) - CHARTED_MAX} less frequent actions have no charts."
+        charts.append(Html(f'<p class="note">{more}</p>'))
     return charts
 
 
@@ -142,9 +147,4 @@ def slices(summary: Block) -> Html:
     found = summary.value("slices")
     if not found:
         return NONE
-    from simfleet.load.results.report.blocks import shown
-
     return section("slices", "Slices of the fleet", shown("slices", found))
-
-
-__all__ = ["actions", "call_table", "join", "slices", "spectrum_chart"]

@@ -35,7 +35,7 @@ _INLINE_MAX: Final = 8
 
 def other_blocks(summary: Mapping[str, Any], known: frozenset[str]) -> list[Html]:
     """A section for each part of a summary that no other section shows."""
-    sections = []
+    sections: list[Html] = []
     for name, value in list(summary.items()):
         if name in known or not isinstance(value, dict | list) or not value:
             continue
@@ -118,12 +118,12 @@ def _heading(name: str) -> str:
 def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
     spread: dict[str, Any] = {}
     for key, value in row.items():
-        if isinstance(value, dict) and value and all(map(_flat, value.values())):
-            if len(value) <= _INLINE_MAX and all(map(_is_number, value.values())):
-                for inner, one in value.items():
-                    spread[f"{key}\0{inner}"] = one
-                continue
-        spread[str(key)] = value
+        inline = isinstance(value, dict) and 0 < len(value) <= _INLINE_MAX
+        if inline and all(map(_is_number, value.values())):
+            for inner, one in value.items():
+                spread[f"{key}\0{inner}"] = one
+        else:
+            spread[str(key)] = value
     return spread
 
 

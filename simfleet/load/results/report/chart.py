@@ -9,17 +9,14 @@ its size on a phone.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Sequence
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from simfleet.load.results.report.markup import NONE, Html, text
+from simfleet.load.results.report.scale import Axis
 from simfleet.load.results.report.thinning import thinned, thinned_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from simfleet.load.results.report.scale import Axis
 
 Unit = Literal["count", "ms", "rate", "ratio", "mib", "plain"]
 MARKS_MAX: Final = 40
@@ -114,24 +111,18 @@ def stacked_chart(
     for area in filled:
         top = [low + area.ys[row] for low, row in zip(floor, rows, strict=True)]
         moves = f"{_moves(xs, top)}L{_moves(xs[::-1], floor[::-1])}"
-        paths.append(
-            f'<path class="a {area.tone}" data-n="{text(area.name)}" d="M{moves}Z"/>'
-        )
+        paths.append(f'<path class="a {area.tone}" data-n="{text(area.name)}" d="M{moves}Z"/>')
         floor = top
     for line in over:
         thin_xs, thin_ys = thinned(line.xs, line.ys)
         moves = _moves(thin_xs, [y.at(value) for value in thin_ys])
         paths.append(f'<path class="l dash {line.tone}" data-n="{text(line.name)}" d="M{moves}"/>')
-    return _figure(
-        title, [*filled, *over], paths, frame=frame, y=y, unit=unit, describes=describes
-    )
+    return _figure(title, [*filled, *over], paths, frame=frame, y=y, unit=unit, describes=describes)
 
 
 def _moves(xs: Sequence[float], ys: Sequence[float], *, log: bool = False) -> str:
     digits = 5 if log else 6
-    return "L".join(
-        f"{_short(x, 7)} {_short(y, digits)}" for x, y in zip(xs, ys, strict=True)
-    )
+    return "L".join(f"{_short(x, 7)} {_short(y, digits)}" for x, y in zip(xs, ys, strict=True))
 
 
 def _short(value: float, digits: int) -> str:
@@ -168,7 +159,8 @@ def _figure(
     strip = "" if small else _strip(frame)
     return Html(
         f'<figure class="chart{" small" if small else ""}" data-u="{unit}"'
-        f' data-log="{int(y.log)}"{" data-p" if frame.percentiles else ""} data-x="{_short(x.low, 9)} {_short(x.span, 9)}">'
+        f' data-log="{int(y.log)}"{" data-p" if frame.percentiles else ""}'
+        f' data-x="{_short(x.low, 9)} {_short(x.span, 9)}">'
         f'<figcaption><b>{text(title)}</b><ul class="keys">{keys}</ul></figcaption>'
         f'{strip}<div class="plot">{drawing}{_labels(x, y)}{_flags(frame)}</div></figure>\n'
     )
@@ -240,7 +232,8 @@ def _strip(frame: Frame) -> str:
 
 def _flags(frame: Frame) -> str:
     return "".join(
-        f'<b class="flag k-{text(mark.kind)}" style="left:{frame.x.share(frame.x.at(mark.at)):.2f}%"'
+        f'<b class="flag k-{text(mark.kind)}"'
+        f' style="left:{frame.x.share(frame.x.at(mark.at)):.2f}%"'
         f' title="{text(mark.text)}">{mark.number}</b>'
         for mark in frame.marks[:MARKS_MAX]
     )

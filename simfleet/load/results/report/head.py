@@ -33,8 +33,8 @@ _VERDICTS: Final = {
     "ledger_broken": (
         "FAILED",
         "bad",
-        "The books do not add up: something was lost or counted twice, which the ledger below names."
-        " Find out what before any figure is believed.",
+        "The books do not add up: something was lost or counted twice, as the ledger below"
+        " says. Find out what before any figure is believed.",
     ),
     "invalid": (
         "INVALID",
@@ -86,13 +86,15 @@ def verdict(files: RunFiles) -> Html:
         level_tone, level_says = _GENERATORS[level]
         level_shown = badge(f"generator {level}", level_tone)
     reasons = [
-        f"<li>{foreign(reason)}</li>" for reason in summary.words("verdict", "reasons")[:REASONS_MAX]
+        f"<li>{foreign(reason)}</li>"
+        for reason in summary.words("verdict", "reasons")[:REASONS_MAX]
     ]
+    because = f"<ul class=reasons>{join(reasons)}</ul>" if reasons else ""
     return Html(
         f'<header class="top tone-{tone}"><h1>{foreign(summary.word("scenario") or "A run")}</h1>'
         f'<p class="by">{_by(files)}</p><div class="verdict"><span class="word">{text(word)}</span>'
         f'{level_shown}</div><p class="says">{text(filled)} {text(level_says)}</p>'
-        f'{f"<ul class=reasons>{join(reasons)}</ul>" if reasons else ""}{_tiles(summary)}</header>\n'
+        f"{because}{_tiles(summary)}</header>\n"
     )
 
 
@@ -117,7 +119,8 @@ def _missed(summary: Block) -> str:
     missed = [one for one in thresholds if one.value("passed") is not True]
     if not missed:
         return "its chargers were not all accepted"
-    return f"{len(missed)} of {len(thresholds)} thresholds {'was' if len(missed) == 1 else 'were'} missed"
+    were = "was" if len(missed) == 1 else "were"
+    return f"{len(missed)} of {len(thresholds)} thresholds {were} missed"
 
 
 def _tiles(summary: Block) -> Html:
@@ -125,7 +128,10 @@ def _tiles(summary: Block) -> Html:
     calls = totals.number("count")
     failed = sum(totals.counts("errors").values()) + (totals.number("timeouts") or 0)
     ratio = failed / calls if calls else (0.0 if calls is not None else None)
-    peak, target = summary.number("chargers", "connected_peak"), summary.number("chargers", "target")
+    peak, target = (
+        summary.number("chargers", "connected_peak"),
+        summary.number("chargers", "target"),
+    )
     tiles = [
         (f"{wording.count(peak)} of {wording.count(target)}", "chargers connected at once"),
         (wording.count(calls), "CALLs finished"),
@@ -150,7 +156,8 @@ def gaps(files: RunFiles) -> Html:
         return NONE
     lines = join(f"<li>{foreign(sentence)}</li>" for sentence in files.missing)
     return Html(
-        f'<section class="warn" id="missing"><h2>This report is not complete</h2><ul>{lines}</ul></section>\n'
+        '<section class="warn" id="missing"><h2>This report is not complete</h2>'
+        f"<ul>{lines}</ul></section>\n"
     )
 
 
@@ -183,7 +190,9 @@ def asked(files: RunFiles) -> Html:
         ("Command", " ".join(["simfleet", *files.manifest.words("arguments")])),
     ]
     known = [(name, value) for name, value in pairs if value != wording.MISSING]
-    return section("asked", "What was asked", facts(known), _fleet(scenario), _stages(files.summary))
+    return section(
+        "asked", "What was asked", facts(known), _fleet(scenario), _stages(files.summary)
+    )
 
 
 def _fleet(scenario: Block) -> Html:

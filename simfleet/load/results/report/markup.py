@@ -53,7 +53,11 @@ def section(anchor: str, title: str, *parts: str, intro: str = "") -> Html:
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[int] = (), name: str = ""
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: Iterable[int] = (),
+    name: str = "",
 ) -> Html:
     """A table that scrolls within itself where it is too wide. Cells that are `Html` (of `cell`)
     are taken as they are; `numbers` are the columns whose content is set right.
@@ -86,7 +90,7 @@ def _cell(value: object) -> str:
 def _row(cells: Sequence[str], right: frozenset[int], kind: str, *, scope: bool = False) -> str:
     about = ' scope="col"' if scope else ""
     shown = (
-        f'<{kind}{about}{" class=n" if number in right else ""}>{cell}</{kind}>'
+        f"<{kind}{about}{' class=n' if number in right else ''}>{cell}</{kind}>"
         for number, cell in enumerate(cells)
     )
     return f"<tr>{''.join(shown)}</tr>"

@@ -37,16 +37,22 @@ _SHOWN: Final = frozenset(
     {
         *("schema", "scenario", "seed", "target", "verdict", "thresholds", "load_s", "chargers"),
         *("boot", "disconnects", "calls", "call_totals", "replies", "violations", "dropped"),
-        *("transactions", "throughput", "generator", "crashes", "stages", "annotations", "problems"),
+        *(
+            "transactions",
+            "throughput",
+            "generator",
+            "crashes",
+            "stages",
+            "annotations",
+            "problems",
+        ),
         *("ledger", "worst_chargers", "slices", "tables"),
     }
 )
 """Parts of `summary.json` that have a section of their own."""
 
 
-def write_report(
-    folder: Path, summary: dict[str, Any] | None, *, out: Path | None = None
-) -> None:
+def write_report(folder: Path, summary: dict[str, Any] | None, *, out: Path | None = None) -> None:
     """Write the report of a run into its folder, or to `out`: the whole of it, or nothing.
     `summary` is None where it is to be read. Raises OSError where the file system does.
     """
@@ -81,8 +87,8 @@ def render(folder: Path, summary: Mapping[str, Any] | None = None) -> str:
             "The generator: can these figures be trusted?",
             generator(files, frame),
             shown("generator", files.summary.value("generator") or {}),
-            intro="A generator that is late charges its own lateness to the target. This is how late"
-            " it was, and how much of the machine it needed.",
+            intro="A generator that is late charges its own lateness to the target. This is how"
+            " late it was, and how much of the machine it needed.",
         ),
         head.environment(files),
     ]
@@ -107,7 +113,8 @@ def _document(files: RunFiles, parts: Sequence[str]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{text(POLICY)}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
+        '<meta name="color-scheme" content="light dark">'
+        '<meta name="referrer" content="no-referrer">'
         f"<title>{text(name)}: {text(result)}</title><style>{STYLE}</style></head>\n"
         f"<body><main>\n{join(parts)}<footer>Made by SimFleet {text(__version__)} from the files of"
         " the run folder. Times are in UTC.</footer></main>\n"

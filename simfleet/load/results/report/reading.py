@@ -9,6 +9,7 @@ import csv
 import math
 from array import array
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from msgspec import Struct
 from simfleet.load.results.columns import ACTION_COLUMNS, ACTIONS, TIMELINE, TIMELINE_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
 TABLE_MAX_BYTES: Final = 256 * 2**20
@@ -68,7 +69,11 @@ class Block:
     def blocks(self, *names: str) -> list[Block]:
         """A list of parts."""
         found = self.value(*names)
-        return [Block(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return (
+            [Block(one) for one in found if isinstance(one, dict)]
+            if isinstance(found, list)
+            else []
+        )
 
     def words(self, *names: str) -> list[str]:
         """A list of texts."""
@@ -119,9 +124,7 @@ def read_folder(path: Path, summary: Mapping[str, Any] | None = None) -> RunFile
     timeline = _table(path / TIMELINE, TIMELINE_COLUMNS, missing)
     actions = _by_action(_table(path / ACTIONS, ACTION_COLUMNS, missing))
     problems, kinds = _problems(path / "errors.jsonl", missing)
-    return RunFiles(
-        Block(summary), Block(manifest), timeline, actions, problems, kinds, missing
-    )
+    return RunFiles(Block(summary), Block(manifest), timeline, actions, problems, kinds, missing)
 
 
 def read_json(path: Path, missing: list[str]) -> dict[str, Any]:
@@ -173,7 +176,8 @@ def _table(path: Path, wanted: Sequence[str], missing: list[str]) -> Table:
         missing.append(f"{path.name} is damaged: {error}.")
     if skipped:
         missing.append(f"{path.name}: {skipped} damaged rows are left out.")
-    length = min((len(column) for column in (*numbers.values(), *texts.values())), default=0)
+    lengths = [*map(len, numbers.values()), *map(len, texts.values())]
+    length = min(lengths, default=0)
     return Table(
         {name: column[:length] for name, column in numbers.items()},
         {name: column[:length] for name, column in texts.items()},

@@ -7,8 +7,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from simfleet.load.results.report import wording
-
 _TIME_STEPS_S: Final = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200),
     *(86_400, 172_800, 604_800),
@@ -102,7 +100,9 @@ def elapsed(high_s: float, *, ticks: int = 8) -> Axis:
     """Time since the beginning, seconds."""
     high_s = max(high_s, 1.0) if math.isfinite(high_s) else 1.0
     rough = high_s / ticks
-    step = next((step for step in _TIME_STEPS_S if step >= rough), math.ceil(rough / 604_800) * 604_800)
+    step = next(
+        (step for step in _TIME_STEPS_S if step >= rough), math.ceil(rough / 604_800) * 604_800
+    )
     marks = (number * step for number in range(int(high_s // step) + 1))
     return Axis(0.0, high_s, tuple(Tick(float(at), _time_label(at, step)) for at in marks))
 

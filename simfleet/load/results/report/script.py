@@ -17,7 +17,8 @@ count:function(v){return Math.round(v).toLocaleString("en")},
 rate:function(v){return (v<10?Math.round(v*100)/100:Math.round(v)).toLocaleString("en")+"/s"},
 ratio:function(v){return (v*100).toFixed(1)+" %"},
 mib:function(v){return Math.round(v).toLocaleString("en")+" MiB"},
-ms:function(v){return v>=1e3?(v/1e3).toFixed(2)+" s":v>=100?v.toFixed(0)+" ms":v.toPrecision(3)+" ms"},
+ms:function(v){return v>=1e3?(v/1e3).toFixed(2)+" s":
+(v>=100?v.toFixed(0):v.toPrecision(3))+" ms"},
 plain:function(v){return String(+v.toPrecision(4))}};
 function points(p){if(!p.pts){p.pts=p.getAttribute("d").slice(1).replace("Z","").split("L").map(
 function(t){var s=t.split(" ");return[+s[0],+s[1]]})}return p.pts}

@@ -1,8 +1,8 @@
 """`run.hlog` added up: the whole run's histogram of every tag.
 
-Reads what `HistogramLog` writes and what other tools keep of it. A line that is damaged is left out
-and counted; a histogram is unpacked within bounds, however it was made. Measured: 17,000 lines of an
-hour in 1.4 s.
+Reads what `HistogramLog` writes and what other tools keep of it. A line that is damaged is left
+out and counted; a histogram is unpacked within bounds, however it was made. Measured: 0.03 to 0.2
+ms for a line, as far as its times spread.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Spectrum:
 
 
 def read_spectra(path: Path, missing: list[str]) -> dict[str, Spectrum]:
-    """The spectrum of every tag of a log; sentences about what could not be read go to `missing`."""
+    """The spectrum of every tag of a log; `missing` gets sentences about what could not be read."""
     totals: dict[str, FastHistogram] = {}
     room = FastHistogram()
     damaged = 0
@@ -69,7 +69,9 @@ def read_spectra(path: Path, missing: list[str]) -> dict[str, Spectrum]:
             while line := file.readline(LINE_MAX_BYTES):
                 left -= len(line)
                 if left < 0:
-                    missing.append(f"{path.name}: only its first {HLOG_MAX_BYTES >> 20} MiB are shown.")
+                    missing.append(
+                        f"{path.name}: only its first {HLOG_MAX_BYTES >> 20} MiB are shown."
+                    )
                     break
                 if not line.startswith(b"Tag="):
                     continue

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 _LIGHT: Final = """\
---bg:#f6f7f9;--card:#fff;--ink:#17202b;--soft:#566273;--line:#d9dfe7;--grid:#e6eaf0;--band:#0b2a4a0c;
+--bg:#f6f7f9;--card:#fff;--ink:#17202b;--soft:#566273;--line:#d9dfe7;--grid:#e6eaf0;
+--band:#0b2a4a0c;
 --good:#00734f;--goodbg:#e2f4ec;--poor:#8a5300;--poorbg:#fdf0d8;--bad:#b3261e;--badbg:#fce8e6;
 --plainbg:#e9edf2;--accent:#0b5cad;
 --blue:#0072b2;--orange:#d98200;--green:#009e73;--red:#d55e00;--pink:#c0609a;--sky:#56b4e9;
@@ -65,29 +66,35 @@ letter-spacing:.03em;background:var(--plainbg);color:var(--ink);white-space:nowr
 nav{{display:flex;flex-wrap:wrap;gap:4px 14px;margin:0 2px 16px;font-size:.88rem}}
 nav a{{text-decoration:none}}nav a:hover{{text-decoration:underline}}
 .warn{{background:var(--poorbg);border-color:var(--poor)}}
-.facts{{display:grid;grid-template-columns:minmax(110px,max-content) 1fr;gap:4px 18px;margin:0 0 12px}}
+.facts{{display:grid;grid-template-columns:minmax(110px,max-content) 1fr;gap:4px 18px;
+margin:0 0 12px}}
 .facts dt{{color:var(--soft)}}.facts dd{{margin:0;overflow-wrap:anywhere;min-width:0}}
 .wide{{overflow-x:auto;margin:0 0 12px;-webkit-overflow-scrolling:touch}}
 table{{border-collapse:collapse;font-size:.88rem;min-width:100%}}
 caption{{text-align:left;font-weight:650;padding:4px 0 6px;caption-side:top}}
-th,td{{text-align:left;padding:6px 14px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}}
+th,td{{text-align:left;padding:6px 14px 6px 0;border-bottom:1px solid var(--line);
+vertical-align:top}}
 td{{overflow-wrap:break-word;min-width:3.2em;max-width:46em}}
 th{{color:var(--soft);font-weight:600;font-size:.8rem;line-height:1.3;vertical-align:bottom}}
 th.n,td.n{{text-align:right}}td.n{{white-space:nowrap}}
 tbody tr:last-child td{{border-bottom:0}}
 .two{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:6px 30px}}
-details{{margin:0 0 8px;border:1px solid var(--line);border-radius:8px;padding:8px 12px;min-width:0}}
+details{{margin:0 0 8px;border:1px solid var(--line);border-radius:8px;padding:8px 12px;
+min-width:0}}
 summary{{cursor:pointer;overflow-wrap:anywhere}}details[open] summary{{margin-bottom:8px}}
 .frames code{{display:block;padding:6px 8px;margin:0 0 4px;background:var(--bg);border-radius:6px}}
 figure.chart{{margin:0;min-width:0;break-inside:avoid}}
-figcaption{{display:flex;flex-wrap:wrap;gap:2px 16px;align-items:baseline;margin:0 0 6px;font-size:.9rem}}
+figcaption{{display:flex;flex-wrap:wrap;gap:2px 16px;align-items:baseline;margin:0 0 6px;
+font-size:.9rem}}
 .keys{{list-style:none;display:flex;flex-wrap:wrap;gap:0 12px;margin:0;padding:0;color:var(--soft);
 font-size:.8rem}}
 .keys li{{display:flex;align-items:center;gap:5px}}
 .keys li::before{{content:"";width:11px;height:11px;border-radius:3px;background:var(--c)}}
-.keys li.dash::before{{height:0;border-radius:0;border-top:2px dashed var(--c);background:none;width:14px}}
+.keys li.dash::before{{height:0;border-radius:0;border-top:2px dashed var(--c);background:none;
+width:14px}}
 .strip{{position:relative;height:16px;margin:0 0 16px 58px;font-size:.7rem;line-height:16px}}
-.strip span{{position:absolute;top:0;bottom:0;overflow:hidden;white-space:nowrap;text-overflow:ellipsis;
+.strip span{{position:absolute;top:0;bottom:0;overflow:hidden;white-space:nowrap;
+text-overflow:ellipsis;
 padding:0 4px;border-left:1px solid var(--slate);color:var(--soft)}}
 .plot{{position:relative;height:230px;margin:0 0 38px 58px;border-bottom:1px solid var(--slate)}}
 .small .plot{{height:150px}}
@@ -101,7 +108,8 @@ path.dash{{stroke-dasharray:6 4}}
 .band{{fill:var(--band)}}
 .mark{{stroke:var(--dark);stroke-width:1;stroke-dasharray:2 3;fill:none}}
 .mark.k-fault,.mark.k-storm,.mark.k-abort{{stroke:var(--bad)}}
-.flag{{position:absolute;top:-15px;transform:translateX(-50%);min-width:14px;height:14px;padding:0 3px;
+.flag{{position:absolute;top:-15px;transform:translateX(-50%);min-width:14px;height:14px;
+padding:0 3px;
 border-radius:7px;background:var(--dark);color:var(--card);font-size:.62rem;line-height:14px;
 text-align:center;font-weight:650}}
 .flag.k-fault,.flag.k-storm,.flag.k-abort{{background:var(--bad)}}
@@ -111,11 +119,14 @@ line-height:1}}
 .plot i.y{{right:100%;margin-right:7px;transform:translateY(50%)}}
 .plot i.x{{top:100%;margin-top:6px;transform:translateX(-50%)}}
 .plot i.start{{transform:none}}.plot i.end{{transform:translateX(-100%)}}
-.read{{position:absolute;top:6px;z-index:2;pointer-events:none;background:var(--card);color:var(--ink);
+.read{{position:absolute;top:6px;z-index:2;pointer-events:none;background:var(--card);
+color:var(--ink);
 border:1px solid var(--line);border-radius:8px;padding:6px 9px;font-size:.76rem;line-height:1.45;
 box-shadow:0 3px 12px #0003;max-width:min(260px,70%)}}
-.read b{{display:block}}.read span{{display:flex;gap:6px;align-items:center;justify-content:space-between}}
-.read span::before{{content:"";width:9px;height:9px;border-radius:2px;background:var(--c);flex:none}}
+.read b{{display:block}}.read span{{display:flex;gap:6px;align-items:center;
+justify-content:space-between}}
+.read span::before{{content:"";width:9px;height:9px;border-radius:2px;background:var(--c);
+flex:none}}
 .read em{{font-style:normal;margin-right:auto}}
 .cross{{position:absolute;top:0;bottom:0;width:1px;background:var(--slate);pointer-events:none}}
 .c-blue{{--c:var(--blue)}}.c-orange{{--c:var(--orange)}}.c-green{{--c:var(--green)}}

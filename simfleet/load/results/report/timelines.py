@@ -128,7 +128,9 @@ def _states(rows: Table, frame: Frame) -> Html:
         for column, name, tone in STATES
         if len(rows.column(column)) == len(xs)
     ]
-    highest = max(map(sum, zip(*(area.ys for area in areas), strict=True)), default=0.0) if areas else 0
+    highest = (
+        max(map(sum, zip(*(area.ys for area in areas), strict=True)), default=0.0) if areas else 0
+    )
     return stacked_chart(
         "Connectors by state",
         areas,
@@ -212,9 +214,7 @@ def _chart(
         if len(ys) == len(xs):
             lines.append(Line(name, xs, ys, tone, dashed=dashed))
     highest = max((max(line.ys, default=0.0) for line in lines), default=0.0)
-    return line_chart(
-        title, lines, frame=frame, y=scale.linear(highest), unit=unit, small=small
-    )
+    return line_chart(title, lines, frame=frame, y=scale.linear(highest), unit=unit, small=small)
 
 
 def _p99s(files: RunFiles, frame: Frame) -> Html:

@@ -41,10 +41,12 @@ def troubles(files: RunFiles) -> Html:
         intro = f"{wording.count(total)} problems in all; errors.jsonl has the first of them."
     worst = _worst(summary)
     tables = [part for part in (by_cause, worst) if part]
-    pair = f'<div class="two">{join(f"<div>{part}</div>" for part in tables)}</div>' if tables else ""
+    pair = (
+        f'<div class="two">{join(f"<div>{part}</div>" for part in tables)}</div>' if tables else ""
+    )
     content = join([pair, _violations(summary), _first(files), _crashes(summary)])
     if not content and intro:
-        content = Html(f'<p>{badge("none", "good")}</p>')
+        content = Html(f"<p>{badge('none', 'good')}</p>")
     return section("errors", "What went wrong", content, intro=intro)
 
 
@@ -89,9 +91,9 @@ def _worst(summary: Block) -> Html:
 
 def _violations(summary: Block) -> Html:
     parts = []
-    for one in summary.blocks("violations")[:PER_KIND_MAX * 5]:
+    for one in summary.blocks("violations")[: PER_KIND_MAX * 5]:
         words = (one.word(key) for key in ("kind", "action", "error_code", "path"))
-        head = f"{wording.count(one.number('count'))} × {' '.join(word for word in words if word)}"
+        head = f"{wording.count(one.number('count'))} of {' '.join(word for word in words if word)}"
         example = one.block("example")
         inner = f"<p>{foreign(one.word('description'))}</p>"
         if example:
@@ -161,7 +163,9 @@ def ledger(files: RunFiles) -> Html:
     if balanced is None and summary.block("ledger"):
         intro = "The run was cut off, so the books could not be compared."
     faults = [f"<li>{foreign(fault)}</li>" for fault in summary.words("ledger", "fleet", "faults")]
-    content = join([table(("", "check", "figures"), rows), f"<ul>{''.join(faults)}</ul>" if faults else ""])
+    content = join(
+        [table(("", "check", "figures"), rows), f"<ul>{''.join(faults)}</ul>" if faults else ""]
+    )
     if not content and summary.block("ledger"):
-        content = Html(f'<p>{badge("not checked", "poor")}</p>')
+        content = Html(f"<p>{badge('not checked', 'poor')}</p>")
     return section("ledger", "Ledger: do the books add up?", content, intro=intro)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-MISSING: Final = "–"
+MISSING: Final = "\u2013"
 _UNITS: Final = {
     "ms": "ms",
     "s": "s",
