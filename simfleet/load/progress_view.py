@@ -213,7 +213,7 @@ def _head(progress: Progress, width: int) -> Iterator[Line]:
     text = f"{_short(elapsed_s)} gone, {_short(left_s)} left"
     yield (
         2,
-        [(" " * 6, ""), (text, ""), (" changed live" if progress.changed_live else "", "yellow")],
+        [(" " * 6, ""), (text, ""), ("  changed live" if progress.changed_live else "", "yellow")],
     )
 
 
@@ -280,7 +280,7 @@ def _indented(row: str, number: int) -> list[Part]:
 def _generator(progress: Progress) -> Iterator[Line]:
     level = progress.generator
     yield (
-        1,
+        0,
         [
             (f"{'generator':<{LABEL}}", "dim"),
             (level, LEVELS.get(level, "")),

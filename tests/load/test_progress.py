@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from simfleet.load.live.keys import BRIEF
 from simfleet.load.progress import Progress, headline
-from simfleet.load.progress_view import LINE_EVERY_S, progress_view
+from simfleet.load.progress_view import LINE_EVERY_S, panel, progress_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,8 +100,10 @@ def test_a_reader_who_has_gone_ends_the_view_and_nothing_else() -> None:
 # ── on a terminal ────────────────────────────────────────────────────────────────────────────────
 
 
-def on_a_terminal(show_all: Callable[[Callable[[Progress], None]], None], *, columns: int) -> str:
-    """What is written to a terminal, without what only moves the cursor or colours."""
+def on_a_terminal(
+    show_all: Callable[[Callable[[Progress], None]], None], *, columns: int, raw: bool = False
+) -> str:
+    """What is written to a terminal, without what only moves the cursor or colours; `raw`: with."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     with os.fdopen(theirs, "w") as terminal:
@@ -109,6 +112,8 @@ def on_a_terminal(show_all: Callable[[Callable[[Progress], None]], None], *, col
         terminal.flush()
         written = os.read(ours, 1 << 16).decode()
     os.close(ours)
+    if raw:
+        return written
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).replace("\r", "")
 
 
@@ -148,3 +153,89 @@ def test_a_dumb_terminal_gets_lines(columns: int, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TERM", "dumb")
     text = on_a_terminal(lambda show: show(NOW), columns=columns)
     assert text.splitlines()[0].startswith("    12 s  hold 30 s, 19s left: 20/20 connected")
+
+
+# ── the panel, whatever the terminal ─────────────────────────────────────────────────────────────
+
+BUSY = changed(
+    NOW,
+    stage="ramp to 10000 charging over 600 s",
+    stage_number=3,
+    stages=12,
+    stage_s=600.0,
+    run_left_s=3456.0,
+    wanted=10_000,
+    connected=9_876,
+    booted=9_875,
+    response_p50_ms=12.3,
+    errors={"InternalError": 12, "timeouts": 3, "link: reset": 100, "connect: timed_out": 7},
+    generator="SUSPECT",
+    cpu=0.87,
+    rate_per_s=12.5,
+    injected=77,
+    mode="charging",
+    last_action="terminal: cut 1000 of 10000 chargers off (power), away for 1m30s",
+    last_action_at_s=2.0,
+    changed_live=True,
+)
+
+
+def shown(progress: Progress, width: int, height: int, foot: tuple[str, ...] = (BRIEF,)) -> str:
+    lines = panel(progress, width=width, height=height, foot=foot)
+    texts = ["".join(text for text, _ in line) for line in lines]
+    assert len(texts) <= height
+    assert all(len(text) <= width for text in texts), texts
+    return "\n".join(texts)
+
+
+def test_at_80_columns_and_24_rows_everything_is_there() -> None:
+    text = shown(BUSY, 76, 23)
+    assert text.splitlines()[0] == "3/12 ramp to 10000 charging over 600 s, 19s left"
+    for said in (
+        *("12s gone, 57m36s left", "changed live", "9876 of 10000 connected", "9875"),
+        *("p50", "12.3 ms", "4.5 ms", "12.5", "12 InternalError", "100 link: reset"),
+        *("SUSPECT", "loop lag p99 1.2 ms", "CPU 87 %", "terminal: cut 1000 of", "? help"),
+    ):
+        assert said in text, said
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(60, 20), (40, 24), (40, 12), (20, 10), (80, 5)])
+def test_in_a_small_terminal_what_matters_least_goes_first(columns: int, rows: int) -> None:
+    text = shown(BUSY, max(20, columns - 4), rows - 1)
+    assert "ramp to 10000" in text
+    if rows > 10:
+        assert "9876 of" in text
+        assert "SUSPECT" in text
+
+
+def test_nothing_gets_lost_of_a_question_in_40_columns() -> None:
+    question = "target, 0 to 10000, such as 500, 80 % or 500 over 30s: 12_"
+    assert question in " ".join(shown(BUSY, 36, 23, (question,)).splitlines())
+
+
+def test_a_pause_is_to_be_seen() -> None:
+    paused = changed(NOW, paused=True, stage_left_s=20.0)
+    assert headline(paused) == "hold 30 s, PAUSED with 20s left"
+    assert "PAUSED" in shown(paused, 36, 10)
+
+
+def test_colours_are_left_out_where_nobody_wants_them(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coloured = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert coloured.search(on_a_terminal(lambda show: show(BUSY), columns=columns, raw=True))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not coloured.search(on_a_terminal(lambda show: show(BUSY), columns=columns, raw=True))
+
+
+def test_lines_tell_of_pauses_and_live_actions_at_once() -> None:
+    out = io.StringIO()
+    with progress_view(quiet=False, out=out) as show:
+        show(NOW)
+        show(changed(NOW, elapsed_s=13.0, paused=True, last_action="ann: paused in 'hold 30 s'"))
+        show(changed(NOW, elapsed_s=14.0, paused=True, last_action="ann: paused in 'hold 30 s'"))
+    lines = out.getvalue().splitlines()
+    assert lines[1] == "    13 s  ann: paused in 'hold 30 s'"
+    assert "PAUSED" in lines[2]
+    assert len(lines) == 3

@@ -6,11 +6,13 @@ A key either is an action, or asks something first: a number that is typed, or o
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from simfleet.documents.quantities import parse_duration, parse_number
+from simfleet.link import impairments
 from simfleet.load.behaviour_fields import DAY_S
 from simfleet.load.live.actions import (
     RATE_MAX_PER_S,
@@ -18,7 +20,9 @@ from simfleet.load.live.actions import (
     ChangeRate,
     ChangeTarget,
     ClearFaults,
+    ClearNetwork,
     ExtendStage,
+    ImpairNetwork,
     InjectFault,
     KillChargers,
     PauseRun,
@@ -44,15 +48,15 @@ ESCAPE: Final = "\x1b"
 BACKSPACE: Final = "\x7f\b"
 
 BRIEF: Final = (
-    "p pause  + - target  t to..  r rate  m mode  k kill 10 %  f fault  e +30 s  s skip  q stop"
-    "  ? help"
+    "p pause  + - target  t to..  r rate  m mode  k kill 10 %  f fault  n network  e +30 s  s skip"
+    "  q stop  ? help"
 )
 HELP: Final = (
     "p  pause and go on: nobody comes, goes or begins a session meanwhile",
     "+ -  target by 10 %     t  type a target: 500, 80 %, 500 over 30s",
     "r  sessions a second    m  what the chargers do    e  stage 30 s longer",
     "k  cut 10 % off         K  cut off: 5 %, 5 % for 1m, 5 % power for 1m",
-    "f  a fault, or clear all  s  to the next stage  q  stop, again: now",
+    "f  a fault, or clear   n  a bad network, or good  s  next stage  q  stop, again: now",
 )
 MODES: Final[dict[str, Mode]] = {"i": "idle", "c": "connect", "g": "charging"}
 FAULTS: Final[dict[str, tuple[str, fault_kinds.Fault]]] = {
@@ -65,6 +69,14 @@ FAULTS: Final[dict[str, tuple[str, fault_kinds.Fault]]] = {
     "7": ("clock 1 h ahead", fault_kinds.ClockSkew(seconds=3600.0)),
     "8": ("StartTransaction twice", fault_kinds.DuplicateStart()),
     "9": ("wrong transaction id", fault_kinds.WrongTransactionId()),
+}
+
+NETWORKS: Final[dict[str, tuple[str, impairments.Impairment]]] = {
+    "1": ("latency 200 ms", impairments.Latency(delay_s=0.2, jitter_s=0.05)),
+    "2": ("a reset a minute", impairments.Reset(every_s=60.0)),
+    "3": ("stalls of 10 s", impairments.Stall(for_s=10.0, every_s=60.0)),
+    "4": ("half-open after a minute", impairments.HalfOpen(every_s=60.0, count=1)),
+    "5": ("refused connections", impairments.Refuse()),
 }
 
 
@@ -136,7 +148,23 @@ class Keys:
                     {letter: ChangeMode(mode=mode) for letter, mode in MODES.items()},
                 )
             case "f":
-                self._offer_faults()
+                self._offer_by_share(
+                    "fault",
+                    {
+                        number: (name, partial(_fault, fault))
+                        for number, (name, fault) in FAULTS.items()
+                    },
+                    ("clear all", ClearFaults()),
+                )
+            case "n":
+                self._offer_by_share(
+                    "network",
+                    {
+                        number: (name, partial(_network, impairment))
+                        for number, (name, impairment) in NETWORKS.items()
+                    },
+                    ("good again", ClearNetwork()),
+                )
         return None
 
     def _step(self, standing: Standing, *, up: bool) -> LiveAction | None:
@@ -153,22 +181,26 @@ class Keys:
         self._choices = choices
         self.foot = [question, "any other key: nothing"]
 
-    def _offer_faults(self) -> None:
-        def asking(number: str) -> Callable[[], None]:
-            def ask() -> None:
-                name, fault = FAULTS[number]
+    def _offer_by_share(
+        self,
+        what: str,
+        made: dict[str, tuple[str, Callable[[float], LiveAction]]],
+        none: tuple[str, LiveAction],
+    ) -> None:
+        """Offer these by their numbers, each asking for a share; and, as 0, to end them."""
 
-                def read(text: str, _: Standing) -> LiveAction:
-                    share = _share(text) if text else KILLED
-                    return InjectFault(fault=fault, share=share)
+        def asking(name: str, make: Callable[[float], LiveAction]) -> Callable[[], None]:
+            def read(text: str, _: Standing) -> LiveAction:
+                return make(_share(text) if text else KILLED)
 
-                self._ask(f"{name}: share of the chargers (Enter: {percent(KILLED)})", read)
+            question = f"{name}: share of the chargers (Enter: {percent(KILLED)})"
+            return lambda: self._ask(question, read)
 
-            return ask
-
-        named = ", ".join(f"{number} {name}" for number, (name, _) in FAULTS.items())
-        choices: dict[str, LiveAction | Callable[[], None]] = {n: asking(n) for n in FAULTS}
-        self._offer(f"fault: {named}, 0 clear all", {**choices, "0": ClearFaults()})
+        named = ", ".join(f"{number} {name}" for number, (name, _) in made.items())
+        choices: dict[str, LiveAction | Callable[[], None]] = {
+            number: asking(name, make) for number, (name, make) in made.items()
+        }
+        self._offer(f"{what}: {named}, 0 {none[0]}", {**choices, "0": none[1]})
 
     def _choose(self, key: str) -> LiveAction | None:
         assert self._choices is not None
@@ -209,6 +241,14 @@ class Keys:
             self._typed += key
         self._show_typed()
         return None
+
+
+def _fault(fault: fault_kinds.Fault, share: float) -> LiveAction:
+    return InjectFault(fault=fault, share=share)
+
+
+def _network(impairment: impairments.Impairment, share: float) -> LiveAction:
+    return ImpairNetwork(impairment=impairment, share=share)
 
 
 # ── what is typed ────────────────────────────────────────────────────────────────────────────────
