@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SIMFLEET = Path(sys.executable).with_name("simfleet")
 """The command that installing makes, beside the Python that runs the tests."""
 TIMEOUT_S = 60.0
-SHORT = {"ramp": "200ms", "hold": "1500ms", "stop": "200ms"}
+SHORT = {
+    **{"ramp": "200ms", "hold": "1500ms", "stop": "200ms"},
+    **{"soak": "1500ms", "sessions": "2s"},
+}
 """How long a stage takes here: enough for a session, a moment for a test."""
 
 
@@ -84,7 +87,7 @@ def shortened(scenario: Path, *, chargers: int | None = 8) -> list[str]:
     """Options that make a run of a scenario a matter of seconds, its sessions included."""
     stages = yaml.safe_load(scenario.read_text(encoding="utf-8"))["stages"]
     values = [
-        f"stages[{number}].{'for' if stage['do'] == 'hold' else 'over'}={SHORT[stage['do']]}"
+        f"stages[{number}].{'for' if 'for' in stage else 'over'}={SHORT[stage['do']]}"
         for number, stage in enumerate(stages)
     ]
     values.append("behaviour.think_time=50ms..200ms")

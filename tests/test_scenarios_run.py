@@ -16,13 +16,20 @@ from simfleet.ocpp.versions import catalog_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-SMALLER = {"external-csms": 10, "idle": 30, "mixed-fleet": 60, "ten-thousand": 60}
+SMALLER = {
+    **{"external-csms": 10, "idle": 30, "mixed-fleet": 60, "ten-thousand": 60},
+    **{"morning-peak": 60, "soak": 60},
+}
 """Chargers of each. `smoke` is small: tests/cli/test_run.py runs it as it is."""
 SAMPLED = "configuration.MeterValueSampleInterval=1"  # else there are none in a second
 FITTED = {
     "idle": ["thresholds.connections.peak=== 30"],  # it counts the chargers of the whole scenario
     "mixed-fleet": [f"fleet[{n}].{SAMPLED}" for n in range(3)],
     "ten-thousand": [f"fleet[0].{SAMPLED}"],
+    "morning-peak": ["start_at=08:30", "stages[1].rate=10/s"],  # at the top of its curve
+    "soak": [  # a second of it says nothing of drift
+        'thresholds={sessions.lost: "== 0", call.error_ratio: "== 0", schema.violations: "== 0"}'
+    ],
 }
 
 
