@@ -158,6 +158,47 @@ def metrics_of_commands() -> list[Metric]:
             _expected_ratio,
         ),
         *(time(statistic) for statistic in ("p50", "p99", "max")),
+        *metrics_of_convergence(),
+    ]
+
+
+def metrics_of_convergence() -> list[Metric]:
+    """How long commands take to have their effect, as the CSMS sees it."""
+
+    def time(statistic: str) -> Metric:
+        return _command(
+            f"converged.{statistic}",
+            "duration",
+            f"{STATISTICS[statistic]} time from when a command was due until the CSMS saw that a"
+            " charger had done it",
+            f"converged_ms.{statistic} / 1000",
+            lambda block: (
+                seconds(figure(block, "converged_ms", statistic))
+                if figure(block, "converged")
+                else None
+            ),
+        )
+
+    def converged_ratio(block: Figures) -> float | None:
+        done, missed = figure(block, "converged"), figure(block, "not_converged")
+        return None if done is None or missed is None else ratio(done, done + missed)
+
+    return [
+        *(time(statistic) for statistic in ("mean", "p50", "p90", "p95", "p99", "max")),
+        _command(
+            "converged_ratio",
+            "ratio",
+            "chargers that did in time what they were told, of those that had the time",
+            "converged / (converged + not_converged)",
+            converged_ratio,
+        ),
+        _command(
+            "not_converged",
+            "count",
+            "chargers that did not do in time what they were told",
+            "not_converged",
+            lambda block: figure(block, "not_converged") or 0.0,
+        ),
     ]
 
 

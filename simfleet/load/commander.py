@@ -6,7 +6,7 @@ them, paces them and counts (`csms/broadcast.py`).
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -16,6 +16,7 @@ from simfleet.clock import real_wall_s
 from simfleet.csms.broadcast import Order, Report
 from simfleet.errors import CsmsFailed, Refused
 from simfleet.load.commands import uses
+from simfleet.load.converged_fields import effect_of
 from simfleet.load.uploads import firmware, serve_uploads
 from simfleet.observe.counters import Tally
 from simfleet.observe.latency import FastHistogram, summary_ms
@@ -56,6 +57,9 @@ class CommandEvent(Struct, frozen=True):
     not_connected: int
     skipped: dict[str, int]
     unexpected: int
+    watched: int
+    converged: int
+    not_converged: int
 
 
 class _Totals:
@@ -64,8 +68,9 @@ class _Totals:
     def __init__(self) -> None:
         self.rounds = self.chosen = self.sent = 0
         self.timeouts = self.not_connected = self.unexpected = 0
+        self.watched = self.not_converged = 0
         self.statuses, self.errors, self.skipped = Tally(), Tally(), Tally()
-        self.answered = FastHistogram()
+        self.answered, self.converged = FastHistogram(), FastHistogram()
 
     def add(self, report: Report) -> None:
         self.rounds += 1
@@ -83,6 +88,10 @@ class _Totals:
                 tally.add(key, count)
         for took_us in report.answered_us:
             self.answered.record_value(took_us)
+        self.watched += report.watched
+        self.not_converged += report.not_converged
+        for took_us in report.converged_us:
+            self.converged.record_value(took_us)
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -96,6 +105,10 @@ class _Totals:
             "skipped": self.skipped.snapshot(),
             "unexpected": self.unexpected,
             "answered_ms": summary_ms(self.answered),
+            "watched": self.watched,
+            "converged": self.converged.total_count,
+            "not_converged": self.not_converged,
+            "converged_ms": summary_ms(self.converged),
         }
 
 
@@ -142,6 +155,8 @@ class Commander:
         """Send no more, and wait a moment for the counts of what was sent."""
         self._scheduling.cancel()
         self._ending.deadline = trio.current_time() + SETTLE_S
+        with trio.move_on_after(SETTLE_S), suppress(CsmsFailed, Refused):
+            await self._csms.settle()
         await self._idle.wait()
 
     async def _follow(self, number: int, command: Command, rounds: trio.Nursery) -> None:
@@ -178,6 +193,7 @@ class Commander:
             choice=str(self._scenario.seed),
             expect=command.expected,
             answer=command.answer,
+            converged=effect_of(command),
             given=self._given,
         )
 
@@ -209,6 +225,9 @@ class Commander:
                 not_connected=report.not_connected,
                 skipped=report.skipped,
                 unexpected=report.unexpected,
+                watched=report.watched,
+                converged=len(report.converged_us),
+                not_converged=report.not_converged,
             )
         )
 

@@ -24,6 +24,7 @@ from simfleet.documents.kinds import (
 )
 from simfleet.documents.nodes import Items, Node, Pairs, Report, Scalar, join
 from simfleet.documents.quantities import shown
+from simfleet.load.converged_fields import Converged, ConvergedKind, check_converged
 from simfleet.ocpp.versions import (
     VERSIONS,
     Version,
@@ -278,6 +279,15 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    converged: Annotated[
+        Converged | None,
+        Key(
+            ConvergedKind(),
+            "what shows that a charger has done it, and by when; left out, what the message is"
+            " known to do",
+        ),
+    ] = None
+
     @property
     def expected(self) -> tuple[str, ...]:
         """`expect`, or the good status of the message, whatever version it has that in."""
@@ -355,6 +365,7 @@ def check_command(draft: Draft, versions: Sequence[str], report: Report) -> None
         if not _check_payload(draft, version, report):
             return
     _check_expect(draft, versions, report)
+    check_converged(draft, versions, report)
 
 
 def _sends(version: str, action: str) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from simfleet.load import selectors
 from simfleet.load.arrival_metrics import metrics_of_sessions, metrics_of_soaks
 from simfleet.load.call_metrics import metrics_of_calls, metrics_of_commands
+from simfleet.load.cases.metrics import metrics_of_cases
 from simfleet.load.figures import Metric, figure, ratio, total_of
 from simfleet.load.foreign_metrics import foreign
 from simfleet.load.run_metrics import (
@@ -152,6 +153,7 @@ def _table() -> dict[str, Metric]:
         *_connections(),
         *metrics_of_calls(),
         *metrics_of_commands(),
+        *metrics_of_cases(),
         *_uploads(),
         *_transactions(),
         *metrics_of_sessions(),

@@ -31,6 +31,9 @@ class Scripted:
         self.takes_s = 0.0
         self._answer = answer
 
+    async def settle(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def broadcast(self, order: Order) -> Report:
         self.orders.append((trio.current_time(), order))
         await trio.sleep(self.takes_s)
