@@ -303,13 +303,26 @@ class Part(Kind):
                 schema["default"] = field.key.kind.written(field.default)
             properties[name] = schema
         description = (self.struct.__doc__ or "").strip().splitlines()[0]
-        return {
+        schema = {
             "type": "object",
             "description": description,
             "properties": properties,
             "required": required,
             "additionalProperties": False,
         }
+        return schema | self._either()
+
+    def _either(self) -> dict[str, Any]:
+        """Fields that are required unless another one is there."""
+        found: dict[str, list[str]] = {}
+        for name, field in fields_of(self.struct).items():
+            if field.required and field.key.unless:
+                found.setdefault(field.key.unless, []).append(name)
+        either = [
+            {"anyOf": [{"required": [other]}, {"required": names}]}
+            for other, names in found.items()
+        ]
+        return {"allOf": either} if either else {}
 
     def _tag_value(self) -> str:
         return str(self.struct.__struct_config__.tag)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simfleet.documents.fields import fields_of
 from simfleet.errors import ScenarioInvalid, UsageWrong
 from simfleet.load.adjust import with_chargers, with_seed, with_target
 from simfleet.load.overrides import FREE_KEYED
@@ -107,7 +108,7 @@ def test_a_mistake_in_the_file_can_be_corrected() -> None:
         (
             "stages[0].ovr=20s",
             "--set stages[0].ovr=20s: stages[0].ovr: unknown key; did you mean 'over'?"
-            " accepted here: do, name, faults, to, over, mode",
+            f" accepted here: do, {', '.join(fields_of(Ramp))}",
         ),
         (
             "stages[1].over=20s",
