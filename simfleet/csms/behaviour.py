@@ -110,6 +110,8 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     duplicate: frozenset[str] = frozenset()
     call_first: frozenset[str] = frozenset()
     drop: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    throttle: Annotated[int, Meta(ge=1)] | None = None
+    """CALLs answered a second, one after the other, over all connections; None is no limit."""
     close_after: Annotated[int, Meta(ge=1)] | None = None
     """Messages of one connection after which it is cut."""
     stall_after_s: Annotated[float, Meta(ge=0)] | None = None
@@ -137,6 +139,7 @@ class Behaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             or self.duplicate
             or self.call_first
             or self.drop
+            or self.throttle
         )
 
     def tag_status(self, id_tag: str) -> TagStatus:

@@ -57,7 +57,14 @@ class Book:
         self._first_transaction_id = first_transaction_id
         self.stations: dict[str, StationRecord] = {}
         self._texts: dict[str, str] = {}
+        self._busy_until_s = 0.0
+        """Until when a throttled CSMS has answers to give."""
         self._clear()
+
+    def next_answer_s(self, at_s: float, *, every_s: float) -> float:
+        """When a CSMS that answers one CALL every so often answers one that came at `at_s`."""
+        self._busy_until_s = max(at_s, self._busy_until_s) + every_s
+        return self._busy_until_s
 
     def _clear(self) -> None:
         self.open: dict[Key, AnyTransaction] = {}

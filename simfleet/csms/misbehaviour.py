@@ -186,6 +186,12 @@ KINDS: Final = {
         ),
         Kind("drop", "=FRACTION", "leave this part of all CALLs unanswered", _drop),
         Kind(
+            "throttle",
+            "=N",
+            "answer N CALLs a second, one after the other, over all connections",
+            _whole("throttle", 1, 1_000_000),
+        ),
+        Kind(
             "close-after",
             "=N",
             "cut the connection after N messages",

@@ -289,14 +289,19 @@ class Session:
             self._leave_unanswered(received)
             return
         delay = behaviour.delay_of(action)
-        if delay is None:
+        if behaviour.throttle is not None:
+            answered_s = self.book.next_answer_s(at_s, every_s=1 / behaviour.throttle)
+        else:
+            answered_s = at_s
+        if delay is None and behaviour.throttle is None:
             self._answers.append((received, response))
         elif len(self._held) >= HELD_MAX:
             self._leave_unanswered(received)
         else:
-            fraction = chance(behaviour.seed, self.identity, seen, "delay")
             self._held_count += 1
-            due_s = at_s + delay.at(fraction)
+            due_s = answered_s
+            if delay is not None:
+                due_s += delay.at(chance(behaviour.seed, self.identity, seen, "delay"))
             heapq.heappush(self._held, _Held(due_s, self._held_count, received, response))
         self._call_first(action, at_s)
 

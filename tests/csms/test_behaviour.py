@@ -16,6 +16,7 @@ from simfleet.ocpp.v16 import V16
 
 EXAMPLE_VALUES = {
     "drop": "0.5",
+    "throttle": "200",
     "close-after": "3",
     "stall": "5s@10s",
     "close-handshake": "",
