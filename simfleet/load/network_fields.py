@@ -118,8 +118,9 @@ def check_network(owner: Draft, slices: Sequence[Draft], report: Report) -> None
 
 def _check_recipients(draft: Draft, slices: Sequence[Draft], report: Report) -> None:
     to = draft.values.get("to")
-    wanted = to.get("slices") if isinstance(to, Draft) else ()
-    names = [item.get("name") for item in slices]
+    if not isinstance(to, Draft):
+        return
+    wanted, names = to.get("slices"), [item.get("name") for item in slices]
     for name in () if wanted is BAD or BAD in names else wanted:
         if name not in names:
             message = f"{name!r} is not a slice of the fleet; write {', '.join(names)}"
