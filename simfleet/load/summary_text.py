@@ -12,6 +12,8 @@ _WIDTH: Final = 80
 _ACTION_WIDTH: Final = 20
 _FAILURES: Final = {"timeouts": "not answered in time", "lost": "lost with their connection"}
 _UNANSWERED: Final = {"timeouts": "not answered", "not_connected": "cut off"}
+ACTIONS_SHOWN: Final = 5
+"""Live actions; up to 1,000 are in `summary.json`."""
 VIOLATIONS_SHOWN: Final = 5
 """Kinds of violations; all are in `summary.json`."""
 
@@ -35,6 +37,7 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
             break_long_words=False,
             break_on_hyphens=False,
         )
+    yield from _changed_live(summary)
     yield ""
     to_all_s = connect["seconds_to_all"]
     all_text = f", all within {to_all_s:.1f} s" if to_all_s is not None else ""
@@ -79,6 +82,19 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield f"  ledger        {_ledger(summary['ledger'], summary['injected'])}"
     yield f"  results       {folder}"
     yield f"  report        {folder}/report.html"
+
+
+def _changed_live(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What people did to the run: its figures are no longer those of the scenario alone."""
+    if not summary.get("changed_live"):
+        return
+    done = [action for action in summary["actions"] if action["done"]]
+    yield "  - changed live, so not to be compared with other runs:"
+    for action in done[:ACTIONS_SHOWN]:
+        text = f"{action['at_s']:.0f} s, {action['by']}: {action['result']}"
+        yield textwrap.fill(text, _WIDTH, initial_indent="    ", subsequent_indent="      ")
+    if len(done) > ACTIONS_SHOWN:
+        yield f"    {len(done) - ACTIONS_SHOWN} more in summary.json"
 
 
 def _explained(injected: Mapping[str, Any]) -> str:

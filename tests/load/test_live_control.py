@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +30,6 @@ from simfleet.station.fault_kinds import ErrorCodeFault, MissingStop, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from builders_load import Run
     from simfleet.load.live.actions import LiveAction
@@ -342,6 +343,8 @@ def test_every_action_is_recorded_and_annotated(tmp_path: Path) -> None:
     run, _ = live_run(tmp_path / "run", (4, ChangeTarget(to=2, over_s=1)), (6, ChangeTarget(to=99)))
     done, refused = run.summary["actions"]
     assert list(done) == ["at_s", "at", "by", "do", "what", "asked", "done", "result"]
+    page = (Path(__file__).parents[2] / "docs" / "summary.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `actions\[\]\.(\w+)` \|", page, re.MULTILINE) == list(done)
     assert (done["at_s"], done["by"], done["do"], done["done"]) == (4.0, "ann", "target", True)
     assert done["what"] == "target 2 over 1s"
     assert done["asked"] == {"do": "target", "to": 2, "over_s": 1.0}

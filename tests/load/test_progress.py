@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
@@ -110,7 +111,10 @@ def on_a_terminal(
         with progress_view(quiet=False, out=terminal) as show:
             show_all(show)
         terminal.flush()
-        written = os.read(ours, 1 << 16).decode()
+        written = ""
+        with contextlib.suppress(BlockingIOError):  # all has been read
+            while True:
+                written += os.read(ours, 1 << 16).decode()
     os.close(ours)
     if raw:
         return written

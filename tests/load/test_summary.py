@@ -239,7 +239,7 @@ def test_every_name_in_a_summary_is_documented(
     unknown = set().union(*(names_in(run.summary) for run in runs)) - documented
     empty_lists = {name for name in unknown if any(d.startswith(f"{name}.") for d in documented)}
     assert unknown - empty_lists == set()
-    assert empty_lists <= {"violations[]", "crashes[]", "soak[]"}  # of the calm run
+    assert empty_lists <= {"violations[]", "crashes[]", "soak[]", "actions[]"}  # of the calm run
 
 
 def test_every_documented_name_is_in_a_summary(
@@ -253,6 +253,7 @@ def test_every_documented_name_is_in_a_summary(
     }
     documented = names_documented()
     never |= {name for name in documented if name.startswith("exports.")}  # test_run_exports.py
+    never |= {name for name in documented if name.startswith("actions[].")}  # test_live_control.py
     missing = documented.difference(
         *(names_in(run.summary) for run in (calm, rough, commanded, visited))
     )
