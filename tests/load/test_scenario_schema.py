@@ -15,6 +15,7 @@ from simfleet.documents.fields import fields_of
 from simfleet.documents.kinds import ScalarKind
 from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.commands import Command, Recipients
+from simfleet.load.feed_fields import Data
 from simfleet.load.metrics import METRICS
 from simfleet.load.open_fields import Sessions
 from simfleet.load.scenario import (
@@ -39,6 +40,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Scenario,
     Target,
     Slice,
+    Data,
     Behaviour,
     Ramp,
     Hold,

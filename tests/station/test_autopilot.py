@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from msgspec.structs import replace
 
 from builders_station import SILENCE, Error, Scene
 from simfleet.station.behaviour import FIRST_TRANSACTION_MAX_S
@@ -245,3 +248,87 @@ def test_a_quantity_of_nothing_does_not_stop_the_time() -> None:
     scene = a_scene(habits=nothing)
     scene.boot()
     scene.run(for_s=0.2)
+
+
+# ── dwell and tags ──────────────────────────────────────────────────────────────────────────────
+
+
+def gaps(scene: Scene, before: str, after: str) -> list[float]:
+    """How long one status lasted before another."""
+    told = [one for one in scene.sent("StatusNotification") if one["connectorId"] == 1]
+    return [
+        b.at_s - a.at_s
+        for a, b in pairwise(told)
+        if (a["status"], b["status"]) == (before, after)
+    ]
+
+
+def test_a_car_stays_plugged_in_after_charging_for_as_long_as_it_dwells() -> None:
+    scene = a_scene(habits=replace(QUICK, dwell_s=Span(600, 900)))
+    scene.boot()
+    scene.mark()
+    scene.run(for_s=6 * 3600)
+    lingered = gaps(scene, "Finishing", "Available")
+    assert len(lingered) >= 5
+    assert all(600 <= gap_s <= 903 for gap_s in lingered)
+    assert scene.statuses()[:8] == SESSION * 2
+
+
+def test_a_full_car_dwells_with_its_transaction_open_and_once_only() -> None:
+    scene = a_scene(
+        habits=replace(
+            QUICK, energy_wh=Span(50_000, 50_000), soc=Span(0.99, 0.99), dwell_s=Span(900, 900)
+        )
+    )
+    scene.boot()
+    scene.mark()
+    scene.run(for_s=3 * 3600)
+    assert all(900 <= gap_s <= 903 for gap_s in gaps(scene, "SuspendedEV", "Finishing"))
+    after = gaps(scene, "Finishing", "Available")
+    assert after
+    assert all(gap_s <= 3 for gap_s in after)
+
+
+def test_a_car_dwells_after_the_csms_has_stopped_its_transaction() -> None:
+    scene = a_scene(habits=replace(QUICK, energy_wh=Span(9e6, 9e6), dwell_s=Span(300, 300)))
+    scene.boot()
+    scene.run(for_s=60)
+    scene.call("RemoteStopTransaction", transactionId=701)
+    scene.run(for_s=290)
+    assert scene.statuses()[-1] == "Finishing"
+    scene.run(for_s=20)
+    assert scene.statuses()[-1] == "Available"
+
+
+def test_a_driver_whose_tag_is_refused_does_not_dwell() -> None:
+    scene = a_scene(habits=replace(QUICK, dwell_s=Span(9000, 9000)))
+    scene.boot()
+    scene.mark()
+    scene.on("Authorize", {"idTagInfo": {"status": "Blocked"}})
+    scene.run(for_s=100)
+    assert scene.statuses()[:2] == ["Preparing", "Available"]
+
+
+def test_drivers_draw_their_tags_from_the_pool_and_keep_them_while_they_are_there() -> None:
+    pool = ("A", "B", "C")
+    scene = a_scene(habits=replace(QUICK, id_tags=pool), connectors=2)
+    scene.boot()
+    scene.run(for_s=4 * 3600)
+    started = [one["idTag"] for one in scene.sent("StartTransaction")]
+    assert set(started) == set(pool)
+    asked = [one["idTag"] for one in scene.sent("Authorize")]
+    assert len(asked) == len(started)
+    assert sorted(asked) == sorted(started)
+    stopped = [one["idTag"] for one in scene.sent("StopTransaction")]
+    assert set(stopped) <= set(pool)
+
+
+def test_the_same_seed_draws_the_same_tags() -> None:
+    tags = []
+    for seed in (7, 7, 8):
+        scene = a_scene(habits=replace(QUICK, id_tags=tuple("ABCDEFGH")), seed=seed)
+        scene.boot()
+        scene.run(for_s=2 * 3600)
+        tags.append([one["idTag"] for one in scene.sent("Authorize")])
+    assert tags[0] == tags[1]
+    assert tags[0] != tags[2]
