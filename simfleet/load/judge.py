@@ -61,7 +61,7 @@ class Judge:
     @asynccontextmanager
     async def during(self, number: int, stage: StageFields, engine: Engine) -> AsyncIterator[None]:
         """A stage of the scenario goes on while inside."""
-        wanted = {part.selector.stage for part in self._parts.values()}
+        wanted = {part.selector.stage for part in self._parts.values()} - {None}
         names = [name for name in (stage.name, str(number)) if name in wanted]
         window = None
         if names:
