@@ -8,6 +8,7 @@ and being offline are phases of the same task, and the station lives on in all o
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -15,6 +16,7 @@ import trio
 from simfleet.errors import ConnectFailed, LinkClosed, Refused
 from simfleet.fleet.backoff import CALM_S, back_off_of
 from simfleet.fleet.orders import Away, Leave, Mode, Redial, Surroundings
+from simfleet.link.memory import MemoryLink
 from simfleet.station.credentials import Given, current
 from simfleet.station.effects import (
     CancelErrand,
@@ -446,6 +448,8 @@ class Charger:
         if not self._surroundings.clockwork.running:
             self._alarm_s = NEVER_S  # it was the deadline of another scope
         self._broken = None  # it may be of a connection whose task found out by itself
+        if isinstance(link, MemoryLink):
+            link.listener = partial(self._hear, link)
         burst = 0
         while True:
             if self._mail is not None:  # it came while nobody waited for it
@@ -498,6 +502,32 @@ class Charger:
                 frames = self.station.take_frames()
                 if frames:
                     self._surroundings.recorder.sent(self.station.identity, frames, at_s)
+                    own_turn = not link.send_nowait(frames)
+        except Exception as error:
+            self._broken = error
+            own_turn = True
+        if not own_turn:
+            self._set_alarm(link)
+        elif self._waiting is not None:
+            self._waiting.cancel()
+
+    def _hear(self, link: MemoryLink) -> None:
+        """Take what has come, without waking the task, which goes on waiting; the same as
+        `_exchange` does. Whatever is more than that is left to the task.
+        """
+        if link is not self._link:
+            return  # the task is busy: it will look for itself
+        at_s, station = trio.current_time(), self.station
+        recorder = self._surroundings.recorder
+        own_turn = False
+        try:
+            while not own_turn and (frame := link.take_ready()) is not None:
+                recorder.received(station.identity, frame, at_s)
+                station.receive(frame, at_s=at_s)
+                self._turn(at_s)
+                own_turn = self._done_here(at_s)
+                if not own_turn and (frames := station.take_frames()):
+                    recorder.sent(station.identity, frames, at_s)
                     own_turn = not link.send_nowait(frames)
         except Exception as error:
             self._broken = error

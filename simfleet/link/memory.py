@@ -49,11 +49,13 @@ class MemoryLink:
         "_inbox",
         "_max_size_bytes",
         "_peer",
+        "_post",
         "_unsent",
         "_unsent_bytes",
         "_woken",
         "certificate",
         "identity",
+        "listener",
         "password",
         "path",
         "remote",
@@ -71,6 +73,11 @@ class MemoryLink:
         self.password: bytes | None = None
         self.secure = False
         self.certificate: str | None = None
+        self.listener: Callable[[], None] | None = None
+        """Called when a message has come, instead of waking who waits for it. A `MemoryNetwork`
+        with a `post` heeds it, others do not.
+        """
+        self._post: Callable[[Callable[[], None]], None] | None = None
         self._max_size_bytes = max_size_bytes
         self._peer: MemoryLink | None = None
         self._inbox: deque[bytes] = deque()
@@ -191,8 +198,14 @@ class MemoryLink:
             message = self._unsent.popleft()
             self._unsent_bytes -= len(message)
             peer._inbox.append(message)
-            peer._wake()
+            peer._tell()
         if not self._unsent:
+            self._wake()
+
+    def _tell(self) -> None:
+        if self.listener is not None and self._post is not None and self._ended is None:
+            self._post(self.listener)
+        else:
             self._wake()
 
     def _wake(self) -> None:
@@ -221,10 +234,17 @@ class MemoryNetwork:
 
     `dial` is a `Dialer`; URLs are parsed as usual, host and port are ignored. While nobody serves,
     connections are refused. Set `refusal` to make connecting fail in another way, or `judge` to
-    have the server decide about each handshake as about those that come over sockets.
+    have the server decide about each handshake as about those that come over sockets. `post` has a
+    plain call made soon: then both ends may be told of messages by one (`MemoryLink.listener`).
     """
 
-    def __init__(self, *, subprotocols: Sequence[str] = ("ocpp1.6",)) -> None:
+    def __init__(
+        self,
+        *,
+        subprotocols: Sequence[str] = ("ocpp1.6",),
+        post: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._post = post
         self.subprotocols = tuple(subprotocols)
         self.refusal: ConnectFailed | None = None
         self.judge: Callable[[Handshake], Verdict] | None = None
@@ -300,6 +320,7 @@ class MemoryNetwork:
             detail = f"no common subprotocol; this server speaks {', '.join(self.subprotocols)}"
             raise ConnectFailed(ConnectReason.HTTP_STATUS, detail, status=400)
         ours, theirs = memory_pair(subprotocol, max_size_bytes=options.max_size_bytes)
+        ours._post = theirs._post = self._post
         self.opened += 1
         theirs.path, theirs.identity = resource, identity_of(resource)
         theirs.remote, theirs.secure = f"memory:{self.opened}", url.startswith("wss:")

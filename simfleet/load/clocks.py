@@ -6,12 +6,18 @@ it may sleep only when no task can run, which is the moment to jump.
 
 from __future__ import annotations
 
+import heapq
 import math
-from typing import Final
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from simfleet.clock import stopwatch_s
+from simfleet.fleet.clockwork import Clockwork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IDLE_S: Final = 3600.0
 """How long the loop may sleep when nothing is due at all: input and threads wake it."""
@@ -28,6 +34,9 @@ class VirtualClock(trio.abc.Clock):
     def __init__(self, start_s: float = 0.0) -> None:
         self._now_s = start_s
         self._threads: trio.CapacityLimiter | None = None
+        self._posted: deque[Callable[[], None]] = deque()
+        self.clockwork: VirtualClockwork | None = None
+        """Whose alarms ring without a task being woken."""
         self.jumps = 0
         """How often it has jumped: the moments at which something happened."""
 
@@ -39,15 +48,73 @@ class VirtualClock(trio.abc.Clock):
         """See `trio.abc.Clock`."""
         return self._now_s
 
+    def post(self, call: Callable[[], None]) -> None:
+        """Have something happen, by a plain call, as soon as no task can run and before the clock
+        jumps. It must not raise.
+        """
+        self._posted.append(call)
+
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """See `trio.abc.Clock`. Called when no task can run: time to jump."""
+        posted = self._posted
+        if posted:
+            while posted:
+                posted.popleft()()
+            return 0.0
         if deadline <= self._now_s:
             return 0.0
-        if math.isinf(deadline) or (self._threads is not None and self._threads.borrowed_tokens):
+        if self._threads is not None and self._threads.borrowed_tokens:
             return IDLE_S
+        clockwork = self.clockwork
+        alarm_s = math.inf if clockwork is None else clockwork.next_s
+        if alarm_s <= deadline:
+            if alarm_s == math.inf:
+                return IDLE_S
+            if alarm_s > self._now_s:
+                self._now_s = alarm_s
+                self.jumps += 1
+            assert clockwork is not None
+            clockwork.ring()
+            while posted:
+                posted.popleft()()
+            return 0.0
         self._now_s = deadline
         self.jumps += 1
         return 0.0
+
+
+class VirtualClockwork(Clockwork):
+    """A fleet's alarm clock that rings when the clock has jumped there, and needs no task for it:
+    half of what a quiet charger costs would be waking that task.
+    """
+
+    __slots__ = ("_clock",)
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    @property
+    def next_s(self) -> float:
+        """When the next alarm rings; inf: never."""
+        return self._alarms[0][0] if self._alarms else math.inf
+
+    def ring(self) -> None:
+        """Ring all alarms of this moment."""
+        alarms, now_s = self._alarms, self._clock.current_time()
+        while alarms and alarms[0][0] <= now_s:
+            heapq.heappop(alarms)[2].ring(now_s)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """See `Clockwork.run`."""
+        self.running = True
+        self._clock.clockwork = self
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.running = False
+            self._clock.clockwork = None
 
 
 class ScaledClock(trio.abc.Clock):

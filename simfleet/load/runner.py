@@ -228,6 +228,7 @@ class Runner:
                 trio.Semaphore(HANDSHAKES_MAX),
                 self.recorder,
                 keyring=target.keyring,
+                clockwork=self._world.clockwork(),
             )
             supervisor = Supervisor(surroundings, self._clock)
             self._network.attach(supervisor)

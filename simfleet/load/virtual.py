@@ -21,7 +21,7 @@ from simfleet.csms.access import Access, parse_passwords
 from simfleet.csms.inner import inner_csms
 from simfleet.fleet.keyring import Keyring
 from simfleet.link.memory import CERTIFICATE_HEADER, MemoryNetwork
-from simfleet.load.clocks import VirtualClock
+from simfleet.load.clocks import VirtualClock, VirtualClockwork
 from simfleet.load.security import Reached, make_pki, needs_pki, profile_of
 from simfleet.load.world import World
 from simfleet.ocpp.versions import VERSIONS
@@ -41,6 +41,8 @@ INTERVALS_AIM: Final = 1440
 """About how many intervals `run.hlog` and the timeline of a virtual run have: each minute of a day.
 """
 INTERVAL_MIN_S: Final = 5.0
+SWEEP_S: Final = 30.0
+"""Between two collections of young garbage: some thousand CALLs of a large fleet."""
 START_S: Final = 1000.0
 """What the event loop's clock shows at the beginning."""
 
@@ -49,7 +51,8 @@ def virtual_world(scenario: Scenario, *, wall_s: float | None = None) -> World:
     """A world for one run. `wall_s` is the Unix time at which it begins; None: the last full hour,
     so that two runs of one hour see the same times.
     """
-    network = MemoryNetwork(subprotocols=tuple(VERSIONS))
+    clock = VirtualClock(START_S)
+    network = MemoryNetwork(subprotocols=tuple(VERSIONS), post=clock.post)
     begins_s = real_wall_s() // HOUR_S * HOUR_S if wall_s is None else wall_s
     interval_s = max(INTERVAL_MIN_S, 1.0 * math.ceil(scenario.lasts_s / INTERVALS_AIM))
 
@@ -77,11 +80,12 @@ def virtual_world(scenario: Scenario, *, wall_s: float | None = None) -> World:
         kind="virtual",
         dial=network.dial,
         reached=reached,
-        clock=lambda: VirtualClock(START_S),
+        clock=lambda: clock,
+        clockwork=lambda: VirtualClockwork(clock),
         wall_s=begins_s,
         tick_s=interval_s,
         interval_ticks=1,
-        sweep_s=INTERVAL_MIN_S,
+        sweep_s=SWEEP_S,
     )
 
 

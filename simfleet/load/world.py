@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import trio
 from msgspec import Struct
 
+from simfleet.fleet.clockwork import Clockwork
 from simfleet.fleet.garbage import SWEEP_PERIOD_S
 from simfleet.link.link import Dialer
 from simfleet.link.opening import open_link
@@ -57,6 +58,8 @@ class World(Struct, frozen=True, kw_only=True):
     reached: Reach = reached
     clock: Callable[[], trio.abc.Clock | None] = lambda: None
     """Makes the clock for `trio.run`; None is Trio's own."""
+    clockwork: Callable[[], Clockwork] = Clockwork
+    """Makes the alarm clock of the fleet."""
     wall_s: float | None = None
     """Unix time at the beginning; None: what it really is."""
     tick_s: float = TICK_S
