@@ -26,7 +26,8 @@ def check(path: str | Path, *, models: Path | None = None) -> int:
     from simfleet.cli.models import catalogue_of
     from simfleet.load.scenario import load_scenario  # 60 ms that `--help` should not cost
 
-    print(f"{path}: {_summary(load_scenario(path, models=catalogue_of(models)))}")
+    scenario = load_scenario(path, models=catalogue_of(models))
+    print(scenario.written.redactor.clean(f"{path}: {_summary(scenario)}"))
     return ExitCode.PASSED
 
 

@@ -17,12 +17,14 @@ from simfleet.load.secrets import Redactor
 from simfleet.load.written import Written, secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from simfleet.documents.problems import Problems
 
 SECRETS: Final = "secrets"
+NAME: Final = "name"
+_NAMED: Final = ("fleet", "stages", "cases")
 _NO_FOLDER: Final = "a scenario that is no file has no folder to include from; send the whole of it"
 _NO_SECRETS: Final = (
     "names variables of the environment, which a service does not fill in; leave it out"
@@ -79,6 +81,10 @@ def prepare(
     texts = list(secrets_in(node))
     secret = {name for _, _, name in names}
     secret |= {name for text in texts for name in references_in(text)}
+    for scalar, path in _called(node):
+        if telling := references_in(scalar.text) & secret:
+            message = f"has the secret ${{{min(telling)}}}; names are told in every result"
+            report(scalar.place, path, message)
     used = {name: value for name, value in filling.used.items() if name in secret}
     unfilled = {text for text in texts if references_in(text)}
     redactor = Redactor.of((text for text in secrets_in(filled) if text not in unfilled), used)
@@ -91,6 +97,20 @@ def prepare(
     )
     written.keep(node, redactor)
     return Prepared(filled, written)
+
+
+def _called(node: Node) -> Iterator[tuple[Scalar, str]]:
+    """What results call the scenario and its parts, with paths."""
+    entries = node.entries if isinstance(node, Pairs) else {}
+    own = entries[NAME].value if NAME in entries else None
+    if isinstance(own, Scalar):
+        yield own, NAME
+    for key in _NAMED:
+        part = entries[key].value if key in entries else None
+        for number, item in enumerate(part.nodes if isinstance(part, Items) else ()):
+            name = item.entries.get(NAME) if isinstance(item, Pairs) else None
+            if name is not None and isinstance(name.value, Scalar):
+                yield name.value, f"{key}[{number}].{NAME}"
 
 
 def _without(node: Pairs, key: str) -> Pairs:

@@ -22,7 +22,7 @@ SECRETS = {
     "SITE": "DISTINCTIVE-SITE",
     "TAG": "DISTINCTIVETAG",
     "API_KEY": 'distinctive "header" <value>',
-    "PLACE": "distinctive-stage",
+    "PLACE": "distinctive-vendor",
 }
 FED = ["distinctive-fed-0001", "distinctive-fed-0002"]
 SCENARIO = """\
@@ -34,14 +34,14 @@ secrets: [SITE, TAG, API_KEY, PLACE]
 target: {url: embedded, password: "${PASSWORD}", headers: {X-Api-Key: "${API_KEY}"}}
 fleet:
   - {name: plain, count: 2, id: "${SITE}-{n}", id_tags: ["${TAG}"],
-     configuration: {MeterValueSampleInterval: 1}}
+     vendor: "${PLACE}", configuration: {MeterValueSampleInterval: 1}}
   - {name: own, count: 1, id: OWN, password: "${OWN_PASSWORD}", security_profile: 1}
   - {name: fed, data: {file: fed.csv, identity: id, password: secret}, security_profile: 1}
   - {name: keyed, count: 1, id: KEYED, security_profile: 2,
      configuration: {AuthorizationKey: "64697374696e63746976652d6b65792d30303031"}}
 behaviour: {think_time: 50ms..200ms, energy_kwh: {normal: {mean: 6, sd: 1}}}
 stages:
-  - {do: ramp, to: 6, over: 300ms, name: "${PLACE}"}
+  - {do: ramp, to: 6, over: 300ms}
   - do: hold
     for: 3s
     faults: [{kind: schema_invalid, share: 50%}, {kind: unanswered_call, count: 1}]
@@ -103,7 +103,7 @@ def test_a_run_that_goes_wrong_tells_no_secret_anywhere(tmp_path: Path) -> None:
     errors = (out / "errors.jsonl").read_text()
     assert '"charger":"${SITE}-' in errors
     manifest = json.loads((out / "manifest.json").read_bytes())
-    assert manifest["scenario"]["stages"][0]["name"] == "${PLACE}"
+    assert manifest["scenario"]["fleet"][0]["vendor"] == "${PLACE}"
     assert manifest["scenario"]["target"]["headers"] == {"X-Api-Key": "${API_KEY}"}
     assert manifest["written"]["secrets"] == sorted(SECRETS)
 

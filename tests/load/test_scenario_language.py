@@ -131,6 +131,14 @@ def test_a_secret_that_is_misspelt_is_a_mistake() -> None:
     ]
 
 
+def test_names_which_every_result_tells_cannot_have_secrets_in_them() -> None:
+    text = (HEAD % "").replace("name: a", "name: '${X}'").replace("{name: s", "{name: 'a${X}'")
+    assert mistakes(text + "secrets: [X]\n", X="distinctive") == [
+        "s.yaml:2:7: name: has the secret ${X}; names are told in every result",
+        "s.yaml:3:16: fleet[0].name: has the secret ${X}; names are told in every result",
+    ]
+
+
 @pytest.mark.parametrize(
     "more",
     [
