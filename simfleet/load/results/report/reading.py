@@ -26,6 +26,8 @@ TABLE_MAX_BYTES: Final = 256 * 2**20
 PROBLEMS_READ: Final = 20_000
 """Lines of `errors.jsonl`."""
 LINE_MAX_CHARS: Final = 100_000
+LATE_MAX_S: Final = 3.0
+"""How much of a load may be missing at the end of `timeline.csv` before a report says so."""
 _TEXTS: Final = frozenset({"at", "stage", "action"})
 _COUNTS_FIRST: Final = 40
 
@@ -122,6 +124,10 @@ def read_folder(path: Path, summary: Mapping[str, Any] | None = None) -> RunFile
         summary = read_json(path / "summary.json", missing)
     manifest = read_json(path / "manifest.json", missing)
     timeline = _table(path / TIMELINE, TIMELINE_COLUMNS, missing)
+    ended_s = Block(summary).number("load_s") or 0.0
+    last_s = max(timeline.column("t_s"), default=0.0)
+    if len(timeline) and ended_s - last_s > LATE_MAX_S + max(timeline.column("lasts_s"), default=0):
+        missing.append(f"{TIMELINE} ends {last_s:.0f} s into a load of {ended_s:.0f} s.")
     actions = _by_action(_table(path / ACTIONS, ACTION_COLUMNS, missing))
     problems, kinds = _problems(path / "errors.jsonl", missing)
     return RunFiles(Block(summary), Block(manifest), timeline, actions, problems, kinds, missing)
