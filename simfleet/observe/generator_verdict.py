@@ -35,6 +35,10 @@ DESCRIPTORS_SUSPECT_RATIO: Final = 0.95
 """Of the limit; the next connections may have been refused by our own kernel."""
 
 
+PORTS_SUSPECT_RATIO: Final = 0.95
+"""Of those that the kernel gives to connections, per source address."""
+
+
 class Level(StrEnum):
     """How far the figures of a run can be trusted."""
 
@@ -64,6 +68,11 @@ class GeneratorEvidence(msgspec.Struct, frozen=True, kw_only=True):
     descriptors_peak: int = 0
     descriptors_limit: int = 0
     """0 = unlimited or unknown."""
+    ports_peak: int = 0
+    """Most local ports taken, as far as is known: our open files, which are connections mostly, and
+    the machine's connections in TIME_WAIT."""
+    ports_limit: int = 0
+    """How many there are; 0 = unknown."""
     machine_busy_ratio: float = 0.0
     """Of all cores, everybody's work; 1.0 = no idle time."""
     machine_stolen_ratio: float = 0.0
@@ -195,6 +204,15 @@ def _judge_coverage(evidence: GeneratorEvidence) -> list[tuple[Level, str]]:
                 Level.SUSPECT,
                 f"{evidence.descriptors_peak} of {limit} file descriptors were open; connections "
                 "may have failed here and not at the CSMS: raise the limit (ulimit -n)",
+            )
+        )
+    if evidence.ports_limit and evidence.ports_peak > PORTS_SUSPECT_RATIO * evidence.ports_limit:
+        findings.append(
+            (
+                Level.SUSPECT,
+                f"up to {evidence.ports_peak} of {evidence.ports_limit} local ports were taken, "
+                "those in TIME_WAIT included; connections may have failed here and not at the "
+                "CSMS: widen net.ipv4.ip_local_port_range, or reconnect more slowly",
             )
         )
     return findings

@@ -231,6 +231,26 @@ def open_descriptors() -> int:
     return count or psutil.Process().num_fds()
 
 
+def connections_waiting(sockstat: Path = Path("/proc/net/sockstat")) -> int:
+    """Return the number of the machine's TCP connections in TIME_WAIT, whose ports are taken; 0 if
+    that is not known.
+    """
+    try:
+        words = sockstat.read_text(encoding="ascii", errors="replace").split()
+        return int(words[words.index("tw") + 1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def local_ports(port_range: Path = Path("/proc/sys/net/ipv4/ip_local_port_range")) -> int:
+    """Return how many local ports connections may have; 0 if that is not known."""
+    try:
+        low, high = (int(word) for word in port_range.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return 0
+    return high - low + 1
+
+
 class _MachineCpu:
     """CPU seconds of the whole machine: (all, busy, stolen), since the last `restart`."""
 
@@ -260,7 +280,7 @@ class _MachineCpu:
         )
         if total <= 0:  # less than one tick of the kernel
             return 0.0, 0.0
-        return busy / total, stolen / total
+        return min(1.0, busy / total), min(1.0, stolen / total)  # rounding
 
 
 class HealthMark(Struct, frozen=True):
@@ -289,6 +309,7 @@ class Health:
         "_garbage",
         "_load_start_s",
         "_machine",
+        "_ports_peak",
         "_rss_start_mib",
         "_virtual",
         "loop_lag",
@@ -311,6 +332,7 @@ class Health:
         self._load_start_s = at_s
         self._cpu_start_s = cpu_s()
         self._descriptors_peak = open_descriptors()
+        self._ports_peak = 0
         self._ended: GeneratorEvidence | None = None
 
     def __enter__(self) -> Self:
@@ -343,9 +365,14 @@ class Health:
     async def _sample(self) -> None:
         due_s = trio.current_time()
         while True:
-            self._descriptors_peak = max(self._descriptors_peak, open_descriptors())
+            self._look()
             due_s += SAMPLE_PERIOD_S * self.speed
             await trio.sleep_until(due_s)
+
+    def _look(self) -> None:
+        descriptors = open_descriptors()
+        self._descriptors_peak = max(self._descriptors_peak, descriptors)
+        self._ports_peak = max(self._ports_peak, descriptors + connections_waiting())
 
     def begin_load(self, at_s: float) -> None:
         """Begin the period that is judged; what was measured before is forgotten."""
@@ -371,7 +398,7 @@ class Health:
         loop_ms, schedule_ms = summary_ms(loop), summary_ms(schedule)
         busy_ratio, stolen_ratio = self._machine.ratios()
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._descriptors_peak = max(self._descriptors_peak, open_descriptors())
+        self._look()
         return GeneratorEvidence(
             load_s=(at_s - self._load_start_s) / self.speed,
             virtual=self._virtual,
@@ -391,6 +418,8 @@ class Health:
             rss_peak_mib=rss_peak_mib(),
             descriptors_peak=self._descriptors_peak,
             descriptors_limit=0 if limit == resource.RLIM_INFINITY else limit,
+            ports_peak=self._ports_peak,
+            ports_limit=local_ports(),
             machine_busy_ratio=busy_ratio,
             machine_stolen_ratio=stolen_ratio,
         )
@@ -473,6 +502,7 @@ def shown(seen: GeneratorEvidence) -> dict[str, Any]:
             "max_ms": seen.gc_max_ms,
         },
         "descriptors": {"peak": seen.descriptors_peak, "limit": seen.descriptors_limit},
+        "ports": {"peak": seen.ports_peak, "limit": seen.ports_limit},
         "machine": {
             "busy_ratio": seen.machine_busy_ratio,
             "stolen_ratio": seen.machine_stolen_ratio,

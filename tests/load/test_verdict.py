@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import pytest
 
+from simfleet.cli.run import EXIT_CODES
 from simfleet.load.audit import Check
+from simfleet.load.run_views import RunResult
 from simfleet.load.thresholds import ThresholdResult
 from simfleet.load.verdict import Result, Verdict, verdict_of
 from simfleet.observe.generator_verdict import GeneratorVerdict, Level
@@ -26,6 +29,7 @@ FLAWS: dict[Result, dict[str, object]] = {
     "interrupted": {"interrupted": "interrupted by SIGINT"},
     "ledger_broken": {"checks": [HOLDS, BROKEN]},
     "invalid": {"generator": INVALID},
+    "aborted": {"aborted": "aborted: threshold call.count > 9 was broken (5)"},
     "threshold_failed": {"thresholds": [KEPT, MISSED]},
 }
 REASONS = {
@@ -33,6 +37,7 @@ REASONS = {
     "interrupted": "interrupted by SIGINT",
     "ledger_broken": "ledger: stopped_once: transactions stopped twice: 1",
     "invalid": "generator INVALID: it was much too late",
+    "aborted": "aborted: threshold call.count > 9 was broken (5)",
     "threshold_failed": "threshold: call.response.p99 < 1s: was 2s",
 }
 
@@ -65,6 +70,42 @@ def test_of_two_flaws_the_stronger_decides_and_both_are_told(
     verdict = judged(**FLAWS[weaker], **FLAWS[stronger])
     assert verdict.result == stronger
     assert set(verdict.reasons) == {REASONS[stronger], REASONS[weaker]}
+
+
+OTHERS: dict[str, list[object]] = {
+    "thresholds": [[], [KEPT], [MISSED], [UNKNOWN]],
+    "checks": [None, [HOLDS], [BROKEN]],
+    "interrupted": [None, "interrupted by SIGINT"],
+    "target_lost": [None, "the CSMS ended"],
+    "aborted": [None, "aborted: a threshold was broken"],
+    "accepted": [0, 5],
+    "connected_peak": [0, 5],
+    "doubts": [[], ["the search was ended by the generator"]],
+}
+
+
+def test_an_invalid_run_never_exits_with_0_whatever_else_it_is() -> None:
+    for values in itertools.product(*OTHERS.values()):
+        others = dict(zip(OTHERS, values, strict=True))
+        verdict = judged(generator=INVALID, wanted=5, **others)
+        assert verdict.generator is Level.INVALID
+        assert EXIT_CODES[verdict.result] != 0, others
+        assert REASONS["invalid"] in verdict.reasons
+
+
+def test_every_result_has_an_exit_code_and_only_passed_is_0() -> None:
+    results = get_args(Result)
+    assert EXIT_CODES.keys() == set(results)
+    assert [result for result in results if EXIT_CODES[result] == 0] == ["passed"]
+    assert EXIT_CODES["aborted"] == EXIT_CODES["threshold_failed"] == 99
+    assert set(results) <= set(get_args(RunResult))
+
+
+def test_a_doubt_of_a_search_makes_a_valid_generator_suspect() -> None:
+    verdict = judged(doubts=["the search was ended by the generator"])
+    assert verdict == Verdict(
+        "passed", ["generator SUSPECT: the search was ended by the generator"], Level.SUSPECT
+    )
 
 
 def test_a_suspect_generator_is_told_and_changes_nothing() -> None:

@@ -126,3 +126,21 @@ def test_a_verdict_goes_into_json_as_it_is() -> None:
     assert msgspec.json.encode(verdict_with(loop_lag_samples=0)).startswith(
         b'{"level":"SUSPECT","reasons":["event-loop lag was not measured'
     )
+
+
+def test_local_ports_that_were_nearly_used_up_are_a_doubt() -> None:
+    seen = GeneratorEvidence(
+        load_s=60.0,
+        cpu_s=6.0,
+        loop_lag_samples=6000,
+        loop_lag_p50_ms=0.5,
+        loop_lag_p99_ms=2.0,
+        loop_lag_max_ms=9.0,
+        ports_peak=27_500,
+        ports_limit=28_232,
+    )
+    verdict = judge(seen)
+    assert verdict.level is Level.SUSPECT
+    assert "27500 of 28232 local ports" in verdict.reasons[0]
+    assert judge(msgspec.structs.replace(seen, ports_peak=20_000)).level is Level.VALID
+    assert judge(msgspec.structs.replace(seen, ports_limit=0)).level is Level.VALID

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simfleet.observe.latency import (
+    DETAILED_PARTS_MAX,
     LATENCY_DIGITS,
     LATENCY_MAX_US,
     FastHistogram,
@@ -340,3 +341,107 @@ def test_stage_sums_leave_the_intervals_as_they_were() -> None:
         assert [h.total_count for h in intervals] == [1, 1]
     assert stage.snapshot()["Authorize.response"]["count"] == 2
     assert math.isclose(stage.snapshot()["Authorize.response"]["mean"], 250.0)
+
+
+# ── parts: what is merged is what one histogram would have ──────────────────────────────────────
+
+CALLS = st.lists(
+    st.tuples(
+        st.integers(0, 2),  # the part
+        st.sampled_from(["Authorize", "MeterValues"]),
+        st.integers(0, 10_000_000),  # waiting, us
+        st.integers(0, 10_000_000),  # service, us
+        st.sampled_from(["answer", "answer", "error", "timeout", "lost"]),
+        st.booleans(),  # whether an interval ends after it
+    ),
+    max_size=40,
+)
+
+
+def recorded(into: Latencies, action: str, waited: int, served: int, how: str) -> None:
+    sent_s, done_s = waited / 1e6, (waited + served) / 1e6
+    match how:
+        case "answer":
+            into.record(action, 0.0, sent_s, done_s)
+        case "error":
+            into.record_error(action, "InternalError", 0.0, sent_s, done_s)
+        case "timeout":
+            into.record_timeout(action, 0.0, sent_s, done_s)
+        case _:
+            into.record_lost(action)
+
+
+@settings(deadline=None, max_examples=30)
+@given(CALLS, st.sampled_from([3, DETAILED_PARTS_MAX + 1]))
+def test_parts_and_intervals_merged_are_one_histogram_of_everything(
+    calls: list[tuple[int, str, int, int, str, bool]], parts_count: int
+) -> None:
+    one, whole = Latencies(), Latencies()
+    names = [f"slice-{number}" for number in range(parts_count)]
+    parts = whole.divide(names)
+    intervals, of_parts = TaggedHistograms(), TaggedHistograms()
+
+    def end_interval() -> None:
+        taken = whole.take_intervals(0.0, 1.0)
+        intervals.add(taken.whole)
+        for name in names:
+            of_parts.add(taken.parts[name])
+
+    for part, action, waited, served, how, ends in calls:
+        recorded(one, action, waited, served, how)
+        recorded(parts[names[part]], action, waited, served, how)
+        if ends:
+            end_interval()
+    assert whole.snapshot() == one.snapshot()
+    assert whole.totals == one.totals
+    end_interval()
+    assert whole.snapshot() == one.snapshot()
+    assert not whole.in_interval
+    # Each part has its own and no more; together they are everything.
+    for kind in ("response", "service"):
+        everything = one.histogram(kind=kind)  # type: ignore[arg-type]
+        merged = FastHistogram()
+        for name in names:
+            merged.add(parts[name].histogram(kind=kind))  # type: ignore[arg-type]
+        assert merged.encode() == everything.encode()
+        assert merged.get_mean_value() == everything.get_mean_value()
+    for action in one.actions:
+        if one.count(action):
+            by_tag = intervals.by_tag[f"{action}.response"]
+            assert list(by_tag.counts) == list(one.histogram(action).counts)
+            assert by_tag.sum_value == one.histogram(action).sum_value
+    assert sum(part.lost() for part in parts.values()) == one.lost()
+    assert sum(part.timeouts() for part in parts.values()) == one.timeouts()
+    assert whole.detailed == (parts_count <= DETAILED_PARTS_MAX)
+    if not whole.detailed:
+        assert all(part.actions == [] for part in parts.values())
+
+
+@given(st.lists(MICROSECONDS, max_size=30), st.lists(MICROSECONDS, min_size=1, max_size=30))
+def test_what_came_since_a_copy_is_exact_but_for_the_last_bucket(
+    before: list[int], after: list[int]
+) -> None:
+    histogram = a_fast_one(*before)
+    copy = histogram.copy()
+    assert copy.encode() == histogram.encode()
+    for value in after:
+        histogram.record_value(value)
+    rest, expected = histogram.since(copy), a_fast_one(*after)
+    assert list(rest.counts) == list(expected.counts)
+    assert rest.total_count == len(after)
+    assert rest.get_mean_value() == expected.get_mean_value()
+    assert expected.max_value <= rest.max_value <= expected.max_value * 1.001 + 1
+    assert histogram.since(histogram.copy()).total_count == 0
+
+
+def test_workers_that_add_their_histograms_have_what_one_would_have() -> None:
+    workers = [Latencies() for _ in range(4)]
+    one = Latencies()
+    for number in range(4000):
+        recorded(workers[number % 4], "MeterValues", number * 7, number * 31 % 9973, "answer")
+        recorded(one, "MeterValues", number * 7, number * 31 % 9973, "answer")
+    merged = FastHistogram()
+    for worker in workers:
+        merged.add(worker.histogram("MeterValues"))
+    assert merged.encode() == one.histogram("MeterValues").encode()
+    assert summary_ms(merged) == one.summary_ms("MeterValues")
