@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 READY_S: Final = 30.0
 """How long a charger may take to be ready for its case."""
+TURNS: Final = 4
+"""Turns of the event loop after a step: the charger writes what it has to say within them."""
 FRAMES_SHOWN: Final = 10
 """The last messages of a failed case, in its result."""
 _WAITS: Final = (Expect, Assert, Until, Wait)
@@ -133,7 +135,8 @@ class Player:
         if not isinstance(act, _WAITS):
             self._page = self._window.total
         await self._do(act)
-        await trio.lowlevel.checkpoint()
+        for _ in range(TURNS):
+            await trio.lowlevel.checkpoint()
 
     async def _do(self, act: object) -> None:
         scene, window = self._scene, self._window
