@@ -142,15 +142,13 @@ class Soak(StageFields, frozen=True, kw_only=True, tag_field="do", tag="soak"):
         return f"soak {duration_text(self.for_s)}"
 
 
-def check_stairs(draft: Draft, report: Report) -> None:
-    """Report flights of more stairs than anybody reads."""
-    stages = draft.get("stages")
-    for stage in () if stages is BAD else stages:
-        if stage is BAD or stage.struct is not Stairs:
-            continue
-        start, to, by = (stage.get(name) for name in ("start", "to", "by"))
-        if not known(start, to, by) or (count := stair_count(start, to, by)) <= STAIRS_MAX:
-            continue
-        least = -(-abs(to - (start or 0)) // (STAIRS_MAX - 1))
-        message = f"{count} stairs; a stage has at most {STAIRS_MAX}, so write {least} or more"
-        report(stage.place_of("by"), f"{stage.path}.by", message)
+def check_stairs(stage: Draft, report: Report) -> None:
+    """Report a flight of more stairs than anybody reads."""
+    if stage.struct is not Stairs:
+        return
+    start, to, by = (stage.get(name) for name in ("start", "to", "by"))
+    if not known(start, to, by) or (count := stair_count(start, to, by)) <= STAIRS_MAX:
+        return
+    least = -(-abs(to - (start or 0)) // (STAIRS_MAX - 1))
+    message = f"{count} stairs; a stage has at most {STAIRS_MAX}, so write {least} or more"
+    report(stage.place_of("by"), f"{stage.path}.by", message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from simfleet.documents.fields import Draft
+from simfleet.documents.fields import Draft, fields_of
 from simfleet.documents.kinds import BAD
 from simfleet.documents.nodes import join
 from simfleet.documents.quantities import duration_text
@@ -191,7 +191,10 @@ def _check_charger_counts(draft: Draft, total: int, report: Report) -> None:
             wanted = stage.get(field)
             if wanted not in (BAD, None) and wanted > total:
                 message = f"{wanted} chargers are more than the fleet has; write 0 to {total}"
-                report(stage.place_of(field), f"{stage.path}.{field}", message)
+                name = next(
+                    one.name for one in fields_of(stage.struct).values() if one.attribute == field
+                )
+                report(stage.place_of(field), f"{stage.path}.{name}", message)
 
 
 def _check_commands(draft: Draft, slices: list[Draft], report: Report) -> None:
