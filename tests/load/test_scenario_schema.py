@@ -14,6 +14,7 @@ import yaml
 from simfleet.documents.fields import fields_of
 from simfleet.documents.kinds import ScalarKind
 from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
+from simfleet.load.capacity_fields import Capacity
 from simfleet.load.commands import Command, Recipients
 from simfleet.load.feed_fields import Data
 from simfleet.load.metrics import METRICS
@@ -29,6 +30,7 @@ from simfleet.load.scenario import (
     parse_scenario,
     scenario_schema,
 )
+from simfleet.load.threshold_fields import ThresholdFields
 from simfleet.load.thresholds import pattern_of
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Sessions,
     Command,
     Recipients,
+    Capacity,
+    ThresholdFields,
 )
 
 
