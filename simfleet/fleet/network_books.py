@@ -82,8 +82,8 @@ class NetworkBooks:
             self._recorder.shown(identity, touch.frame, kind, sent=sent, at_s=trio.current_time())
 
     def repeats(self, identity: str, action: str) -> None:
-        """A CALL has ended without an answer, by a lost connection or in time: it may have reached
-        the CSMS, and what must not be lost is sent again.
+        """A CALL has ended without a good answer, by a lost connection, in time or by an error: it
+        may have reached the CSMS, and what must not be lost is sent again.
         """
         if identity in self._unsure:
             excuses = self._recorder.ledger.excuses

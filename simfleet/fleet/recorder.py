@@ -90,6 +90,7 @@ class Recorder:
         "ledger",
         "on_driver",
         "on_problem",
+        "on_session",
         "outage",
         "problems",
         "problems_total",
@@ -133,11 +134,15 @@ class Recorder:
         self.troubled = Troubled()
         self.on_problem: Callable[[Problem], None] | None = None
         self.unsure: Callable[[str, str], None] | None = None
-        """Told charger and action of each CALL that was sent and never answered."""
+        """Told charger and action of each CALL that was sent and not answered as it should be."""
         self.spoilt: Callable[[str, bytes], bool] | None = None
         """Says of a charger's broken frame whether that was done on purpose."""
         self.on_driver: Callable[[str, DriverMoved], None] | None = None
         """Told of every step of a driver who came from outside."""
+        self.on_session: (
+            Callable[[str, TransactionOpened | TransactionClosed, float], None] | None
+        ) = None
+        """Told of the beginning and end of every transaction."""
         self._reports: dict[type, Callable[[str, Any, float], None]] = {
             Outcome: self._outcome,
             Violation: self._violation,
@@ -285,6 +290,8 @@ class Recorder:
         else:
             assert failure is not None
             latencies.record_error(action, failure, outcome.due_s, sent_s, outcome.done_s)
+            if self.unsure is not None:
+                self.unsure(identity, action)
             self._problem(identity, f"callerror:{action}:{failure}", outcome.detail, at_s)
 
     def _violation(self, identity: str, violation: Violation, at_s: float) -> None:
@@ -316,11 +323,15 @@ class Recorder:
     def _command(self, _: str, effect: CommandHandled, __: float) -> None:
         self.counters.command(effect.action, effect.error_code)
 
-    def _opened(self, identity: str, effect: TransactionOpened, _: float) -> None:
+    def _opened(self, identity: str, effect: TransactionOpened, at_s: float) -> None:
+        if self.on_session is not None:
+            self.on_session(identity, effect, at_s)
         self.ledger.open(identity, effect)
         self._slice_of.get(identity, self._everybody).opened += 1
 
-    def _closed(self, identity: str, effect: TransactionClosed, _: float) -> None:
+    def _closed(self, identity: str, effect: TransactionClosed, at_s: float) -> None:
+        if self.on_session is not None:
+            self.on_session(identity, effect, at_s)
         self.ledger.close(identity, effect)
         books = self._slice_of.get(identity, self._everybody)
         books.closed += 1

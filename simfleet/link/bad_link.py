@@ -16,6 +16,7 @@ from simfleet.errors import LinkClosed
 from simfleet.link.impairments import HalfOpen, Reset, Stall
 from simfleet.link.lanes import Active, Calls, Lane, Touch
 from simfleet.link.link import CLOSE_TIMEOUT_S, PONG_TIMEOUT_S
+from simfleet.link.memory import MemoryLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +68,8 @@ class BadLink:
     ) -> None:
         self._owner = owner
         self._inner = inner
+        if isinstance(inner, MemoryLink):
+            inner.listener = None  # it is we who wait for its messages now
         self.actives = actives
         self.subprotocol = inner.subprotocol
         calls = Calls()

@@ -7,6 +7,7 @@ import msgspec
 from simfleet.errors import UsageWrong
 from simfleet.load.rules import identity_problems
 from simfleet.load.schema1 import CHARGERS_MAX, SEED_MAX, Scenario, Slice
+from simfleet.load.storm_fields import FirmwareWave
 from simfleet.load.target_url import parse_target_url
 
 
@@ -60,6 +61,13 @@ def with_target(scenario: Scenario, url: str) -> Scenario:
             f"--target {url}: the commands of this scenario are sent by the embedded CSMS; "
             "leave them out to load another one"
         )
+    for stage in scenario.stages:
+        if stage.csms is not None or isinstance(stage, FirmwareWave):
+            what = "csms" if stage.csms is not None else "firmware_wave"
+            raise UsageWrong(
+                f"--target {url}: {what} of a stage is done by the embedded CSMS; "
+                "leave it out to load another one"
+            )
     try:
         target = msgspec.structs.replace(scenario.target, url=parse_target_url(url))
     except ValueError as problem:
