@@ -81,7 +81,6 @@ class Terminal:
         self.process.stdout.close()
         return self.process.returncode
 
-    @property
     def as_before(self) -> bool:
         """Whether the terminal is as it was before the run."""
         return termios.tcgetattr(self.theirs) == self.modes
@@ -120,7 +119,7 @@ def a_terminal(folder: Path, *arguments: str, **size: int) -> Iterator[Terminal]
 def test_keys_change_the_run_and_are_in_its_summary(tmp_path: Path) -> None:
     with a_terminal(tmp_path) as terminal:
         terminal.until("2/3 hold 60 s")
-        assert not terminal.as_before
+        assert not terminal.as_before()
         terminal.press("p")
         terminal.until("paused in 'hold 60 s'")
         terminal.press("p")
@@ -144,7 +143,7 @@ def test_keys_change_the_run_and_are_in_its_summary(tmp_path: Path) -> None:
         terminal.until("nobody comes, goes or begins")
         terminal.press("?s")
         assert terminal.ended() in (0, 99, 100)
-        assert terminal.as_before
+        assert terminal.as_before()
         actions = terminal.summary["actions"]
         assert [(one["do"], one["done"]) for one in actions] == [
             *(("pause", True), ("resume", True), ("target", True), ("rate", False)),
@@ -160,7 +159,7 @@ def test_q_stops_in_order_and_leaves_the_terminal_as_it_was(tmp_path: Path) -> N
         terminal.until("hold 60 s")
         terminal.press("q")
         assert terminal.ended() == 130
-        assert terminal.as_before
+        assert terminal.as_before()
         assert terminal.summary["ledger"]["balanced"] is True
 
 
@@ -172,7 +171,7 @@ def test_however_a_run_ends_the_terminal_is_as_it_was(
         terminal.until("hold 60 s")
         terminal.process.send_signal(number)
         terminal.ended()
-        assert terminal.as_before
+        assert terminal.as_before()
 
 
 def test_ctrl_c_is_still_ctrl_c(tmp_path: Path) -> None:
@@ -180,14 +179,14 @@ def test_ctrl_c_is_still_ctrl_c(tmp_path: Path) -> None:
         terminal.until("hold 60 s")
         terminal.press("\x03")
         assert terminal.ended() == 130
-        assert terminal.as_before
+        assert terminal.as_before()
         assert terminal.summary["actions"] == []
 
 
 def test_without_keys_the_terminal_is_left_alone(tmp_path: Path) -> None:
     with a_terminal(tmp_path, "--no-keys") as terminal:
         terminal.until("hold 60 s")
-        assert terminal.as_before
+        assert terminal.as_before()
         assert "? help" not in terminal.seen
         terminal.press("\x03")
         assert terminal.ended() == 130

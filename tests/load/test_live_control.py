@@ -228,6 +228,41 @@ def test_a_rate_needs_a_stage_that_has_one(tmp_path: Path) -> None:
     assert said == ["NO_ARRIVALS"]
 
 
+SESSIONS = (
+    "{do: ramp, to: 20, over: 1s, mode: connect}",
+    "{do: sessions, rate: 1/s, for: 40s}",
+    "{do: stop, over: 1s}",
+)
+
+
+def test_a_live_rate_counts_from_then_on(tmp_path: Path) -> None:
+    run, said = live_run(tmp_path / "run", (21, ChangeRate(per_s=3)), stages=SESSIONS, chargers=20)
+    assert said == ["rate 3/s"]
+    assert run.summary["arrivals"]["wanted"] == pytest.approx(20 + 20 * 3, abs=2)
+    rates = {progress.elapsed_s: progress.rate_per_s for progress in run.seen}
+    assert (rates[20.0], rates[22.0]) == (1, 3)
+
+
+def test_nobody_arrives_in_a_pause_and_all_who_were_to_come_do_so_later(tmp_path: Path) -> None:
+    arrived: list[int] = []
+
+    def look(engine: Engine) -> None:
+        arrived.append(engine.guests.counts.arrived)
+
+    run, _ = live_run(
+        tmp_path / "run",
+        (11, PauseRun()),
+        (11, look),
+        (31, look),
+        (31, ResumeRun()),
+        stages=SESSIONS,
+        chargers=20,
+    )
+    assert arrived[0] == arrived[1] == pytest.approx(10, abs=1)
+    assert run.summary["arrivals"]["wanted"] == pytest.approx(40, abs=1)
+    assert run.result == "passed"
+
+
 # ── what goes wrong on purpose ───────────────────────────────────────────────────────────────────
 
 
@@ -239,6 +274,7 @@ def test_killed_chargers_come_back_by_themselves(tmp_path: Path, how: Any) -> No
     )
     assert said == [f"cut 5 of 10 chargers off ({how})"]
     assert run.summary["connect"]["opened"] == 15
+    assert run.summary["injected"]["by_kind"] == {f"kill_{how}": 5}
     assert run.summary["chargers"]["connected_min"] == 5
     assert run.summary["ledger"]["balanced"] is True
     assert run.result == "passed"

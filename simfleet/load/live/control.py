@@ -220,13 +220,10 @@ class LiveControl:
         at_s = trio.current_time()
         until_s = at_s + (action.for_s or 0.0)
         for plan in found:
-            charger = engine.supervisor.chargers[plan.identity]
-            if action.how == "power":
-                charger.post(PowerLost())
-                if not action.for_s:
-                    charger.post(PowerRestored())
-            elif isinstance(charger, Charger):
-                charger.post(Away((action.for_s or 0.0) + self._wait_s(charger)))
+            charger = self._charger(plan)
+            if charger is not None:
+                self._cut_off(charger, action)
+        engine.recorder.counters.injected.add(f"kill_{action.how}", len(found))
         if action.how == "power" and action.for_s:
             self._outages.append((until_s, [plan.identity for plan in found]))
             self._stirred.set()
@@ -269,6 +266,14 @@ class LiveControl:
         return f"{self._engine.network.inject(action.impairment, to)} chargers have {kind} now"
 
     # ── who ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _cut_off(self, charger: Charger, action: KillChargers) -> None:
+        if action.how == "power":
+            charger.post(PowerLost())
+            if not action.for_s:
+                charger.post(PowerRestored())
+        elif action.for_s or not charger.cut("killed live"):
+            charger.post(Away((action.for_s or 0.0) + self._wait_s(charger)))
 
     def _wait_s(self, charger: Charger) -> float:
         """How long it waits before it connects again, as after any lost connection."""
