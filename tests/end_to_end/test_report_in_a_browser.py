@@ -68,11 +68,11 @@ def test_what_a_page_asks_of_a_network_would_be_seen(tmp_path: Path) -> None:
 def test_a_phone_need_not_scroll_sideways(report: Path, tmp_path: Path) -> None:
     assert width_needed(report, scratch=tmp_path) <= PHONE_PX
     shot = screenshot(
-        framed(report, scratch=tmp_path, height=2_400),
+        framed(report, scratch=tmp_path, height=3_600),
         "--allow-file-access-from-files",
         scratch=tmp_path,
         width=500,
-        height=2_400,
+        height=3_600,
     )
     assert shot.has(GREEN) > 500
 

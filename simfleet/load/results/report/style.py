@@ -139,7 +139,7 @@ main{{padding:10px 10px 40px}}section,header.top{{padding:14px 14px;border-radiu
 .tiles{{grid-template-columns:repeat(2,minmax(0,1fr))}}.tile b{{font-size:1.12rem}}
 .strip,.plot{{margin-left:46px}}.plot{{height:190px}}.plot i.x.odd{{display:none}}
 .facts{{grid-template-columns:1fr;gap:0}}.facts dd{{margin-bottom:8px}}
-th,td{{padding-right:10px}}}}
+th,td{{padding-right:10px}}td{{min-width:5.5em}}td.n{{min-width:2em}}}}
 @page{{size:A4;margin:14mm 12mm}}
 @media print{{
 body{{background:#fff;font-size:10pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}}
@@ -151,6 +151,6 @@ h2,h3{{break-after:avoid}}tr,.tile,details,.facts dt,.facts dd{{break-inside:avo
 .wide{{overflow:visible}}table{{font-size:8.5pt;min-width:0;width:100%}}
 th,td{{padding-right:7px}}td+td{{overflow-wrap:anywhere;min-width:0}}
 .plot{{height:52mm}}.small .plot{{height:36mm}}.two{{grid-template-columns:1fr 1fr}}
-.tiles{{grid-template-columns:repeat(4,1fr)}}
+.tiles{{grid-template-columns:repeat(4,1fr)}}.tile b{{font-size:1.02rem}}
 }}
 """
