@@ -51,8 +51,8 @@ PASSING = {
     " expect: {sent: StopTransaction, where: {reason: EmergencyStop}}",
     "set": "start, {expect: {sent: StartTransaction}}, set: {vehicle: suspended},"
     " {expect: {sent: StatusNotification, where: {status: SuspendedEV}}}, assert: {power_kw: 0}",
-    "energy": "plug: {energy_kwh: 0.01, soc: 10%}, swipe, {wait: 30s},"
-    " assert: {phase: [SuspendedEV, Finishing, Charging], energy_kwh: '<= 0.02'}",
+    "energy": "plug: {energy_kwh: 0.01, soc: 10%}, swipe,"
+    " {expect: {sent: StopTransaction, where: {meterStop: 10}}}, until: {phase: Available}",
     "fault and clear": "fault: {kind: error_code, error_code: GroundFailure},"
     " {expect: {sent: StatusNotification, where: {status: Faulted}}}, clear,"
     " expect: {sent: StatusNotification, where: {status: Available}}",
@@ -133,7 +133,8 @@ FAILING = {
         "wanted the error InternalError"
     ),
     "assert: {phase: Charging, transaction: true}": (
-        "step 2 (assert): connector 1 is Preparing, wanted Charging; no transaction runs on connector 1"
+        "step 2 (assert): connector 1 is Preparing, wanted Charging;"
+        " no transaction runs on connector 1"
     ),
     "assert: {sent: Heartbeat, count: '> 3'}": "there are 0 of Heartbeat sent, wanted > 3",
     "plug": "step 2 (plug): the charger refuses: connector 1 has a cable in already",
@@ -177,7 +178,10 @@ def test_messages_faster_than_the_script_are_not_missed_and_each_is_had_once(
 
 
 def test_a_new_deed_turns_the_page(tmp_path: Path) -> None:
-    steps = "plug, {wait: 1s}, unplug, {expect: {sent: StatusNotification, where: {status: Preparing}, within: 1s}}"
+    steps = (
+        "plug, {wait: 1s}, unplug,"
+        " {expect: {sent: StatusNotification, where: {status: Preparing}, within: 1s}}"
+    )
     result, _ = outcome(a_case(steps), tmp_path)
     assert 'status is "Available", wanted "Preparing"' in result["message"]
 

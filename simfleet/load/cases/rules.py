@@ -264,12 +264,13 @@ class _Check:
         ]
         if action not in known:
             who = {"sent": "a charger sends no", "received": "a CSMS sends no"}.get(name, "no")
-            near = did_you_mean(action, known)
-            message = f"{who} {action} in OCPP {number_of(version)}{near}"
-            if not near and action in catalog.actions:
-                message += f"; the {'CSMS' if role == 'station' else 'charger'} sends it: write"
-                message += f" {'received' if role == 'station' else 'sent'}: {action}"
-            elif not near and len(self._versions) > 1:
+            message = f"{who} {action} in OCPP {number_of(version)}"
+            if action in catalog.actions:
+                other, word = ("CSMS", "received") if role == "station" else ("charger", "sent")
+                message += f"; the {other} sends it: write {word}: {action}"
+            elif near := did_you_mean(action, known):
+                message += near
+            elif len(self._versions) > 1:
                 message += "; say which chargers it is for: each: {version: ...}"
             self._report(act.place_of(name), f"{act.path}.{name}", message)
             return False
