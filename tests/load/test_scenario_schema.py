@@ -30,7 +30,6 @@ from simfleet.load.scenario import (
     parse_scenario,
     scenario_schema,
 )
-from simfleet.load.threshold_fields import ThresholdFields
 from simfleet.load.thresholds import pattern_of
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Command,
     Recipients,
     Capacity,
-    ThresholdFields,
 )
 
 

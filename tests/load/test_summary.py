@@ -152,6 +152,19 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_in_memory(scenario, tmp_path_factory.mktemp("visited") / "run")
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search for the capacity of a CSMS, with thresholds of a stage."""
+    stages = (
+        "{do: capacity, of: chargers, from: 1, to: 4, by: 1, settle: 2s, hold: 10s,"
+        ' until: {call.response.p99: "< 300ms"}}',
+        "{do: stop, over: 500ms}",
+    )
+    scenario = a_scenario(target=MEMORY, stages=stages, thresholds='"call{stage=0}.count": "> 1"')
+    behaviour = Behaviour(throttle=2)
+    return run_in_memory(scenario, tmp_path_factory.mktemp("searched") / "run", behaviour=behaviour)
+
+
 # ── names ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -197,7 +210,13 @@ OPEN = {
     },
     "injected.by_kind": "{kind}",
 }
-WHOLE = {"ledger.csms"}  # documented elsewhere, or null
+WHOLE = {  # documented elsewhere, or null
+    "ledger.csms",
+    *(f"slices[].{name}" for name in ("calls", "call_totals", "labels")),
+    *(f"windows[].{name}" for name in ("calls", "call_totals", "generator", "violations")),
+    *(f"windows[].{name}" for name in ("boot", "disconnects", "dropped", "connect.failures")),
+    "capacity.steps[].broken",
+}
 
 
 def names_in(value: Any, path: str = "") -> set[str]:
@@ -232,18 +251,22 @@ def names_documented() -> set[str]:
 
 
 def test_every_name_in_a_summary_is_documented(
-    calm: Run, rough: Run, commanded: Run, visited: Run
+    calm: Run, rough: Run, commanded: Run, visited: Run, searched: Run
 ) -> None:
     documented = names_documented()
-    runs = (calm, rough, commanded, visited)
+    runs = (calm, rough, commanded, visited, searched)
     unknown = set().union(*(names_in(run.summary) for run in runs)) - documented
     empty_lists = {name for name in unknown if any(d.startswith(f"{name}.") for d in documented)}
     assert unknown - empty_lists == set()
-    assert empty_lists <= {"violations[]", "crashes[]", "soak[]", "actions[]"}  # of the calm run
+    # Of the calm run.
+    assert empty_lists <= {
+        *("violations[]", "crashes[]", "soak[]", "actions[]", "storms[]", "thresholds[]"),
+        *("windows[]", "capacity.broken[]", "cases[]", "worst_chargers.kept[]"),
+    }
 
 
 def test_every_documented_name_is_in_a_summary(
-    calm: Run, rough: Run, commanded: Run, visited: Run
+    calm: Run, rough: Run, commanded: Run, visited: Run, searched: Run
 ) -> None:
     never = {"commands.{Action}.errors.{code}"}  # a charger that refuses a CALL of the CSMS
     never |= {
@@ -255,7 +278,7 @@ def test_every_documented_name_is_in_a_summary(
     never |= {name for name in documented if name.startswith("exports.")}  # test_run_exports.py
     never |= {name for name in documented if name.startswith("actions[].")}  # test_live_control.py
     missing = documented.difference(
-        *(names_in(run.summary) for run in (calm, rough, commanded, visited))
+        *(names_in(run.summary) for run in (calm, rough, commanded, visited, searched))
     )
     assert missing <= never
 
