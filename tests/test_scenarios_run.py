@@ -21,6 +21,12 @@ SMALLER = {
     **{"morning-peak": 60, "soak": 60},
 }
 """Chargers of each. `smoke` is small: tests/cli/test_run.py runs it as it is."""
+ELSEWHERE = {
+    "smoke",  # tests/cli/test_run.py
+    *("blackout", "boot-storm", "firmware-wave"),  # tests/load/test_storms.py, as the next three
+    *("reconnect-storm", "rolling-restart", "slow-csms"),
+}
+"""Run by other tests."""
 SAMPLED = "configuration.MeterValueSampleInterval=1"  # else there are none in a second
 FITTED = {
     "idle": ["thresholds.connections.peak=== 30"],  # it counts the chargers of the whole scenario
@@ -61,7 +67,7 @@ WITHOUT_COMMANDS = {"ocpp16/faults"}
 
 def test_every_scenario_is_run_by_a_test() -> None:
     scenarios = ROOT / "scenarios"
-    assert {file.stem for file in scenarios.glob("*.yaml")} == SMALLER.keys() | {"smoke"}
+    assert {file.stem for file in scenarios.glob("*.yaml")} == SMALLER.keys() | ELSEWHERE
     folders = [path for path in scenarios.iterdir() if path.is_dir()]
     assert {path.name: {file.stem for file in path.iterdir()} for path in folders} == BLOCKS
 

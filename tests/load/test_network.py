@@ -72,17 +72,17 @@ def test_a_csms_that_behaves_badly_and_the_books_balance(tmp_path: Path) -> None
     assert broken(summary) == []
     assert summary["call_totals"]["timeouts"] > 0
     assert summary["ledger"]["csms"]["unanswered"] > 0
-    assert summary["call_totals"]["errors"] > 0
+    assert summary["call_totals"]["errors"]["InternalError"] > 0
 
 
 def test_a_slow_csms_is_well_again_after_its_stage(tmp_path: Path) -> None:
     slow = "{do: hold, for: 30s, name: slow, csms: {delay: 2s}}"
     summary = virtually(stormy(slow, "{do: hold, for: 5s}", "{do: hold, for: 30s}"), tmp_path)
     medians = [
-        stage["calls"]["StopTransaction.service"]["p50"] for stage in summary["stages"][1:4]
+        stage["calls"]["StopTransaction.service"]["p50"] for stage in summary["stages"][1:4:2]
     ]
     assert medians[0] == pytest.approx(2000, rel=0.01)
-    assert medians[2] < 100
+    assert medians[1] < 100
     notes = [note["text"] for note in summary["annotations"]["kept"] if note["kind"] == "fault"]
     assert notes == ["the CSMS behaves badly: delay 2s"]
 
