@@ -50,6 +50,7 @@ PURE = (
     "simfleet.load.metrics",
     "simfleet.load.arrival_metrics",
     "simfleet.load.pacers",
+    "simfleet.load.run_metrics",
     "simfleet.fleet.pacing",
     "simfleet.documents.quantities",
     "simfleet.load.thresholds",

@@ -99,7 +99,17 @@ def a_summary(**changes: Any) -> dict[str, Any]:
             "by_action": {"Reset": some_commands(20), "ClearCache": some_commands(0)},
         },
         "uploads": {"received": 3, "served": 4},
+        "arrivals": {
+            **{"wanted": 100, "arrived": 96, "turned_away": 4, "started": 95, "unserved": 1},
+            **{"late": 2, "lag_ms": {"p99": 120.0}},
+        },
+        "soak": [a_soak(0.2), a_soak(-0.1)],
     } | changes
+
+
+def a_soak(drift: float) -> dict[str, Any]:
+    grown = {"grown_per_charger_kib": 10 * drift}
+    return {"response_p99_ms": {"drift_ratio": drift}, "generator": grown, "csms": grown}
 
 
 def result_of(metric: str, expression: str, summary: dict[str, Any]) -> ThresholdResult:
@@ -413,3 +423,41 @@ def test_a_count_that_the_books_do_not_have_is_refused(metric: str, says: str) -
     with pytest.raises(ValueError, match=r"csms|no count") as refused:
         parse("== 0", metric)
     assert says in str(refused.value)
+
+
+# ── sessions and soaks ───────────────────────────────────────────────────────────────────────────
+
+
+def some_books(**changes: Any) -> dict[str, Any]:
+    books = {"transactions_opened": 20, "starts_delivered": 20, "stops_delivered": 20}
+    excused = {"starts_lost": 0, "stops_lost": 0}
+    return {"ledger": {"fleet": {**books, "excused": excused, **changes}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ({}, 0),
+        ({"stops_delivered": 17}, 3),
+        ({"starts_delivered": 18, "stops_delivered": 19}, 2),
+        ({"stops_delivered": 17, "excused": {"starts_lost": 1, "stops_lost": 2}}, 1),
+    ],
+)
+def test_a_session_is_lost_if_the_csms_never_answered_its_start_or_its_end(
+    changes: dict[str, Any], lost: int
+) -> None:
+    assert result_of("sessions.lost", "== 0", some_books(**changes)).actual == lost
+
+
+def test_turned_away_drivers_are_a_share_of_those_who_were_due() -> None:
+    assert result_of("sessions.turned_away_ratio", "< 5%", a_summary()).passed
+    assert result_of("sessions.turned_away_ratio", "< 5%", a_summary(arrivals=None)).actual is None
+
+
+def test_of_several_soaks_the_worst_counts() -> None:
+    assert result_of("soak.response.p99_drift", "< 10%", a_summary()).actual == 0.2
+    assert result_of("soak.csms.grown_kib", "<= 2", a_summary()).passed
+    calmer = a_summary(soak=[a_soak(-0.5)])
+    assert result_of("soak.response.p99_drift", "== 0", calmer).passed
+    unknown = a_summary(soak=[a_soak(0.1), {"response_p99_ms": {"drift_ratio": None}}])
+    assert result_of("soak.response.p99_drift", "< 10%", unknown).actual is None
