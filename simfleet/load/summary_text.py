@@ -80,8 +80,8 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
         f" loop lag p99 {generator['loop_lag_ms']['p99']:.1f} ms"
     )
     yield f"  ledger        {_ledger(summary['ledger'], summary['injected'])}"
-    yield f"  results       {folder}"
     yield f"  report        {folder}/report.html"
+    yield f"  results       {folder}"
 
 
 def _changed_live(summary: Mapping[str, Any]) -> Iterator[str]:
