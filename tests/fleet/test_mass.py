@@ -80,6 +80,38 @@ async def test_the_newest_leave_first_and_exactly_evenly(autojump_clock: MockClo
         assert fleet.mass.size == len(fleet.supervisor.chargers) == 10
 
 
+async def test_a_pause_holds_everybody_and_the_rest_keeps_its_pace(
+    autojump_clock: MockClock,
+) -> None:
+    births: list[tuple[float, str]] = []
+    async with a_fleet(chargers=10, make=noting(births)) as fleet:
+        fleet.mass.apply(10, Mode.IDLE, over_s=10.0)
+        await trio.sleep(4.5)
+        fleet.mass.pause()
+        fleet.mass.pause()
+        await trio.sleep(100)
+        assert len(births) == fleet.mass.size == 5
+        fleet.mass.resume()
+        await fleet.mass.settled()
+        expected = [float(n) for n in range(5)] + [100.0 + n for n in range(5, 10)]
+        assert [at_s for at_s, _ in births] == pytest.approx(expected)
+
+
+async def test_a_wish_made_in_a_pause_begins_when_it_is_over(autojump_clock: MockClock) -> None:
+    births: list[tuple[float, str]] = []
+    async with a_fleet(chargers=10, make=noting(births)) as fleet:
+        fleet.mass.apply(10, Mode.IDLE, over_s=10.0)
+        fleet.mass.pause()
+        await trio.sleep(3)
+        fleet.mass.apply(4, Mode.IDLE, over_s=4.0)
+        await trio.sleep(7)
+        assert births == []
+        fleet.mass.resume()
+        await fleet.mass.settled()
+        assert [at_s for at_s, _ in births] == pytest.approx([10.0, 11.0, 12.0, 13.0])
+        assert fleet.mass.most_settled == 0  # idle ones never go online
+
+
 async def test_a_change_of_mode_is_paced_too(autojump_clock: MockClock) -> None:
     async with a_fleet(chargers=10) as fleet:
         await fleet.settle(10, Mode.IDLE)
