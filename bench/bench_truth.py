@@ -23,17 +23,24 @@ from bench import results
 from bench.children import Child, ChildFailed, python
 from bench.machine import generator_core, peer_core
 from bench.results import Row, say
-from bench.truth import Spread, off_by, simulate, spread_ms, worst_step_s
+from bench.sink import Late
+from bench.truth import Spread, delayed, off_by, simulate, spread_ms, worst_step_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MEASURES = (
     "Response times of 100 chargers at one CALL per second whose CSMS stands still for 5 s in the "
-    "middle of a run of 25 s, beside the truth computed from the schedule."
+    "middle of a run of 25 s, whose answers get slower and slower, or of which one in a hundred is "
+    "slow, beside the truth computed from the schedule."
 )
-OFF_BY_MAX = 0.03
-COMPARED = ("mean", "p90", "p95", "p99")
+OFF_BY_MAX = 0.01
+COMPARED = ("mean", "p50", "p90", "p99", "p99_9")
+WITHIN_MS = 2.0
+"""What a busy machine adds to an answer that comes at once: a p50 of half a millisecond cannot be
+told to a hundredth, so a figure this near to the truth is right, too."""
+LATE = {"delay ramp": "ramp:12", "1 % slow replies": "one:100,2"}
+"""How late the sink answers in the runs beside the freeze."""
 CHARGERS = 100
 INTERVAL_S = 1
 HOLD_S, BEFORE_S, FROZEN_S = 25.0, 8.0, 5.0
@@ -44,6 +51,8 @@ ON_GRID_S = 0.01
 """How far a sample may be off its schedule: times are written in milliseconds."""
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 60.0
+INVALID_RUN = 106
+"""Exit code of a run whose generator could not keep up."""
 
 # The hold begins when all are on the ramp, a think time before the last has started to charge.
 SCENARIO = """\
@@ -72,7 +81,52 @@ class Freeze(NamedTuple):
 
 
 def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
-    """Run it once; a quick run freezes for one second."""
+    """Run a freeze, a ramp of delays and a few slow replies; quick runs are shorter."""
+    rows, notes = _measure_freeze(quick=quick)
+    for case, late in LATE.items():
+        late_rows, late_notes = _measure_late(case, late, quick=quick)
+        rows += late_rows
+        notes += late_notes
+    return rows, notes
+
+
+def _measure_late(case: str, late: str, *, quick: bool) -> tuple[list[Row], list[str]]:
+    if quick:
+        late = {"ramp:12": "ramp:4", "one:100,2": "one:10,2"}[late]
+    hold_s = 10 if quick else 25
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scenario = folder / "truth.yaml"
+        text = SCENARIO.format(chargers=CHARGERS, interval_s=INTERVAL_S, hold_s=hold_s)
+        scenario.write_text(text, encoding="utf-8")
+        say(f"100 chargers for {hold_s} s, {case} ({late}) ...")
+        options = ("--keep-sample-times", "--late", late)
+        with Child(python("bench.sink", *options), core=peer_core()) as sink:
+            target = f"ws://127.0.0.1:{sink.hear()['port']}"
+            command = ["run", str(scenario), "--target", target, "--quiet"]
+            with Child(
+                python("simfleet", *command, "--out", str(folder / "run")),
+                core=generator_core(),
+                stderr=subprocess.DEVNULL,
+                stops_on_stdin=False,
+            ) as run:
+                code, _ = run.wait(timeout_s=hold_s + 2 * END_TIMEOUT_S)
+            counted = sink.ask()
+        if code not in (0, INVALID_RUN):
+            raise ChildFailed(f"simfleet run ended with exit code {code}")
+        measured = read_spread(folder / "run" / "run.hlog", "MeterValues.response")
+        service = read_spread(folder / "run" / "run.hlog", "MeterValues.service")
+    schedules = [[_unix_s(text) for text in times] for times in counted["sample_times"]]
+    slow = Late(late)
+    slow.began_s = counted["late_began_s"]
+    truth = spread_ms([one.response_s for one in delayed(schedules, slow.delay_s)])
+    notes = [f"{case}: {sum(map(len, schedules)):,} CALLs."]
+    if code == INVALID_RUN:
+        notes.append(f"{case}: the run came out INVALID: this machine was too busy to measure on.")
+    return _rows(case, truth, measured, service), notes
+
+
+def _measure_freeze(*, quick: bool) -> tuple[list[Row], list[str]]:
     scale = 0.2 if quick else 1.0
     before_s, frozen_s = scale * BEFORE_S, scale * FROZEN_S
     with tempfile.TemporaryDirectory() as name:
@@ -141,20 +195,24 @@ def compare(
         service_s=freeze.service_s,
     )
     truth = spread_ms([one.response_s for one in answered])
+    return _rows("freeze", truth, measured, service)
+
+
+def _rows(case: str, truth: Spread, measured: Spread, service: Spread) -> list[Row]:
     rows: list[Row] = []
     for name in COMPARED:
         ours_ms, true_ms = getattr(measured, name), getattr(truth, name)
         off = off_by(ours_ms, true_ms)
         rows.append(
             Row(
-                case=f"response time, {name}",
+                case=f"{case}: response time, {name}",
                 figure=ours_ms,
                 unit="ms",
                 beside="truth",
                 beside_figure=true_ms,
                 ratio=ours_ms / true_ms,
-                target=f"within {OFF_BY_MAX:.0%}",
-                reached=off <= OFF_BY_MAX,
+                target=f"within {OFF_BY_MAX:.0%} or {WITHIN_MS:g} ms",
+                reached=off <= OFF_BY_MAX or abs(ours_ms - true_ms) <= WITHIN_MS,
                 details={"off by %": 100 * off, "service time ms": getattr(service, name)},
             )
         )
@@ -168,7 +226,7 @@ def read_spread(hlog: Path, tag: str) -> Spread:
         whole.decode_and_add(encoded)
     if not whole.get_total_count():
         raise ChildFailed(f"{hlog.name} has no histogram called {tag}")
-    at_us = whole.get_percentile_to_value_dict([50, 90, 95, 99, 100])
+    at_us = whole.get_percentile_to_value_dict([50, 90, 95, 99, 99.9, 100])
     mean_us = whole.get_mean_value()
     return Spread(*(us / 1000 for us in (mean_us, *at_us.values())))
 

@@ -25,6 +25,9 @@ from bench.machine import raise_descriptor_limit
 
 BACKLOG = 4096
 READ_BYTES = 65536
+STEADY_S = 0.05
+"""How late an answer is at least when some are late: what is added by the machine is little of it.
+"""
 
 
 class Call(msgspec.Struct, array_like=True):
@@ -63,10 +66,39 @@ def now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+class Late:
+    """How late answers are: `ramp:S`, from nothing to a second evenly within S seconds after the
+    first CALL and then no more; `one:N,T`, every Nth CALL of a connection by T seconds.
+
+    Waited for on the clock of the machine, so that the truth can be computed from the schedule.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.kind, _, figures = text.partition(":")
+        self.figures = [float(figure) for figure in figures.split(",")]
+        self.began_s: float | None = None
+
+    def delay_s(self, at_s: float, number: int) -> float:
+        """Of a CALL that comes at `at_s`, the `number`th of its connection, from 0."""
+        if self.began_s is None:
+            self.began_s = at_s
+        if self.kind == "one":
+            every, late_s = self.figures
+            return late_s if number % every == every - 1 else STEADY_S
+        share = (at_s - self.began_s) / self.figures[0]
+        return STEADY_S + (share if share < 1 else 0.0)
+
+    async def wait(self, number: int) -> None:
+        """Be late for it."""
+        await trio.sleep(self.delay_s(time.time(), number))
+
+
 class Sink:
     """All connections together."""
 
-    def __init__(self, *, heartbeat_interval_s: int, keep_sample_times: bool) -> None:
+    def __init__(
+        self, *, heartbeat_interval_s: int, keep_sample_times: bool, late: str = ""
+    ) -> None:
         self.answered: dict[str, int] = {}
         self.connections = 0
         self.transactions = 0
@@ -74,6 +106,8 @@ class Sink:
         """Connections in the order they came, each with the times of its samples."""
         self._interval_s = heartbeat_interval_s
         self._keep = keep_sample_times
+        self.late = Late(late) if late else None
+        """How late MeterValues are answered."""
 
     async def serve(self, sock: trio.socket.SocketType) -> None:
         """Answer one station until it goes."""
@@ -102,6 +136,8 @@ class Sink:
                     call = CALL.decode(event.data)
                     if call.type == 2:
                         answer = self._answer(call, times, protocol.subprotocol)
+                        if self.late is not None and call.action == "MeterValues":
+                            await self.late.wait(len(times) - 1)
                         protocol.send_text(JSON.encode((3, call.id, answer)))
             if out := protocol.data_to_send():
                 await _send_all(sock, b"".join(out))
@@ -134,6 +170,7 @@ class Sink:
             "by_action": self.answered,
             "connections": self.connections,
             "cpu_s": time.process_time(),
+            "late_began_s": None if self.late is None else self.late.began_s,
             "sample_times": [times for times in self.sample_times if times],
         }
 
@@ -158,6 +195,7 @@ async def main(options: argparse.Namespace) -> None:
     sink = Sink(
         heartbeat_interval_s=options.heartbeat_interval_s,
         keep_sample_times=options.keep_sample_times,
+        late=options.late,
     )
     listener = trio.socket.socket()
     await listener.bind(("127.0.0.1", 0))
@@ -174,6 +212,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="a CSMS-shaped sink for benchmarks")
     parser.add_argument("--heartbeat-interval-s", type=int, default=300)
     parser.add_argument("--keep-sample-times", action="store_true")
+    parser.add_argument("--late", default="", help="ramp:SECONDS or one:N,SECONDS")
     return parser.parse_args(arguments)
 
 

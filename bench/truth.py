@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -74,6 +74,24 @@ def simulate(
     return answered
 
 
+def delayed(
+    schedules: Sequence[Schedule], delay_s: Callable[[float, int], float]
+) -> list[Answered]:
+    """Every CALL's fate against a server that answers each CALL by itself, late by what `delay_s`
+    says of the moment it was sent and its number on the connection (from 0).
+
+    A charger has one CALL outstanding, so what is due meanwhile waits.
+    """
+    answered: list[Answered] = []
+    for due in schedules:
+        free_s = -math.inf
+        for number, due_s in enumerate(due):
+            sent_s = max(due_s, free_s)
+            free_s = sent_s + delay_s(sent_s, number)
+            answered.append(Answered(due_s, sent_s, free_s))
+    return answered
+
+
 class Spread(NamedTuple):
     """The figures that are compared, in milliseconds."""
 
@@ -82,6 +100,7 @@ class Spread(NamedTuple):
     p90: float
     p95: float
     p99: float
+    p99_9: float
     max: float
 
 
@@ -100,6 +119,7 @@ def spread_ms(times_s: Sequence[float]) -> Spread:
         p90=percentile(90),
         p95=percentile(95),
         p99=percentile(99),
+        p99_9=percentile(99.9),
         max=ordered[-1],
     )
 

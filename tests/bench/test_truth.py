@@ -69,7 +69,7 @@ def test_percentiles_are_of_nearest_rank() -> None:
     spread = spread_ms([number / 1000 for number in range(1, 101)])
     assert (spread.p50, spread.p90, spread.p95, spread.p99, spread.max) == (50, 90, 95, 99, 100)
     assert spread.mean == 50.5
-    assert spread_ms([0.003]) == (3, 3, 3, 3, 3, 3)
+    assert spread_ms([0.003]) == (3, 3, 3, 3, 3, 3, 3)
 
 
 def test_no_times_have_no_spread() -> None:
