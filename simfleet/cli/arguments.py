@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from simfleet.cli.csms_arguments import configure_csms
-from simfleet.cli.values import PORT_MAX, assignment, host_and_port, target, whole_number
+from simfleet.cli.values import PORT_MAX, assignment, host_and_port, scale, target, whole_number
 from simfleet.csms import misbehaviour
 
 if TYPE_CHECKING:
@@ -79,7 +79,44 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read no keys from the terminal; otherwise ? shows what they do",
     )
+    _add_time(parser)
     _add_models(parser)
+    _add_outputs(parser)
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("time (docs/virtual-time.md)")
+    group.add_argument(
+        "--virtual",
+        action="store_true",
+        help="on a virtual clock, in memory, against the embedded CSMS: a day takes minutes",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="as --virtual, for any target: connect to nothing, predict rates, peaks and limits",
+    )
+    group.add_argument(
+        "--time-scale",
+        type=scale,
+        metavar="N",
+        help="N times as fast as real time, over real sockets; timeouts as well",
+    )
+
+
+def configure_replay(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `simfleet replay`: a run folder, and how to run it."""
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="a run folder, or its manifest.json"
+    )
+    parser.add_argument("--target", type=target, metavar="URL", help="another CSMS")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the run's files go (default: under runs/)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="as of simfleet run")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
+    parser.add_argument("--no-keys", action="store_true", help="read no keys from the terminal")
+    _add_time(parser)
     _add_outputs(parser)
 
 
@@ -282,6 +319,8 @@ COMMANDS = (
             "simfleet run scenarios/ten-thousand.yaml",
             "simfleet run my.yaml --target ws://127.0.0.1:9000/ocpp --chargers 500",
             "simfleet run my.yaml --set stages[0].over=30s --json > summary.json",
+            "simfleet run my.yaml --target wss://csms.example.org/ocpp --dry-run",
+            "simfleet run a-day.yaml --virtual",
         ),
         configure_run,
     ),
@@ -311,6 +350,15 @@ COMMANDS = (
             "  transactions.started < -5%            the other way\n"
             "  p99 > +15% significant                only if it is more than noise\n"
         ),
+    ),
+    Command(
+        "replay",
+        "run once more what a run folder says: the same fleet, the same schedule",
+        (
+            "simfleet replay runs/ten-thousand-20261120-083300",
+            "simfleet replay runs/ten-thousand-20261120-083300 --virtual --out again",
+        ),
+        configure_replay,
     ),
     Command(
         "csms",

@@ -25,6 +25,7 @@ from simfleet.csms.pki_folder import PkiFolder
 from simfleet.csms.server import serve_csms
 from simfleet.errors import UsageWrong
 from simfleet.fleet.garbage import calm_garbage, sweep_garbage
+from simfleet.load.clocks import ScaledClock
 from simfleet.ocpp.versions import VERSIONS, catalog_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def main(arguments: argparse.Namespace) -> int:
     for version in VERSIONS:
         catalog_of(version).warm_up()
     with calm_garbage():
-        trio.run(partial(_run, arguments, behaviour, access))
+        scale = arguments.time_scale
+        clock = None if scale == 1.0 else ScaledClock(scale)
+        trio.run(partial(_run, arguments, behaviour, access), clock=clock)
     return ExitCode.PASSED
 
 

@@ -31,6 +31,8 @@ def configure_csms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=whole_number(0), metavar="S", help="seed of delays and drops (default: 0)"
     )
+    # The clock of an accelerated run, so that both sides have the same.
+    parser.add_argument("--time-scale", type=float, default=1.0, help=argparse.SUPPRESS)
     # JSON lines on stdin and stdout, for the run that started this process.
     parser.add_argument("--control", action="store_true", help=argparse.SUPPRESS)
     # A whole csms.behaviour.Behaviour as JSON, which the other options refine.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PORT_MAX: Final = 65_535
+SCALE_MAX: Final = 100
 INTERVAL_MAX_S: Final = 2**31 - 1  # OCPP integers are 32 bits wide in practice
 _TARGET: Final = re.compile(r"embedded|wss?://[^/\s?#]+[^\s?#]*")
 _ASSIGNMENT: Final = re.compile(r"[^=\s]+=.*", re.DOTALL)
@@ -59,6 +60,19 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def scale(text: str) -> float:
+    """How many times as fast as real time: 1 to 100."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 1 <= number <= SCALE_MAX:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time scale; write a number from 1 to {SCALE_MAX}"
+        )
+    return number
 
 
 def price(text: str) -> float:

@@ -262,17 +262,21 @@ async def embedded_csms(
     passwords: Path | None = None,
     pki: Path | None = None,
     security_profile: int = 0,
+    time_scale: float = 1.0,
 ) -> AsyncIterator[ChildCsms]:
     """Run a CSMS in a child process on a free port. Raises `CsmsFailed` when it does not start.
 
     `passwords` is a file of lines `identity:password`, `pki` a folder as `simfleet pki` makes it;
-    `security_profile` is the least that stations must do, see `access.py`.
+    `security_profile` is the least that stations must do, see `access.py`. Its clock runs
+    `time_scale` times as fast as real time.
 
     The body goes on when the child dies: `died` is set, and asking raises `CsmsFailed`.
     """
     command = [sys.executable, "-m", "simfleet", "csms", "--host", host, "--port", "0"]
     command += ["--control", "--behaviour", msgspec.json.encode(behaviour).decode()]
     command += ["--security-profile", str(security_profile)]
+    if time_scale != 1.0:
+        command += ["--time-scale", str(time_scale)]
     if passwords is not None:
         command += ["--passwords", str(passwords)]
     if pki is not None:

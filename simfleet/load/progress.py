@@ -55,6 +55,10 @@ class Progress(Struct, frozen=True):
     last_action_at_s: float | None = None
     """When, in seconds from the beginning of the load."""
     changed_live: bool = False
+    clock: str = "real"
+    """`virtual` or `scaled` where seconds are not real ones."""
+    speed: float = 1.0
+    """Seconds of the run in a real one, so far."""
 
 
 def headline(progress: Progress) -> str:
@@ -72,10 +76,15 @@ def headline(progress: Progress) -> str:
     return progress.stage
 
 
+def clock_text(progress: Progress) -> str:
+    """What kind of seconds those are, unless real ones, and how fast they pass."""
+    return "" if progress.clock == "real" else f"{progress.clock}, {progress.speed:.0f}x"
+
+
 def one_line(progress: Progress) -> str:
     """Everything that matters, on one line: for a log."""
     return (
-        f"{progress.elapsed_s:6.0f} s  {headline(progress)}:"
+        f"{progress.elapsed_s:6.0f} s {clock_text(progress)} {headline(progress)}:"
         f" {progress.connected}/{progress.wanted} connected, {progress.booted} booted,"
         f" {progress.transactions} transactions, {progress.calls} calls,"
         f" p99 {progress.response_p99_ms:.1f} ms, lag {progress.loop_lag_p99_ms:.1f} ms,"

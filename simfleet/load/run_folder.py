@@ -22,14 +22,17 @@ import msgspec
 from simfleet import __version__
 from simfleet.clock import iso, utc
 from simfleet.errors import UsageWrong
+from simfleet.load.fleet_digest import fleet_block
+from simfleet.load.fleet_plans import plans_of
 from simfleet.load.secrets import HIDDEN, Redactor
 from simfleet.load.written import SECRET_KEYS as _SECRET_KEYS
 from simfleet.observe.hlog import HistogramLog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from simfleet.fleet.plan import ChargerPlan
     from simfleet.fleet.recorder import Problem
     from simfleet.fleet.troubled import Frame
     from simfleet.load.schema1 import Scenario
@@ -45,6 +48,7 @@ _PACKAGES: Final = ("trio", "websockets", "trio-websocket", "ocpp", "msgspec", "
 _FILES: Final = (
     *("manifest.json", "summary.json", "run.hlog", "errors.jsonl"),
     *("timeline.csv", "actions.csv", "report.html", "junit.xml", "summary.md"),
+    "schedule.csv",
 )
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
@@ -72,8 +76,17 @@ class RunFolder:
         """Files that `append` has opened; None: cannot be written any more."""
 
     @classmethod
-    def create(cls, path: Path | None, *, name: str, start_wall_s: float) -> Self:
-        """Make the folder. Raises `UsageWrong` when it cannot be written or holds something."""
+    def create(
+        cls,
+        path: Path | None,
+        *,
+        name: str,
+        start_wall_s: float,
+        simulated_wall_s: float | None = None,
+    ) -> Self:
+        """Make the folder. `simulated_wall_s` is when the run begins by its own clock, if that is
+        not the real one. Raises `UsageWrong` when it cannot be written or holds something.
+        """
         wanted = RUNS / f"{name}-{utc(start_wall_s):%Y%m%d-%H%M%S}" if path is None else path
         new = [one for one in wanted.parents if not one.exists()]
         try:
@@ -85,7 +98,8 @@ class RunFolder:
                 raise UsageWrong(f"--out: {path} is not empty; name a new folder")
             comments = [f"simfleet {__version__} {name}"]
             try:
-                folder = cls(wanted, start_wall_s=start_wall_s, comments=comments)
+                began_s = start_wall_s if simulated_wall_s is None else simulated_wall_s
+                folder = cls(wanted, start_wall_s=began_s, comments=comments)
             except OSError:
                 _remove(wanted, new)
                 raise
@@ -210,9 +224,18 @@ class RunFolder:
 
 
 def manifest(
-    scenario: Scenario, *, source: bytes, arguments: Sequence[str], began_wall_s: float
+    scenario: Scenario,
+    *,
+    source: bytes | str,
+    arguments: Sequence[str],
+    began_wall_s: float,
+    plans: Sequence[ChargerPlan] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What is needed to repeat a run: scenario, seed, versions, limits, host. No secrets."""
+    """What is needed to repeat a run: scenario, options, seed, fleet, versions, limits, host. No
+    secrets. `source` is the file's content, or its SHA-256 where a run is replayed; `plans` are
+    those of the scenario, if they are made already.
+    """
     clean = scenario.written.redactor.clean_tree
     said = clean(msgspec.to_builtins(_without_secrets(scenario)))
     del said["written"]
@@ -220,8 +243,12 @@ def manifest(
         "schema": 1,
         "scenario": said,
         "written": scenario.written.described(),
-        "scenario_sha256": hashlib.sha256(source).hexdigest(),
+        "scenario_sha256": (
+            source if isinstance(source, str) else hashlib.sha256(source).hexdigest()
+        ),
         "seed": scenario.seed,
+        "fleet": fleet_block(scenario, plans_of(scenario) if plans is None else plans),
+        "options": clean({name: one for name, one in (options or {}).items() if one is not None}),
         "arguments": clean(_without_settings(arguments)),
         "began": iso(began_wall_s),
         "versions": {

@@ -17,7 +17,7 @@ import trio
 from msgspec.structs import asdict, replace
 
 from simfleet.clock import iso, utc
-from simfleet.errors import Missing, Refused, SimFleetError
+from simfleet.errors import Missing, Refused, ScenarioInvalid, SimFleetError
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
 from simfleet.load.fleet_plans import plans_of
@@ -392,7 +392,11 @@ class RunService:
         path = self._folder / live.run.id
         folder = RunFolder.create(path, name=name, start_wall_s=began_wall_s)
         made_of = manifest(
-            live.scenario, source=live.source, arguments=[], began_wall_s=began_wall_s
+            live.scenario,
+            source=live.source,
+            arguments=[],
+            began_wall_s=began_wall_s,
+            plans=live.plans,
         )
         try:
             folder.write("manifest.json", made_of)
@@ -409,6 +413,13 @@ def _read(
     """The scenario and its chargers; for a thread, because 10,000 take a while."""
     parse = parse_json_scenario if is_json else parse_scenario
     scenario = parse(content, models=models)
+    if scenario.time_scale != 1.0:
+        raise ScenarioInvalid(
+            [
+                f"time_scale: a service has a real clock, and this scenario wants one"
+                f" {scenario.time_scale:g} times as fast; run it with `simfleet run`"
+            ]
+        )
     return scenario, plans_of(scenario)
 
 

@@ -41,8 +41,9 @@ from simfleet.load.live.control import live_figures
 from simfleet.load.live.glance import Glance
 from simfleet.load.network import Network
 from simfleet.load.results.recording import RunTables
-from simfleet.load.security import as_charger, ensure_credentials, passwords_of
+from simfleet.load.results.schedule import Schedule
 from simfleet.load.secrets import clean_error
+from simfleet.load.security import as_charger, ensure_credentials, passwords_of
 from simfleet.load.stage_csms import behaving
 from simfleet.load.stage_faults import StageFaults
 from simfleet.load.stages.engine import Engine, told
@@ -50,7 +51,7 @@ from simfleet.load.stages.plain import bring_home
 from simfleet.load.stages.table import carry_out
 from simfleet.load.summary import most_wanted
 from simfleet.load.timeline import Timeline
-from simfleet.load.world import REAL
+from simfleet.load.world import REAL, Stopwatch
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
 from simfleet.ocpp.versions import catalog_of
@@ -114,6 +115,9 @@ class Runner:
         )
         tables = RunTables(folder, inline=world.kind == "virtual")
         self._companions: Sequence[Companion] = (tables, *companions)
+        self._stopwatch = Stopwatch(world)
+        if not world.measures:
+            self._companions = (*self._companions, Schedule(folder))
         self._annotations = Annotations(at_s)
         self.engine: Engine | None = None
         """The run at work, once its load has begun."""
@@ -195,7 +199,8 @@ class Runner:
                 self._timeline,
                 self._course,
                 self._annotations,
-                extra=self._judge.figures()
+                extra=self._stopwatch.figures()
+                | self._judge.figures()
                 | told(self.engine)
                 | live_figures(self.engine)
                 | {
@@ -283,6 +288,7 @@ class Runner:
             began_s = trio.current_time()
             self._timeline.begin(began_s)
             self._health.begin_load(began_s)
+            self._stopwatch.begin(began_s)
             self._annotations.began_s = began_s
             self.engine = engine
             nursery.start_soon(self._tick, engine)
@@ -303,6 +309,7 @@ class Runner:
                 self._course.wanted = engine.live.wanted
                 self._timeline.ended_s = trio.current_time()
                 self._health.end_load(self._timeline.ended_s)
+                self._stopwatch.end(self._timeline.ended_s)
             nursery.cancel_scope.cancel()
 
     async def _run_stages(self, engine: Engine) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from simfleet.documents.environment import NAME_PATTERN as NAME_OF_VARIABLE
 from simfleet.documents.fields import Key, ListOf, OneOf, Part
-from simfleet.documents.kinds import Duration, Text, Whole
+from simfleet.documents.kinds import Duration, Measure, Text, Whole
 from simfleet.load.behaviour_fields import DAY_S, Behaviour
 from simfleet.load.capacity_fields import Capacity
 from simfleet.load.cases.fields import CASES_MAX, Case, Cases
@@ -122,6 +122,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Key(TimeOfDay(), "time of day at the beginning of the load, for curves", "start_at"),
     ] = 0.0
+    time_scale: Annotated[
+        float,
+        Key(
+            Measure(1, 100, "seconds of the run in one real second", scale=1.0),
+            "how many times as fast as real time the run goes, over real sockets",
+        ),
+    ] = 1.0
     curve: Annotated[
         Curve | None,
         Key(CurveKind(), "the share of their rate, by time of day, of stages without their own"),

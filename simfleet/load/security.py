@@ -56,14 +56,20 @@ class Reached(NamedTuple):
 
 @asynccontextmanager
 async def reached(
-    scenario: Scenario, plans: Sequence[ChargerPlan], options: LinkOptions
+    scenario: Scenario,
+    plans: Sequence[ChargerPlan],
+    options: LinkOptions,
+    *,
+    time_scale: float = 1.0,
 ) -> AsyncIterator[Reached]:
-    """The target of a run as long as the block lasts; the embedded CSMS runs inside."""
+    """The target of a run as long as the block lasts; the embedded CSMS runs inside, its clock
+    `time_scale` times as fast as real time.
+    """
     target = scenario.target
     if target.url != "embedded":
         yield Reached(target.url, None, options, _keyring_of(target))
     elif not needs_pki(scenario, plans):
-        async with embedded_csms(password=target.password) as csms:
+        async with embedded_csms(password=target.password, time_scale=time_scale) as csms:
             yield Reached(csms.url, csms, options, Keyring())
     else:
         with tempfile.TemporaryDirectory(prefix="simfleet-") as name:
@@ -72,6 +78,7 @@ async def reached(
                 password=target.password,
                 passwords=made.passwords,
                 pki=made.folder.path,
+                time_scale=time_scale,
                 security_profile=min((profile_of(plan) for plan in plans), default=0),
             ) as csms:
                 context = ClientContexts().context((made.authority.certificate_pem,))

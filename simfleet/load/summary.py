@@ -44,6 +44,7 @@ def measure(
     """
     target = most_wanted(scenario)
     load_s = (timeline.ended_s if at_s is None else at_s) - timeline.began_s
+    real_s = load_s / health.speed
     counters, latencies, ledger = recorder.counters, recorder.latencies, recorder.ledger
     totals = latencies.totals
     frames = counters.frames_sent.total + counters.frames_received.total
@@ -81,8 +82,8 @@ def measure(
             "energy_lost_kwh": round(ledger.lost_wh / 1000, 3),
         },
         "throughput": {
-            "calls_per_s": round(calls / load_s, 1) if load_s > 0 else 0.0,
-            "frames_per_s": round(frames / load_s, 1) if load_s > 0 else 0.0,
+            "calls_per_s": round(calls / real_s, 1) if real_s > 0 else 0.0,
+            "frames_per_s": round(frames / real_s, 1) if real_s > 0 else 0.0,
             "frames_per_s_peak": counters.frames_sent.peak + counters.frames_received.peak,
         },
         "generator": _generator(
@@ -100,7 +101,7 @@ def measure(
             recorder,
             wanted=target,
             online=most_online(scenario),
-            load_s=load_s,
+            load_s=real_s,
         ),
     }
 

@@ -100,7 +100,7 @@ class MemoryKeyring(Keyring):
         """See `Keyring.options`."""
         options = super().options(credentials, options, identity=identity)
         if credentials.profile == MUTUAL_TLS:
-            return replace(options, headers={CERTIFICATE_HEADER: identity})
+            return replace(options, headers={**options.headers, CERTIFICATE_HEADER: identity})
         return options
 
     def _context(

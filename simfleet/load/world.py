@@ -12,11 +12,12 @@ next, the network is memory, and the embedded CSMS answers in the same event loo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import trio
 from msgspec import Struct
 
+from simfleet.clock import stopwatch_s
 from simfleet.fleet.clockwork import Clockwork
 from simfleet.fleet.garbage import SWEEP_PERIOD_S
 from simfleet.link.link import Dialer
@@ -80,3 +81,32 @@ class World(Struct, frozen=True, kw_only=True):
 
 
 REAL: Final = World()
+
+
+class Stopwatch:
+    """How long the load took, on the run's clock and in truth: `clock` in `summary.json`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._began = self._ended = (0.0, 0.0)
+
+    def begin(self, at_s: float) -> None:
+        """The load begins."""
+        self._began = self._ended = (at_s, stopwatch_s())
+
+    def end(self, at_s: float) -> None:
+        """The load is over."""
+        self._ended = (at_s, stopwatch_s())
+
+    def figures(self) -> dict[str, Any]:
+        """As in `summary.json`."""
+        run_s, real_s = (end - begin for end, begin in zip(self._ended, self._began, strict=True))
+        return {
+            "clock": {
+                "kind": self._world.kind,
+                "scale": self._world.scale,
+                "run_s": round(run_s, 3),
+                "real_s": round(real_s, 3),
+                "speed": round(run_s / real_s, 1) if real_s > 0 else None,
+            }
+        }

@@ -348,6 +348,13 @@ class Health:
         self._garbage.__exit__(exc_type, exc, tb)
 
     @property
+    def clock(self) -> str:
+        """The kind of clock: `real`, `scaled` or `virtual`."""
+        if self._virtual:
+            return "virtual"
+        return "real" if self.speed == 1.0 else "scaled"
+
+    @property
     def garbage(self) -> GarbagePauses:
         """The collections of the period that is judged."""
         return self._garbage

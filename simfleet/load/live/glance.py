@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from simfleet.clock import stopwatch_s
 from simfleet.load.progress import Progress
 from simfleet.observe.generator_verdict import judge
 
@@ -26,6 +27,12 @@ class Glance:
         self._calls = 0
         self._cpu_s = 0.0
         self._load_s = 0.0
+        self._began = (trio.current_time(), stopwatch_s())
+
+    def _speed(self, at_s: float) -> float:
+        """Seconds of the run in a real one, from the first look on."""
+        real_s = stopwatch_s() - self._began[1]
+        return round((at_s - self._began[0]) / real_s, 1) if real_s > 0 else 1.0
 
     def progress(self) -> Progress:
         """The run now."""
@@ -70,6 +77,8 @@ class Glance:
             last_action="" if last is None else f"{last.by}: {last.result}",
             last_action_at_s=None if last is None else last.at_s,
             changed_live=engine.live.changed,
+            clock=engine.health.clock,
+            speed=self._speed(at_s),
         )
 
 
