@@ -23,6 +23,7 @@ SMALLER = {
 """Chargers of each. `smoke` is small: tests/cli/test_run.py runs it as it is."""
 ELSEWHERE = {
     "smoke",  # tests/cli/test_run.py
+    *("cases", "smart-charging-dispatch"),  # tests/load/test_cases_run.py
     "capacity",  # tests/end_to_end/test_run_capacity.py
     *("blackout", "boot-storm", "firmware-wave"),  # tests/load/test_storms.py, as the next three
     *("reconnect-storm", "rolling-restart", "slow-csms"),

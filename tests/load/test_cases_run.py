@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builders_storms import virtually
+from simfleet.documents.fields import fields_of
+from simfleet.load.cases.fields import Case
+from simfleet.load.cases.steps import (
+    FLAT_STEPS,
+    Assert,
+    CsmsStep,
+    Disconnect,
+    Expect,
+    Plug,
+    PowerCycle,
+    Set,
+    Start,
+    Stop,
+    Until,
+)
 from simfleet.load.scenario import parse_scenario
 
-if TYPE_CHECKING:
-    from pathlib import Path
+ROOT = Path(__file__).parents[2]
 
 
 def a_case(
@@ -234,6 +250,50 @@ def test_a_hundred_chargers_at_the_same_time(tmp_path: Path) -> None:
     assert summary["case_totals"]["passed"] == 100
     assert max(one["took_s"] for one in summary["cases"]) < 20
     assert summary["ledger"]["balanced"]
+
+
+def test_every_name_of_a_result_is_documented(tmp_path: Path) -> None:
+    result, summary = outcome(a_case("plug, {assert: {phase: Charging}}"), tmp_path)
+    page = (ROOT / "docs" / "summary.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `(case[^`]+)` \|", page, re.MULTILINE))
+    found = {f"cases[].{name}{'[]' * (name == 'frames')}" for name in result}
+    assert documented == found | {f"case_totals.{name}" for name in summary["case_totals"]} | {
+        "case_totals"
+    }
+
+
+STEP = re.compile(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*|`wait: 5s`) \|", re.MULTILINE)
+
+
+def test_the_page_about_cases_has_every_step_and_every_key() -> None:
+    page = (ROOT / "docs" / "cases.md").read_text("utf-8")
+    words = {word for row in STEP.findall(page) for word in re.findall(r"[a-z_]+", row)}
+    assert {*FLAT_STEPS, "repeat"} <= words
+    for struct in (
+        Case,
+        Plug,
+        Start,
+        Stop,
+        Set,
+        PowerCycle,
+        Disconnect,
+        Expect,
+        Assert,
+        CsmsStep,
+        Until,
+    ):
+        for name in fields_of(struct):
+            assert f"`{name}`" in page, (struct.__name__, name)
+
+
+def test_the_scenarios_with_cases_and_with_a_dispatch_signal_pass(tmp_path: Path) -> None:
+    summary = virtually(ROOT / "scenarios" / "cases.yaml", tmp_path / "cases")
+    assert summary["verdict"]["result"] == "passed", summary["verdict"]["reasons"]
+    assert summary["case_totals"]["passed"] == summary["case_totals"]["total"] == 60
+    dispatch = ROOT / "scenarios" / "smart-charging-dispatch.yaml"
+    summary = virtually(dispatch, tmp_path / "dispatch", chargers=40)
+    assert summary["verdict"]["result"] == "passed", summary["verdict"]["reasons"]
+    assert summary["scenario_commands"]["by_action"]["SetChargingProfile"]["converged"] == 40
 
 
 def test_secrets_are_not_in_the_messages_of_a_failed_case(tmp_path: Path) -> None:

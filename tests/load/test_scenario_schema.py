@@ -15,7 +15,9 @@ from simfleet.documents.fields import fields_of
 from simfleet.documents.kinds import ScalarKind
 from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.capacity_fields import Capacity
+from simfleet.load.cases.fields import Cases
 from simfleet.load.commands import Command, Recipients
+from simfleet.load.converged_fields import Converged
 from simfleet.load.feed_fields import Data
 from simfleet.load.metrics import METRICS
 from simfleet.load.open_fields import Sessions
@@ -53,7 +55,9 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Sessions,
     Command,
     Recipients,
+    Converged,
     Capacity,
+    Cases,
 )
 
 
