@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 import trio
@@ -106,9 +106,7 @@ def test_a_run_beyond_its_plan_gets_coarser(
 
         monkeypatch.setattr(Scenario, "lasts_s", property(lambda _: 10.0))
 
-    run = run_in_memory(
-        a_scenario(target=MEMORY, stages=STAGES), tmp_path / "run", before=prolong
-    )
+    run = run_in_memory(a_scenario(target=MEMORY, stages=STAGES), tmp_path / "run", before=prolong)
     rows = rows_of(run, "timeline.csv")
     lengths = [round(float(row["lasts_s"])) for row in rows]
     assert lengths[:20] == [1] * 20
@@ -151,20 +149,20 @@ def test_a_stalled_disk_costs_rows_and_not_memory(tmp_path: Path) -> None:
         tables._rows_due = ["x\n"] * 1_000
 
         class Mass:
-            class wish:  # noqa: N801
+            class wish:
                 target = 0
 
         class Engine:
-            class timeline:  # noqa: N801
+            class timeline:
                 began_s = 0.0
 
-            class clock:  # noqa: N801
+            class clock:
                 @staticmethod
                 def iso(at_s: float) -> str:
                     return ""
 
-            class supervisor:  # noqa: N801
-                chargers: dict[str, object] = {}
+            class supervisor:
+                chargers: ClassVar[dict[str, object]] = {}
 
             mass = Mass
             stage_label = "hold"
