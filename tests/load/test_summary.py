@@ -146,6 +146,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "{do: step, to: 4, mode: connect}",
         "{do: sessions, rate: 1/s, for: 5s}",
         "{do: soak, for: 10s}",
+        "{do: reconnect_storm, for: 3s, backoff: none}",
         "{do: stop, over: 500ms}",
     )
     scenario = a_scenario(target=MEMORY, stages=stages)

@@ -99,6 +99,12 @@ def a_summary(**changes: Any) -> dict[str, Any]:
             "by_action": {"Reset": some_commands(20), "ClearCache": some_commands(0)},
         },
         "uploads": {"received": 3, "served": 4},
+        "storms": [
+            {
+                **{"name": "wave", "missing": 0, "seconds_to_50": 4.0},
+                **{"seconds_to_95": 7.5, "seconds_to_100": 9.0},
+            }
+        ],
         "arrivals": {
             **{"wanted": 100, "arrived": 96, "turned_away": 4, "started": 95, "unserved": 1},
             **{"late": 2, "lag_ms": {"p99": 120.0}},
