@@ -203,9 +203,9 @@ def _fleet(scenario: Block) -> Html:
             one.word("name"),
             wording.count(one.number("count")),
             one.word("version"),
-            one.word("model") or one.word("type"),
+            one.word("model") or one.word("type") or one.word("charge_point_model"),
             "" if profile is None else wording.count(profile),
-            one.word("id"),
+            one.word("id") or one.word("id_pattern"),
         )
         rows.append(row)
     head = ("slice", "chargers", "version", "model or type", "security profile", "identities")
