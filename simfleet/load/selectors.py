@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from simfleet.documents.kinds import did_you_mean
 from simfleet.documents.quantities import shown
 
 KEYS: Final = ("stage", "slice")
@@ -64,8 +63,7 @@ def _selector(inside: str) -> Selector:
     for item in inside.split(","):
         key, equals, value = (part.strip() for part in item.partition("="))
         if key not in KEYS:
-            near = did_you_mean(key, KEYS)
-            raise ValueError(f"{shown(key)} selects nothing; write stage=name or slice=name{near}")
+            raise ValueError(f"{shown(key)} selects nothing; write stage=name or slice=name")
         if not equals or not value:
             raise ValueError(f"{shown(item.strip())} selects nothing; write {key}=name")
         if key in values:
