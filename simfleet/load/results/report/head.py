@@ -203,12 +203,12 @@ def _fleet(scenario: Block) -> Html:
             one.word("name"),
             wording.count(one.number("count")),
             one.word("version"),
-            one.word("model") or one.word("type") or one.word("charge_point_model"),
+            " ".join(filter(None, (one.word("model"), one.word("type")))),
             "" if profile is None else wording.count(profile),
             one.word("id") or one.word("id_pattern"),
         )
         rows.append(row)
-    head = ("slice", "chargers", "version", "model or type", "security profile", "identities")
+    head = ("slice", "chargers", "version", "model and type", "security profile", "identities")
     return table(head, rows, numbers=(1,), name="Fleet")
 
 
