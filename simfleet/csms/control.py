@@ -13,6 +13,7 @@ input ends the CSMS: a parent that dies leaves no orphan.
                                                 {"id": 5, "command": {"failure": null, ...}}
     {"id": 6, "ask": "broadcast", "order": {"action": "ClearCache", "share": 0.5}}
                                                 {"id": 6, "broadcast": {"sent": 7, ...}}
+    {"id": 9, "ask": "settle"}                  {"id": 9, "settle": {}}
     {"id": 7, "ask": "report", "identity": "CP-1", "kind": "NotifyReport", "request_id": 4}
                                                 {"id": 7, "report": {"items": [...], ...}}
     {"id": 8, "ask": "behave", "behaviour": {"drop": 0.1}}

@@ -22,6 +22,7 @@ import msgspec
 from simfleet import __version__
 from simfleet.clock import iso, utc
 from simfleet.errors import UsageWrong
+from simfleet.load.cases.frames import without_secrets
 from simfleet.load.fleet_digest import fleet_block
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.secrets import HIDDEN, Redactor
@@ -238,6 +239,7 @@ def manifest(
     """
     clean = scenario.written.redactor.clean_tree
     said = clean(msgspec.to_builtins(_without_secrets(scenario)))
+    said["cases"] = without_secrets(said["cases"])
     del said["written"]
     return {
         "schema": 1,

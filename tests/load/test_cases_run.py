@@ -24,6 +24,7 @@ from simfleet.load.cases.steps import (
     Stop,
     Until,
 )
+from simfleet.load.run_folder import manifest
 from simfleet.load.scenario import parse_scenario
 
 ROOT = Path(__file__).parents[2]
@@ -304,3 +305,6 @@ def test_secrets_are_not_in_the_messages_of_a_failed_case(tmp_path: Path) -> Non
     result, summary = outcome(a_case(steps), tmp_path)
     assert any("AuthorizationKey" in line and "***" in line for line in result["frames"])
     assert "0123456789ABCDEF" not in str(summary["cases"])
+    content = a_case(steps).encode()
+    told = manifest(parse_scenario(content), source="0" * 64, arguments=["run"], began_wall_s=0.0)
+    assert "0123456789ABCDEF" not in str(told)
