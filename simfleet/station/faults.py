@@ -427,10 +427,11 @@ class Faults:
     def spoilt(self, station: Station, call_id: str) -> None:
         """The open CALL, if it is this one, was spoilt on its way; once is enough."""
         entry = station.conversation.open_context(call_id)
-        if isinstance(entry, Entry) and entry.durable and not self.excusing:
-            if call_id != self._spoilt_call:
-                self._spoilt_call = call_id
-                note(self._spoilt, entry.number, self._spoilt.get(entry.number, 0) + 1)
+        if not isinstance(entry, Entry) or not entry.durable or self.excusing:
+            return
+        if call_id != self._spoilt_call:
+            self._spoilt_call = call_id
+            note(self._spoilt, entry.number, self._spoilt.get(entry.number, 0) + 1)
 
     def given_up(self, station: Station, entry: Entry) -> None:
         """A durable message will not be tried again: our fault, if every attempt was spoilt."""
