@@ -55,7 +55,8 @@ class ExitCode(IntEnum):
     THRESHOLD_FAILED = (
         99,
         "The run is valid, and the target missed at least one threshold, one that ended the run "
-        "(`abort_on_fail`, result `aborted`) among them, or accepted not a single charger.",
+        "(`abort_on_fail`, result `aborted`) among them, or accepted not a single charger; or a "
+        "[scripted case](cases.md) failed.",
         "Read `verdict.reasons` in `summary.json`; it names each threshold and the measured value.",
     )
     SCENARIO_INVALID = (

@@ -106,7 +106,10 @@ def run(
     return end(begin(scenario, *arguments, out=out, limits=limits), out=out)
 
 
-FILES = {"summary.json", "manifest.json", "run.hlog", "errors.jsonl"}
+FILES = {
+    *("summary.json", "manifest.json", "run.hlog", "errors.jsonl", "timeline.csv", "actions.csv"),
+    *("report.html", "junit.xml", "summary.md"),
+}
 
 
 # ── a run that passes ────────────────────────────────────────────────────────────────────────────
@@ -556,6 +559,7 @@ def test_every_result_has_its_exit_code() -> None:
     assert EXIT_CODES == {
         "passed": 0,
         "threshold_failed": 99,
+        "aborted": 99,
         "target_lost": 105,
         "invalid": 106,
         "ledger_broken": 107,

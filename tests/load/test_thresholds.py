@@ -53,6 +53,12 @@ def some_commands(sent: int) -> dict[str, Any]:
         "skipped": {"no_id_tag": 2} if sent else {},
         "unexpected": sent // 10,
         "answered_ms": {"p50": 5.0, "p99": 40.0, "max": 80.0},
+        "watched": sent,
+        "converged": sent * 9 // 10,
+        "not_converged": sent // 10,
+        "converged_ms": {
+            **{"mean": 9.0, "p50": 8.0, "p90": 30.0, "p95": 40.0, "p99": 70.0, "max": 90.0}
+        },
     }
 
 
