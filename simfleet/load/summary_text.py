@@ -68,6 +68,7 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
         f"  throughput    {throughput['calls_per_s']:.0f} calls/s,"
         f" {throughput['frames_per_s']:.0f} frames/s over {summary['load_s']:.0f} s"
     )
+    yield from _clock(summary)
     yield from _calls(summary)
     yield from _commands(summary)
     yield from _thresholds(summary)
@@ -112,13 +113,30 @@ def _ledger(ledger: Mapping[str, Any], injected: Mapping[str, Any]) -> str:
     return f"BROKEN: {broken} of {len(checks)} checks{against}"
 
 
+def measured(summary: Mapping[str, Any]) -> bool:
+    """Whether times are those of a CSMS, and not simulated ones."""
+    clock = summary.get("clock") or {}
+    return clock.get("kind") != "virtual"
+
+
+def _clock(summary: Mapping[str, Any]) -> Iterator[str]:
+    """How time passed, unless it was real."""
+    clock = summary.get("clock") or {"kind": "real"}
+    if clock["kind"] != "real":
+        yield (
+            f"  clock         {clock['kind']}: {clock['run_s']:.0f} s in {clock['real_s']:.1f} s,"
+            f" {clock['speed'] or 0:.0f} times as fast"
+        )
+
+
 def _calls(summary: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if not summary["calls"]:
         return
     calls = {**summary["calls"], "all": summary["call_totals"]}
     width = max(_ACTION_WIDTH, *map(len, calls))
-    head = f"  {'response time, ms':<{width}}"
+    title = "response time, ms" if measured(summary) else "simulated time, ms"
+    head = f"  {title:<{width}}"
     yield f"{head} {'count':>8} {'p50':>8} {'p90':>8} {'p99':>8} {'max':>8} {'failed':>7}"
     for action, call in calls.items():
         times = call["response_ms"]

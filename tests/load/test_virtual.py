@@ -135,7 +135,7 @@ def test_a_dry_run_predicts_rates_peaks_and_needs(tmp_path: Path) -> None:
     assert found["connected_peak_at_s"] == pytest.approx(588, abs=3)
     assert found["needs"] == {"descriptors": 250, "ports": 50}
     assert found["transactions"]["count"] == summary["transactions"]["started"]
-    assert [point["connected"] for point in found["over_time"]][0] <= 2
+    assert found["over_time"][0]["connected"] <= 2
     assert max(point["connected"] for point in found["over_time"]) == 50
     assert len(found["over_time"]) <= 240
     text = prediction_text(summary)
@@ -144,7 +144,7 @@ def test_a_dry_run_predicts_rates_peaks_and_needs(tmp_path: Path) -> None:
 
 
 def test_a_virtual_run_against_somebody_elses_csms_is_refused() -> None:
-    with pytest.raises(UsageWrong, match="touches no network.*--dry-run"):
+    with pytest.raises(UsageWrong, match=r"touches no network.*--dry-run"):
         world_of(a_scenario(target="ws://127.0.0.1:1/x"), virtual=True)
 
 
