@@ -231,13 +231,13 @@ def _result(threshold: Threshold, summary: Figures) -> ThresholdResult:
     missing = f"the run has no figures of {selected}" if selected else "the run has no such figure"
     if part.after_warm_up and not selected:
         missing = "the run ended within its warm-up"
-    result = result_in(threshold, _figures_of(part, summary), missing=missing)
+    result = result_in(threshold, figures_of(part, summary), missing=missing)
     if part.after_warm_up:
         result = msgspec.structs.replace(result, after_warm_up=True)
     return result
 
 
-def _figures_of(part: Part, summary: Figures) -> Figures | None:
+def figures_of(part: Part, summary: Figures) -> Figures | None:
     """The block of the summary that has the figures of a part."""
     selector = part.selector
     if part.is_window:

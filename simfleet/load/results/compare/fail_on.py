@@ -5,6 +5,7 @@
     error_ratio > +0.1%               percentage points: a ratio's own unit
     transactions.started < -5% of it  relative, also for a ratio
     p99 > +15% significant            only if it is more than noise
+    p99{stage=peak} > +15%            of one stage, named as in thresholds; `slice` as well
 
 A rule holds, and the comparison fails, when the change from the first to the second run is on the
 wrong side of the limit.
@@ -38,9 +39,11 @@ SHORT: Final = {
 }
 """What may be written for short."""
 _RULE: Final = re.compile(
-    r"\s*(?P<metric>\S+)\s*(?P<compare>[<>])\s*(?P<sign>[+-]?)(?P<limit>[^\s+-]\S*?)"
+    r"\s*(?P<metric>[^<>]*[^<>\s])\s*(?P<compare>[<>])\s*(?P<sign>[+-]?)\s*"
+    r"(?P<limit>[^\s+=-]\S*?(?:\s*(?:%|us|ms|s|min|h|/s|kWh))?)"
     r"(?P<relative>\s+of\s+it)?(?P<significant>\s+significant)?\s*"
 )
+_SHORT_WITH_SELECTOR: Final = re.compile(r"(\w+)(\{[^{}]*\})?")
 EXAMPLE: Final = "write 'p99 > +15%' or 'call.error_ratio > +0.1%'"
 
 
@@ -67,9 +70,9 @@ def parse_rule(text: str) -> Rule:
     found = _RULE.fullmatch(text)
     if found is None:
         raise ValueError(f"{text[:80]!r} is no rule; {EXAMPLE}")
-    name = SHORT.get(found["metric"], found["metric"])
+    name = _full_name(found["metric"])
     kind = metric_named(name)[0].kind
-    limit_text = found["limit"]
+    limit_text = "".join(found["limit"].split())
     relative = limit_text.endswith("%") and (kind != "ratio" or bool(found["relative"]))
     if found["relative"] and not relative:
         raise ValueError(f"{text[:80]!r}: only a percentage is 'of it'; {EXAMPLE}")
@@ -87,12 +90,22 @@ def parse_rule(text: str) -> Rule:
     )
 
 
+def _full_name(written: str) -> str:
+    """`p99{stage=peak}` as `call{stage=peak}.response.p99`."""
+    found = _SHORT_WITH_SELECTOR.fullmatch(written)
+    if found is None or found[1] not in SHORT:
+        return written
+    head, dot, rest = SHORT[found[1]].partition(".")
+    return f"{head}{found[2] or ''}{dot}{rest}"
+
+
 def _limit(text: str, kind: MetricKind) -> float:
     if text.endswith("%"):
         return quantities.parse_number(text[:-1]) / 100
     if kind == "duration":
         return quantities.parse_duration(text)
-    return quantities.parse_number(text)
+    unit = {"rate": "/s", "energy": "kWh"}.get(kind, "")
+    return quantities.parse_number(text.removesuffix(unit))
 
 
 def broken(rule: Rule, found: Difference) -> Broken | None:
@@ -102,7 +115,8 @@ def broken(rule: Rule, found: Difference) -> Broken | None:
     """
     if found.a is None or found.b is None:
         which = "neither run has" if found.a is None and found.b is None else "one run has not"
-        return Broken(rule.text, f"{which} {rule.metric}")
+        kept = "; a threshold on it makes runs keep it" if "{" in rule.metric else ""
+        return Broken(rule.text, f"{which} {rule.metric}{kept}")
     change = found.b - found.a
     if rule.relative:
         if not found.a:
@@ -115,7 +129,8 @@ def broken(rule: Rule, found: Difference) -> Broken | None:
         return None
     if rule.significant:
         if found.p is None:
-            return Broken(rule.text, f"{_said(found)}; nothing tells whether it is noise")
+            why = f" ({found.why})" if found.why else ""
+            return Broken(rule.text, f"{_said(found)}; nothing tells whether it is noise{why}")
         if found.p >= P_MAX:
             return None
     return Broken(rule.text, _said(found))

@@ -78,13 +78,19 @@ def _table(found: Iterable[Difference]) -> Html:
                 value_text(one.a, one.kind),
                 value_text(one.b, one.kind),
                 change_text(one),
-                badge(opinion_text(one), _TONES.get(one.opinion, "plain")),
+                badge(opinion_text(one), _tone(one)),
                 one.why,
             )
             for one in found
         ],
         numbers=(1, 2, 3),
     )
+
+
+def _tone(one: Difference) -> str:
+    """What has no test gets no colour of a judgement."""
+    proven = one.p is not None or one.opinion == "different"
+    return _TONES.get(one.opinion, "plain") if proven else "plain"
 
 
 def _sameness(comparison: Comparison) -> str:

@@ -42,6 +42,8 @@ def opinion_text(found: Difference) -> str:
     """What the difference is worth."""
     word = _WORDS[found.opinion]
     if found.p is None:
+        return f"{found.opinion}, untested" if found.opinion in ("better", "worse") else word
+    if found.opinion == "same":
         return word
     return f"{word} (p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'})"
 
@@ -79,7 +81,7 @@ def statement(comparison: Comparison) -> str:
             f" told ({p99.why})."
         )
     if p99.opinion == "same":
-        return f"The p99 of response times is {now} in both runs."
+        return f"The p99 of response times is about the same in both runs: {was} and {now}."
     if p99.p >= P_MAX:
         return (
             f"The p99 of response times, {was} and {now}, cannot be told from noise"
