@@ -105,6 +105,7 @@ def a_summary(**changes: Any) -> dict[str, Any]:
             "by_action": {"Reset": some_commands(20), "ClearCache": some_commands(0)},
         },
         "uploads": {"received": 3, "served": 4},
+        "case_totals": {"total": 9, "passed": 7, "failed": 1, "skipped": 1, "left_out": 0},
         "storms": [
             {
                 **{"name": "wave", "missing": 0, "seconds_to_50": 4.0},
