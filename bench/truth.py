@@ -1,24 +1,37 @@
-"""The truth about response times when a CSMS freezes: computed from the schedule, not measured.
+"""The truth about response times: from when CALLs were due and when their answers were written.
 
-Chargers make CALLs on a schedule and keep one outstanding, as OCPP-J demands. While the CSMS is
-frozen nothing is answered; at its thaw each charger's overdue CALLs follow one another. The
-response time that a driver or an operator would have seen counts from when a CALL was *due*: a CALL
-due `x` seconds before the thaw took at least `x` seconds. A tool that counts from when it sent the
-CALL (coordinated omission) forgets all but the first of them.
+Nothing here comes from the generator's own measuring. The CSMS's side writes down, of each CALL,
+when its frame came and when its answer was handed to the kernel; both processes read the same
+monotonic clock. When a CALL was *due* follows from the frames: a charger that makes a CALL every
+`interval_s` has a schedule of one unknown, its phase, and no CALL is sent before it is due, so the
+earliest of many frames, counted back by whole intervals, came at the phase plus the shortest way
+there. How long that way is at least, a bare client measures (`bench.probe`). What remains unknown
+is the least that the generator itself ever takes from the due time to the first byte: the truth is
+short by that, a fraction of a millisecond, and is never made to fit what the generator says.
+
+When a CALL is *done* is known between two readings of the clock, before and after its answer was
+handed to the kernel: on a loopback it is at the reader's socket by then. Figures are compared with
+that range.
 
 Pure functions; times in seconds on any one clock.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-Schedule = Sequence[float]
-"""When the CALLs of one charger are due, ascending."""
+
+class Logged(NamedTuple):
+    """One CALL as the CSMS's side saw it."""
+
+    received_s: float
+    """When its frame was read."""
+    writing_s: float
+    """Just before its answer was handed to the kernel."""
+    written_s: float
+    """Just after."""
 
 
 class Answered(NamedTuple):
@@ -26,6 +39,7 @@ class Answered(NamedTuple):
 
     due_s: float
     sent_s: float
+    """When it could be sent at the earliest: when it was due, or when the one before was done."""
     done_s: float
 
     @property
@@ -39,57 +53,31 @@ class Answered(NamedTuple):
         return self.done_s - self.sent_s
 
 
-def simulate(
-    schedules: Sequence[Schedule],
-    *,
-    frozen_at_s: float,
-    thawed_at_s: float,
-    service_s: float = 0.0,
-) -> list[Answered]:
-    """Every CALL's fate against one server that answers in order of arrival, `service_s` each.
+def first_due_s(received_s: Sequence[float], *, interval_s: float, way_s: float) -> float:
+    """When the first CALL of one charger was due, from when the frames of all its CALLs came.
 
-    Between `frozen_at_s` and `thawed_at_s` the server stands still, also in the middle of a CALL.
-    Returned in the order of the answers.
+    `way_s` is how long a frame is on its way at least. Late by what the generator itself took at
+    least from then to the first byte.
     """
-    if thawed_at_s < frozen_at_s:
-        raise ValueError(f"thawed at {thawed_at_s} before it was frozen at {frozen_at_s}")
-    # One entry per charger: when its next CALL is sent, its number, which CALL of its schedule.
-    waiting = [(due[0], charger, 0) for charger, due in enumerate(schedules) if due]
-    heapq.heapify(waiting)
-    answered: list[Answered] = []
-    free_s = -math.inf
-    while waiting:
-        sent_s, charger, index = heapq.heappop(waiting)
-        due = schedules[charger]
-        begun_s = max(sent_s, free_s)
-        if frozen_at_s <= begun_s < thawed_at_s:
-            begun_s = thawed_at_s
-        done_s = begun_s + service_s
-        if begun_s < frozen_at_s < done_s:
-            done_s += thawed_at_s - frozen_at_s
-        free_s = done_s
-        answered.append(Answered(due[index], sent_s, done_s))
-        if index + 1 < len(due):
-            heapq.heappush(waiting, (max(due[index + 1], done_s), charger, index + 1))
-    return answered
+    return min(at_s - number * interval_s for number, at_s in enumerate(received_s)) - way_s
 
 
-def delayed(
-    schedules: Sequence[Schedule], delay_s: Callable[[float, int], float]
+def answered(
+    logs: Iterable[Sequence[Logged]], *, interval_s: float, way_s: float, last: bool
 ) -> list[Answered]:
-    """Every CALL's fate against a server that answers each CALL by itself, late by what `delay_s`
-    says of the moment it was sent and its number on the connection (from 0).
-
-    A charger has one CALL outstanding, so what is due meanwhile waits.
+    """Every CALL of some chargers, each of whose CALLs are in order. `last`: done when its answer
+    was surely handed to the kernel, else at the first moment when it may have been.
     """
-    answered: list[Answered] = []
-    for due in schedules:
+    calls: list[Answered] = []
+    for log in logs:
+        first_s = first_due_s([one.received_s for one in log], interval_s=interval_s, way_s=way_s)
         free_s = -math.inf
-        for number, due_s in enumerate(due):
-            sent_s = max(due_s, free_s)
-            free_s = sent_s + delay_s(sent_s, number)
-            answered.append(Answered(due_s, sent_s, free_s))
-    return answered
+        for number, one in enumerate(log):
+            due_s = first_s + number * interval_s
+            done_s = one.written_s if last else one.writing_s
+            calls.append(Answered(due_s, max(due_s, free_s), done_s))
+            free_s = done_s
+    return calls
 
 
 class Spread(NamedTuple):
@@ -124,12 +112,28 @@ def spread_ms(times_s: Sequence[float]) -> Spread:
     )
 
 
-def off_by(measured_ms: float, truth_ms: float) -> float:
-    """How far a measured time is from the truth, as a fraction of the truth."""
-    return abs(measured_ms - truth_ms) / truth_ms
+class Truth(NamedTuple):
+    """What the response times were, and what would be said of them."""
+
+    at_least: Spread
+    at_most: Spread
+    naive: Spread
+    """Service times: coordinated omission."""
+    count: int
+
+    def off_ms(self, figure: str, measured_ms: float) -> float:
+        """How far a measured figure is outside what it may have been; 0 inside."""
+        low_ms, high_ms = getattr(self.at_least, figure), getattr(self.at_most, figure)
+        return max(low_ms - measured_ms, measured_ms - high_ms, 0.0)
 
 
-def worst_step_s(schedule: Schedule, *, interval_s: float) -> float:
-    """The largest deviation of two neighbouring due times from one interval."""
-    steps = (after - before for before, after in pairwise(schedule))
-    return max((abs(step - interval_s) for step in steps), default=0.0)
+def truth(logs: Mapping[str, Sequence[Logged]], *, interval_s: float, way_s: float) -> Truth:
+    """The truth about all chargers, by their names."""
+    first = answered(logs.values(), interval_s=interval_s, way_s=way_s, last=False)
+    last = answered(logs.values(), interval_s=interval_s, way_s=way_s, last=True)
+    return Truth(
+        at_least=spread_ms([one.response_s for one in first]),
+        at_most=spread_ms([one.response_s for one in last]),
+        naive=spread_ms([one.service_s for one in last]),
+        count=len(last),
+    )
