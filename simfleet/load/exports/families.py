@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from simfleet import __version__
 from simfleet.clock import cpu_s
@@ -17,7 +17,7 @@ from simfleet.load.exports.buckets import Bucketed
 from simfleet.observe.health import rss_mib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from simfleet.load.exports.buckets import CallBuckets
     from simfleet.load.progress import Progress
@@ -47,6 +47,18 @@ def families_of(engine: Engine, progress: Progress, calls: CallBuckets) -> list[
         *_of_the_generator(engine, progress),
     ]
     return [family for family in found if family.samples]
+
+
+def without_secrets(family: Family, clean: Callable[[str], str]) -> Family:
+    """The family with clean labels: a CSMS that makes up error codes may put anything in them.
+    What is no longer told apart is added up.
+    """
+    samples: dict[Labels, Any] = {}
+    for labels, value in family.samples:
+        shown = tuple((name, clean(text)) for name, text in labels)
+        known = samples.get(shown, 0.0)
+        samples[shown] = value if isinstance(value, Bucketed) else known + value
+    return structs.replace(family, samples=list(samples.items()))
 
 
 def _gauge(name: str, means: str, value: float, unit: str = "1") -> Family:

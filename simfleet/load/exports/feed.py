@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import trio
 from msgspec import Struct
 
+from simfleet.clock import real_wall_s
 from simfleet.load.exports.buckets import CallBuckets
-from simfleet.load.exports.families import Family, families_of
+from simfleet.load.exports.families import Family, families_of, without_secrets
 from simfleet.load.progress import Progress
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Reading(Struct, frozen=True):
-    """The figures at one moment."""
+    """The figures at one moment of real time, also of a run whose clock is faster."""
 
     at_wall_s: float
     began_wall_s: float
@@ -42,8 +44,14 @@ class Exporter(Protocol):
     def offer(self, reading: Reading) -> None:
         """Called once a second in the event loop; must not wait."""
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self,
+        *,
+        speed: float = 1.0,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Pass on what was offered, until cancelled; then once more what is left, within a bound.
+        `speed` is how many seconds of the event loop's clock a real one has.
 
         Failures are counted, not raised: a monitoring system that is down ends no run.
         """
@@ -59,6 +67,7 @@ class Exports:
         self._exporters = exporters
         self._calls = CallBuckets()
         self._engine: Engine | None = None
+        self._began_wall_s = 0.0
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
@@ -82,21 +91,26 @@ class Exports:
     ) -> None:
         """See `Companion`."""
         self._engine = engine
+        self._began_wall_s = real_wall_s()
         async with trio.open_nursery() as nursery:
             for exporter in self._exporters:
-                await nursery.start(exporter.run)
+                await nursery.start(partial(exporter.run, speed=engine.health.speed))
             engine.timeline.listeners.append(self._calls.add)
             engine.watchers.append(self._read)
             task_status.started()
 
     def _read(self, progress: Progress) -> None:
-        assert self._engine is not None
-        wall_s = self._engine.clock.wall_s
+        engine = self._engine
+        assert engine is not None
+        families = families_of(engine, progress, self._calls)
+        redactor = engine.scenario.written.redactor
+        if redactor:
+            families = [without_secrets(family, redactor.clean) for family in families]
         reading = Reading(
-            at_wall_s=wall_s(trio.current_time()),
-            began_wall_s=wall_s(self._engine.timeline.began_s),
+            at_wall_s=real_wall_s(),
+            began_wall_s=self._began_wall_s,
             progress=progress,
-            families=families_of(self._engine, progress, self._calls),
+            families=families,
         )
         for exporter in self._exporters:
             exporter.offer(reading)

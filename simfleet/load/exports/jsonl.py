@@ -64,7 +64,12 @@ class JsonLines:
             with suppress(OSError):
                 file.close()
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self,
+        *,
+        speed: float = 1.0,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """See `Exporter`."""
         task_status.started()
 

@@ -78,7 +78,12 @@ class Prometheus:
             server.server_close()
             thread.join(LAST_SCRAPE_S)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self,
+        *,
+        speed: float = 1.0,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """See `Exporter`."""
         task_status.started()
 

@@ -9,28 +9,39 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import re
 import socket
 import ssl
+from contextlib import contextmanager, suppress
 from functools import partial
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import trio
 
 from simfleet import __version__
 from simfleet.errors import UsageWrong
+from simfleet.load.secrets import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from simfleet.load.exports.feed import Reading
 
 PERIOD_S: Final = 10.0
 """Between two pushes."""
-REQUEST_MAX_S: Final = 10.0
+REQUEST_MAX_S: Final = 5.0
+"""For all of a request and its answer, however slowly a receiver goes on saying something."""
 LAST_PUSH_MAX_S: Final = 3.0
 """For the last reading, when the run is over."""
 SAID_MAX_BYTES: Final = 300
+_SECRET_QUERY: Final = frozenset(
+    {"p", "password", "token", "access_token", "api_key", "apikey", "secret"}
+)
+_RESOURCE: Final = re.compile("[!-~]+")
+_HEADER_NAME: Final = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile("[ -~]*")
 
 
 class Receiver(NamedTuple):
@@ -61,7 +72,17 @@ def receiver(option: str, url: str, headers: Mapping[str, str]) -> Receiver:
     if parts.username is not None or parts.password is not None:
         raise UsageWrong(f"{option}: no user or password in the URL; others can read it there")
     secure = parts.scheme == "https"
+    if _SECRET_QUERY & {name.lower() for name in parse_qs(parts.query)}:
+        raise UsageWrong(f"{option}: no password in the URL; others can read it there")
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _RESOURCE.fullmatch(resource):
+        raise UsageWrong(f"{option}: percent-encode what is not ASCII in the URL, and blanks")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise UsageWrong(
+                f"{option}: the header {name[:40]!r} from the environment has a line break or"
+                " something else in it that no header can hold"
+            )
     return Receiver(
         secure, parts.hostname, port or (443 if secure else 80), resource, dict(headers)
     )
@@ -93,6 +114,8 @@ class Push:
         self._news = trio.Event()
         self._sent = self._failed = self._passed_over = 0
         self._last_error: str | None = None
+        credentials = (part for value in to.headers.values() for part in (value, *value.split()))
+        self._redactor = Redactor.of(credentials)
 
     def offer(self, reading: Reading) -> None:
         """See `Exporter`."""
@@ -107,7 +130,12 @@ class Push:
     def close(self) -> None:
         """See `Exporter`."""
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self,
+        *,
+        speed: float = 1.0,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """See `Exporter`."""
         task_status.started()
         try:
@@ -117,7 +145,7 @@ class Push:
                     # A request under way is bounded by its own time; cut off, the receiver would
                     # see half of one.
                     await self._push(REQUEST_MAX_S)
-                await trio.sleep(self._period_s)
+                await trio.sleep(self._period_s * speed)
         finally:
             if self._latest is not None:
                 with trio.CancelScope(shield=True):
@@ -133,7 +161,7 @@ class Push:
             self._sent += 1
         else:
             self._failed += 1
-            self._last_error = problem
+            self._last_error = self._redactor.clean(problem)
 
     def figures(self) -> dict[str, Any]:
         """See `Exporter`."""
@@ -154,19 +182,58 @@ def _post(
 ) -> str | None:
     """One request; why it failed, or None. Never raises what a receiver can cause."""
     body = gzip.compress(encode(reading), compresslevel=1)
-    kind: Any = http.client.HTTPConnection
-    options: dict[str, Any] = {"timeout": timeout_s}
-    if to.secure:
-        kind, options["context"] = http.client.HTTPSConnection, ssl.create_default_context()
-    connection = kind(to.host, to.port, **options)
+    late = Event()
     try:
-        connection.request("POST", to.resource, body=body, headers=dict(headers))
-        answer = connection.getresponse()
-        said = answer.read(SAID_MAX_BYTES).decode("utf-8", "replace").strip()
-    except (OSError, http.client.HTTPException, socket.gaierror) as error:
-        return f"{to.shown}: {str(error) or type(error).__name__}"
+        with _connected(to, timeout_s, late) as connection:
+            connection.request("POST", to.resource, body=body, headers=dict(headers))
+            answer = connection.getresponse()
+            if 200 <= answer.status < 300 and not late.is_set():
+                return None
+            said = answer.read(SAID_MAX_BYTES).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, TimeoutError):
+            late.set()
+        if not late.is_set():
+            return f"{to.shown}: {_short(str(error)) or type(error).__name__}"
+    if late.is_set():
+        return f"{to.shown}: no whole answer within {timeout_s:g} s"
+    reason = _short(answer.reason)
+    return f"{to.shown} answers {answer.status} {reason}: {_short(said)}".rstrip(": ")
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:SAID_MAX_BYTES]
+
+
+@contextmanager
+def _connected(to: Receiver, timeout_s: float, late: Event) -> Iterator[http.client.HTTPConnection]:
+    """A connection that is cut after `timeout_s` of real time, and `late` set: the timeout of a
+    socket begins anew with every byte.
+    """
+    connection: Any = http.client.HTTPConnection(to.host, to.port)
+    sock = socket.create_connection((to.host, to.port), timeout_s)
+    try:
+        if to.secure:
+            context = ssl.create_default_context()
+            connection = http.client.HTTPSConnection(to.host, to.port, context=context)
+            sock = context.wrap_socket(sock, server_hostname=to.host, do_handshake_on_connect=False)
+        timer = Timer(timeout_s, _cut, (sock, late))
+        timer.daemon = True
+        timer.start()
+        try:
+            if isinstance(sock, ssl.SSLSocket):
+                sock.do_handshake()
+            connection.sock = sock
+            yield connection
+        finally:
+            timer.cancel()
     finally:
         connection.close()
-    if 200 <= answer.status < 300:
-        return None
-    return f"{to.shown} answers {answer.status} {answer.reason}: {said}".rstrip(": ")
+        sock.close()
+
+
+def _cut(sock: socket.socket, late: Event) -> None:
+    """In a thread of its own. Past TLS: the other thread is using that."""
+    late.set()
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
