@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from builders_load import a_scenario
-from simfleet.errors import UsageWrong
+from builders_service import a_run_lab, a_tiny_scenario
+from simfleet.errors import ScenarioInvalid, UsageWrong
 from simfleet.load.prediction import Prediction, prediction_text
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.runner import Runner
@@ -161,6 +162,13 @@ def test_a_command_reaches_the_chargers_of_a_virtual_run(tmp_path: Path) -> None
     scenario = a_scenario(commands="{send: ClearCache, at: 2s}")
     summary = run(scenario, tmp_path / "run")
     assert summary["scenario_commands"]["totals"]["sent"] == 4
+
+
+async def test_a_service_has_a_real_clock_and_says_so(tmp_path: Path) -> None:
+    async with a_run_lab(tmp_path) as lab:
+        content = a_tiny_scenario("embedded") + b"time_scale: 5\n"
+        with pytest.raises(ScenarioInvalid, match=r"a service has a real clock.*simfleet run"):
+            await lab.runs.start(lab.ann, content)
 
 
 def test_a_scaled_run_is_faster_and_shows_real_times(tmp_path: Path) -> None:
