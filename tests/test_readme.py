@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -46,16 +47,16 @@ NOT_TYPED = {
     "simfleet bench truth": "the same",
     "simfleet COMMAND --help": "typed for each command, below",
     "simfleet models acme/wall-22 --models my-models": "tests/models/test_uses.py makes that model",
-    "simfleet run scenarios/ocpp16/smart-charging.yaml": "test_scenarios_run.py runs it",
+    "simfleet run scenarios/boot-storm.yaml": "test_scenarios_run.py runs it",
+    "simfleet run scenarios/morning-peak.yaml --dry-run": "the same; tests/cli/test_virtual.py",
+    "simfleet run scenarios/morning-peak.yaml --virtual": "the same",
+    "simfleet run scenarios/ten-thousand.yaml --prometheus 127.0.0.1:9464": "test_run_exports.py",
     "simfleet report DIR": "how it is written; tests/cli/test_report.py makes a report",
-    "simfleet report runs/first-20261120-083300": "the same",
     "simfleet bench report": "the same as bench",
     "simfleet bench bench_virtual": "the same as bench",
     "simfleet replay": "the name of a command, not all of it",
     "simfleet replay DIR": "how it is written; tests/cli/test_virtual.py replays a run",
-    "simfleet replay runs/first-20261120-083300": "the same",
     "simfleet run FILE --dry-run": "leaves no folder; tests/cli/test_virtual.py predicts a run",
-    "simfleet run first.yaml --dry-run": "the same",
     "simfleet run": "the name of a command, not all of it",
     "simfleet check": "the same",
     "simfleet serve": "serves until it is stopped; test_service.py and tests/api live with it",
@@ -113,6 +114,18 @@ def csms() -> Iterator[str]:
     """The reader's own CSMS."""
     with listening_csms() as (_, url):
         yield url
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of the README's scenario, for the commands that work on one."""
+    folder = tmp_path_factory.mktemp("kept")
+    (body,) = blocks(README, "yaml", first_word="schema:")
+    (folder / "first.yaml").write_text(body, encoding="utf-8")
+    words = ["run", "first.yaml", "--out", "out", *shortened(folder / "first.yaml")]
+    ended = typed(words, folder=folder)
+    assert ended.code == 0, ended
+    return folder / "out"
 
 
 # ── what the pages say ───────────────────────────────────────────────────────────────────────────
@@ -175,7 +188,9 @@ def test_every_set_option_of_the_scenario_page_changes_its_scenario() -> None:
 
 
 @pytest.mark.parametrize("line", ENDS)
-def test_a_command_does_what_the_page_says(line: str, desk: Path, csms: str) -> None:
+def test_a_command_does_what_the_page_says(line: str, desk: Path, csms: str, kept: Path) -> None:
+    for run in set(re.findall(r"\bruns/[\w.-]+", line)):
+        shutil.copytree(kept, desk / run)
     line = re.sub(r"\b(FILE|SCENARIO\.yaml)\b", "first.yaml", line)
     words, result = words_of(line.replace("ws://127.0.0.1:9000", csms))
     if PKI.search(line) and "init" not in words:
