@@ -106,7 +106,10 @@ def drive(
         environ=os.environ,
     )
     if virtual and exports is not None:
-        raise UsageWrong("figures while it runs: a virtual run is over before anybody reads them")
+        raise UsageWrong(
+            "--prometheus, --influx, --otlp and --jsonl tell figures second by second, and a"
+            " virtual clock jumps; leave them out, the run folder has the figures"
+        )
     plans = plans_of(scenario) if plans is None else plans
     prediction = Prediction() if wanted.dry_run else None
     began_wall_s = real_wall_s()

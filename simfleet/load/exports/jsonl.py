@@ -29,6 +29,8 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
+        self._made = False
+        """Whether the file was not there before."""
         self._lines = self._bytes = self._passed_over = 0
         self._last_error: str | None = None
 
@@ -50,6 +52,7 @@ class JsonLines:
 
     def open(self) -> None:
         """See `Exporter`."""
+        self._made = not self._path.exists()
         try:
             self._file = self._path.open("ab", buffering=0)
         except OSError as error:
@@ -58,11 +61,13 @@ class JsonLines:
             ) from None
 
     def close(self) -> None:
-        """See `Exporter`."""
+        """See `Exporter`. A run that was refused leaves no empty file."""
         file, self._file = self._file, None
         if file is not None:
             with suppress(OSError):
                 file.close()
+                if self._made and not self._bytes:
+                    self._path.unlink()
 
     async def run(
         self,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import msgspec
 import pytest
@@ -12,16 +15,19 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders_exports import a_reading
 from simfleet.errors import UsageWrong
 from simfleet.load.exports.buckets import BOUNDS_S
-from simfleet.load.exports.families import Family
+from simfleet.load.exports.families import Family, without_secrets
 from simfleet.load.exports.influx import lines_of
 from simfleet.load.exports.jsonl import JsonLines
 from simfleet.load.exports.otlp import encoder
 from simfleet.load.exports.prometheus import Prometheus
+from simfleet.load.secrets import Redactor
 
 
 def scraped(exporter: Prometheus) -> dict[str, Any]:
@@ -126,6 +132,64 @@ def test_a_full_disk_ends_the_lines_and_not_the_run() -> None:
     figures = exporter.figures()
     assert (figures["lines"], figures["passed_over"]) == (0, 2)
     assert "/dev/full" in figures["last_error"]
+
+
+def test_a_run_that_was_refused_leaves_no_empty_file(tmp_path: Path) -> None:
+    path, older = tmp_path / "run.jsonl", tmp_path / "older.jsonl"
+    older.touch()
+    for exporter in (JsonLines(path), JsonLines(older)):
+        exporter.open()
+        exporter.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["older.jsonl"]
+
+
+def test_labels_tell_no_secret_and_stay_apart_from_each_other() -> None:
+    """Two codes that differ in nothing but the secret become one sample, or no scrape is valid."""
+    samples = [
+        ((("code", "No-hunter2hunter2"),), 1.0),
+        ((("code", "No-${PASSWORD}"),), 2.0),
+        ((("code", "Other"),), 4.0),
+    ]
+    family = Family("simfleet_run_call_errors_total", "counter", "errors", "1", samples)
+    redactor = Redactor.of(named={"PASSWORD": "hunter2hunter2"})
+    clean = without_secrets(family, redactor.clean)
+    assert clean.samples == [((("code", "No-${PASSWORD}"),), 3.0), ((("code", "Other"),), 4.0)]
+    reading = a_reading(clean)
+    exporter = Prometheus("127.0.0.1", 0)
+    exporter.offer(reading)
+    assert scraped(exporter)
+
+
+def test_openmetrics_reads_it_as_well() -> None:
+    exporter = Prometheus("127.0.0.1", 0)
+    exporter.offer(a_reading())
+    registry = CollectorRegistry()
+    registry.register(exporter)
+    families = list(openmetrics.text_string_to_metric_families(openmetrics_text(registry).decode()))
+    assert {one.name for one in families} >= {"simfleet_run_info", "simfleet_run_call_errors"}
+
+
+def test_ten_scrapes_at_once_while_others_only_hold_the_line() -> None:
+    exporter = Prometheus("127.0.0.1", 0)
+    exporter.open()
+    address = ("127.0.0.1", exporter.port or 0)
+    silent = [socket.create_connection(address) for _ in range(10)]
+    try:
+        exporter.offer(a_reading())
+
+        def scrape(_: int) -> bytes:
+            with urlopen(f"http://127.0.0.1:{exporter.port}/metrics", timeout=10) as answer:
+                body: bytes = answer.read()
+            return body
+
+        with ThreadPoolExecutor(10) as pool:
+            bodies = list(pool.map(scrape, range(30)))
+        assert all(b"simfleet_run_chargers" in body for body in bodies)
+        assert exporter.figures() == {"scrapes": 30}
+    finally:
+        exporter.close()
+        for one in silent:
+            one.close()
 
 
 def test_a_file_that_cannot_be_written_is_said_before_the_run(tmp_path: Path) -> None:
