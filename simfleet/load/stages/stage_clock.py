@@ -48,8 +48,11 @@ class StageClock:
 
     @property
     def left_s(self) -> float:
-        """How much of it is to come, as planned now."""
-        return max(0.0, self.planned_s - self.elapsed_s)
+        """How much of it is to come, as planned now: 0 as soon as nothing waits for its end."""
+        if self._paused_at_s is not None:
+            return max(0.0, self.planned_s - self.elapsed_s)
+        # Not planned less elapsed, which rounding may leave above 0 for good on a clock that jumps.
+        return max(0.0, self._due_s(self.planned_s) - trio.current_time())
 
     def pause(self) -> None:
         """Stand still. Again changes nothing."""
