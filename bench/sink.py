@@ -27,9 +27,9 @@ from bench.machine import raise_descriptor_limit
 
 BACKLOG = 4096
 READ_BYTES = 65536
-STEADY_S = 0.05
-"""How late an answer is at least when some are late. A hundredth of it, half a millisecond, is what
-a machine can tell of a process that has to be woken up.
+STEADY_S = 0.1
+"""How late an answer is at least when some are late: a hundredth of it, a millisecond, is more than
+it takes to wake a process up.
 """
 
 

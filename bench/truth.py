@@ -2,12 +2,14 @@
 
 Nothing here comes from the generator's own measuring. The CSMS's side writes down, of each CALL,
 when its frame came and when its answer was handed to the kernel; both processes read the same
-monotonic clock. When a CALL was *due* follows from the frames: a charger that makes a CALL every
-`interval_s` has a schedule of one unknown, its phase, and no CALL is sent before it is due, so the
-earliest of many frames, counted back by whole intervals, came at the phase plus the shortest way
-there. How long that way is at least, a bare client measures (`bench.probe`). What remains unknown
-is the least that the generator itself ever takes from the due time to the first byte: the truth is
-short by that, a fraction of a millisecond, and is never made to fit what the generator says.
+monotonic clock. When CALLs were *due* follows from the frames and from how schedules are made, in
+which only a phase is unknown: a charger makes a CALL every `interval_s`, chargers' timers have
+steps of `step_s` on one clock, and no CALL is sent before it is due. So the earliest of a charger's
+frames, counted back by whole intervals, says which step is its own, and the earliest of all frames,
+counted back by whole steps, where the steps are; less the shortest way of a frame, which a bare
+client measures (`bench.probe`). What remains unknown is the least that the generator takes from a
+due time to the first byte: true response times are too short by that, a fraction of a millisecond,
+which stands against the generator.
 
 When a CALL is *done* is known between two readings of the clock, before and after its answer was
 handed to the kernel: on a loopback it is at the reader's socket by then. Figures are compared with
@@ -19,8 +21,14 @@ Pure functions; times in seconds on any one clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+GAP_MIN = 0.2
+"""Of a step: how much of it must be free of frames, so that one sees where steps begin."""
 
 
 class Logged(NamedTuple):
@@ -53,27 +61,42 @@ class Answered(NamedTuple):
         return self.done_s - self.sent_s
 
 
-def first_due_s(received_s: Sequence[float], *, interval_s: float, way_s: float) -> float:
-    """When the first CALL of one charger was due, from when the frames of all its CALLs came.
+def first_dues_s(
+    frames: Mapping[str, Sequence[float]], *, interval_s: float, step_s: float, way_s: float
+) -> dict[str, float]:
+    """When the first CALL of each charger was due, from when the frames of all its CALLs came.
 
-    `way_s` is how long a frame is on its way at least. Late by what the generator itself took at
-    least from then to the first byte.
+    `way_s` is how long a frame is on its way at least.
     """
-    return min(at_s - number * interval_s for number, at_s in enumerate(received_s)) - way_s
+    by_then_s = {
+        charger: min(at_s - number * interval_s for number, at_s in enumerate(times)) - way_s
+        for charger, times in frames.items()
+    }
+    offsets = sorted(at_s % step_s for at_s in by_then_s.values())
+    # On the circle of one step, they begin where the widest gap ends.
+    gaps = [after - before for before, after in pairwise([offsets[-1] - step_s, *offsets])]
+    if max(gaps) < step_s * GAP_MIN:
+        return by_then_s  # frames came at any time: there is no saying where the steps are
+    origin_s = offsets[gaps.index(max(gaps))] - 1e-7  # for the noise of floats
+    return {charger: at_s - (at_s - origin_s) % step_s for charger, at_s in by_then_s.items()}
 
 
 def answered(
-    logs: Iterable[Sequence[Logged]], *, interval_s: float, way_s: float, last: bool
+    logs: Mapping[str, Sequence[Logged]],
+    first_s: Mapping[str, float],
+    *,
+    interval_s: float,
+    last: bool,
 ) -> list[Answered]:
-    """Every CALL of some chargers, each of whose CALLs are in order. `last`: done when its answer
-    was surely handed to the kernel, else at the first moment when it may have been.
+    """Every CALL of some chargers, each of whose CALLs are in order, the first due at `first_s`.
+
+    `last`: done when its answer was surely handed to the kernel, else when it was perhaps.
     """
     calls: list[Answered] = []
-    for log in logs:
-        first_s = first_due_s([one.received_s for one in log], interval_s=interval_s, way_s=way_s)
+    for charger, log in logs.items():
         free_s = -math.inf
         for number, one in enumerate(log):
-            due_s = first_s + number * interval_s
+            due_s = first_s[charger] + number * interval_s
             done_s = one.written_s if last else one.writing_s
             calls.append(Answered(due_s, max(due_s, free_s), done_s))
             free_s = done_s
@@ -120,20 +143,38 @@ class Truth(NamedTuple):
     naive: Spread
     """Service times: coordinated omission."""
     count: int
+    first_due_s: dict[str, float]
+    """Of each charger."""
+
+    responses_s: list[float]
+    """Of all CALLs, at most."""
 
     def off_ms(self, figure: str, measured_ms: float) -> float:
-        """How far a measured figure is outside what it may have been; 0 inside."""
+        """How far a measured figure is above what it may have been, below it (negative), or 0."""
         low_ms, high_ms = getattr(self.at_least, figure), getattr(self.at_most, figure)
-        return max(low_ms - measured_ms, measured_ms - high_ms, 0.0)
+        return max(measured_ms - high_ms, 0.0) + min(measured_ms - low_ms, 0.0)
+
+    def read_late(self, delays_s: Sequence[float]) -> Spread:
+        """What would be measured by somebody who is told of each answer late, by one of these
+        delays, whichever: figures of all sums of a time and a delay.
+        """
+        return spread_ms([time_s + by_s for time_s in self.responses_s for by_s in delays_s])
 
 
-def truth(logs: Mapping[str, Sequence[Logged]], *, interval_s: float, way_s: float) -> Truth:
+def truth(
+    logs: Mapping[str, Sequence[Logged]], *, interval_s: float, step_s: float, way_s: float
+) -> Truth:
     """The truth about all chargers, by their names."""
-    first = answered(logs.values(), interval_s=interval_s, way_s=way_s, last=False)
-    last = answered(logs.values(), interval_s=interval_s, way_s=way_s, last=True)
+    frames = {charger: [one.received_s for one in log] for charger, log in logs.items()}
+    first_s = first_dues_s(frames, interval_s=interval_s, step_s=step_s, way_s=way_s)
+    begun = answered(logs, first_s, interval_s=interval_s, last=False)
+    ended = answered(logs, first_s, interval_s=interval_s, last=True)
+    responses_s = [one.response_s for one in ended]
     return Truth(
-        at_least=spread_ms([one.response_s for one in first]),
-        at_most=spread_ms([one.response_s for one in last]),
-        naive=spread_ms([one.service_s for one in last]),
-        count=len(last),
+        at_least=spread_ms([one.response_s for one in begun]),
+        at_most=spread_ms(responses_s),
+        naive=spread_ms([one.service_s for one in ended]),
+        count=len(ended),
+        first_due_s=first_s,
+        responses_s=responses_s,
     )
