@@ -150,15 +150,14 @@ class Sick:
         chance = self._network.chance(self.identity, connection, place)
         return Active(impairment, chance, left=left, at_s=trio.current_time())
 
-    def connects(self) -> list[Active]:
-        """A connection is about to be opened: the impairments as it has them."""
+    def connects(self) -> dict[int, Active]:
+        """A connection is about to be opened: the impairments as it has them, by number."""
         self._connections += 1
-        return [self._active(number, self._connections) for number in self.given]
+        return {number: self._active(number, self._connections) for number in self.given}
 
     def wrapped(self, inner: Link) -> Link:
         """A link that is open, made worse."""
-        actives = self.connects()
-        self.link = BadLink(self, inner, dict(zip(self.given, actives, strict=True)))
+        self.link = BadLink(self, inner, self.connects())
         return self.link
 
     def touched(self, touch: Touch) -> None:
@@ -186,23 +185,19 @@ class _Dialled:
     async def __aenter__(self) -> Link:
         sick = self._sick
         actives = sick.connects()
-        for active in actives:
+        for active in actives.values():
             if isinstance(active.impairment, Refuse) and active.strikes("to_csms", ""):
                 await trio.lowlevel.checkpoint()
                 sick.touched(Touch("refuse", "to_csms"))
                 raise ConnectFailed(ConnectReason.REFUSED, "by a network fault on purpose")
-        await self._shake(actives)
-        numbers = list(sick.given)
+        await self._shake(actives.values())
         inner = await self._inner.__aenter__()
-        self._link = BadLink(
-            sick, inner, dict(zip(numbers, actives, strict=True)), self._options.pong_timeout_s
-        )
-        if numbers != list(sick.given):  # they were changed during the handshake
-            for number in list(self._link.actives):
-                if number not in sick.given:
-                    self._link.remove(number)
-            for number in sick.given.keys() - set(numbers):
-                self._link.add(number, sick._active(number, sick._connections))
+        self._link = BadLink(sick, inner, dict(actives), self._options.pong_timeout_s)
+        # What was given and taken back during the handshake, which may have taken its time.
+        for number in actives.keys() - sick.given.keys():
+            self._link.remove(number)
+        for number in sorted(sick.given.keys() - actives.keys()):
+            self._link.add(number, sick._active(number, sick._connections))
         sick.link = self._link
         return self._link
 

@@ -127,6 +127,33 @@ async def test_latency_is_what_was_asked_for_each_way(autojump_clock: MockClock)
         nursery.cancel_scope.cancel()
 
 
+async def test_impairments_may_change_while_a_slow_handshake_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    memory = MemoryNetwork()
+    bad = BadNetwork(memory.dial, seed=1, tell=lambda identity, touch: None)
+    bad.give("CP", Latency(delay_s=0.5), place="slice")
+    taken = bad.give("CP", Latency(delay_s=0.5), place="first stage")
+
+    async def next_stage_begins() -> None:
+        await trio.sleep(0.1)
+        bad.take("CP", taken)
+        bad.give("CP", Latency(delay_s=2), place="second stage")
+
+    async def handler(link: ServerLink) -> None:
+        assert await link.receive() == call(1)
+        assert trio.current_time() - sent_s == pytest.approx(2.5)  # the slice and the second stage
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(memory.serve, handler)
+        nursery.start_soon(next_stage_begins)
+        async with bad.dial("ws://memory/ocpp", identity="CP", subprotocol="ocpp1.6") as link:
+            sent_s = trio.current_time()
+            link.send_nowait([call(1)])
+            await link.receive()
+
+
 async def test_one_direction_and_one_action_are_told_apart(autojump_clock: MockClock) -> None:
     slow_answers = Latency(delay_s=1, direction="from_csms", actions=("Authorize",))
     came: list[tuple[float, bytes]] = []
