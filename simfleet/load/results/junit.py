@@ -22,7 +22,14 @@ JUNIT: Final = "junit.xml"
 _NOT_XML: Final = re.compile(
     "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )  # characters that no XML 1.0 document may hold, escaped or not
-_ERRORS: Final = frozenset({"invalid", "ledger_broken", "target_lost"})
+_ERRORS: Final = frozenset({"invalid", "ledger_broken", "target_lost", "interrupted"})
+NAME_MAX_CHARS: Final = 300
+MESSAGE_MAX_CHARS: Final = 1_000
+TEXT_MAX_CHARS: Final = 10_000
+TEXTS_MAX: Final = 200
+"""Failed cases that are told with their frames, the others by their message: CI systems refuse
+files of some ten megabytes.
+"""
 
 
 class _Demand(Struct, frozen=True):
@@ -58,7 +65,8 @@ def junit(summary: Mapping[str, Any]) -> bytes:
     }
     root.attrib.update(totals, time=f"{summary.get('load_s', 0.0):.3f}")
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
 
 
 def _suite(
@@ -78,32 +86,38 @@ def _suite(
         time=f"{sum(one.took_s for one in demands):.3f}",
     )
     properties = ET.SubElement(suite, "properties")
-    for key in ("seed", "target"):
-        value = _clean(str(summary.get(key, "")))
-        ET.SubElement(properties, "property", {"name": key, "value": value})
+    said = {key: str(summary.get(key, "")) for key in ("seed", "target")}
+    left_out = (summary.get("case_totals") or {}).get("left_out")
+    if name == "cases" and left_out:
+        said["results left out"] = str(left_out)
+    for key, value in said.items():
+        ET.SubElement(properties, "property", {"name": key, "value": _clean(value)})
     for demand in demands:
         case = ET.SubElement(suite, "testcase")
         case.attrib.update(
             classname=_clean(f"{scenario}.{name}"),
-            name=_clean(demand.name),
+            name=_clean(demand.name, NAME_MAX_CHARS),
             time=f"{demand.took_s:.3f}",
         )
         if demand.skipped:
-            ET.SubElement(case, "skipped", {"message": _clean(demand.message)})
+            message = _clean(demand.message, MESSAGE_MAX_CHARS)
+            ET.SubElement(case, "skipped", {"message": message})
         elif not demand.passed:
             kind = "error" if demand.error else "failure"
-            found = ET.SubElement(case, kind, {"message": _clean(demand.message), "type": name})
-            found.text = _clean(demand.text or demand.message)
+            message = _clean(demand.message, MESSAGE_MAX_CHARS)
+            found = ET.SubElement(case, kind, {"message": message, "type": name})
+            found.text = _clean(demand.text, TEXT_MAX_CHARS) if demand.text else message
 
 
 def _of_run(summary: Mapping[str, Any]) -> Iterator[_Demand]:
     """The verdict itself, so that a run without thresholds is a test as well."""
     verdict = summary["verdict"]
     result, reasons = verdict["result"], [str(reason) for reason in verdict["reasons"]]
+    why = reasons[0] if reasons else "see summary.json"
     yield _Demand(
         "verdict",
         result == "passed",
-        f"{result}: {reasons[0] if reasons else 'see summary.json'}",
+        why if why.startswith(result) else f"{result}: {why}",
         "\n".join(reasons),
         took_s=float(summary.get("load_s", 0.0)),
         error=result in _ERRORS,
@@ -130,21 +144,24 @@ def _of_thresholds(summary: Mapping[str, Any]) -> Iterator[_Demand]:
 
 
 def _of_cases(summary: Mapping[str, Any]) -> Iterator[_Demand]:
+    told = 0
     for case in summary.get("cases") or ():
+        failed = case["result"] == "failed"
+        told += failed
         yield _Demand(
             f"{case['name']} on {case['charger']}",
-            case["result"] != "failed",
+            not failed,
             str(case.get("message") or case["result"]),
-            "\n".join(
-                [
-                    str(case.get("message") or ""),
-                    *([f"at {case['failed_step']}"] if case.get("failed_step") else []),
-                    *map(str, case.get("frames") or ()),
-                ]
-            ),
+            _story(case) if failed and told <= TEXTS_MAX else "",
             took_s=float(case.get("took_s") or 0.0),
             skipped=case["result"] == "skipped",
         )
+
+
+def _story(case: Mapping[str, Any]) -> str:
+    where = [f"at {case['failed_step']}"] if case.get("failed_step") else []
+    lines = [str(case.get("message") or ""), *where, *map(str, case.get("frames") or ())]
+    return "\n".join(line[:TEXT_MAX_CHARS] for line in lines)
 
 
 def _of_ledger(summary: Mapping[str, Any]) -> Iterator[_Demand]:
@@ -152,6 +169,7 @@ def _of_ledger(summary: Mapping[str, Any]) -> Iterator[_Demand]:
         yield _Demand(check["name"], bool(check["holds"]), str(check["detail"]), error=True)
 
 
-def _clean(text: str) -> str:
-    """Text that any XML document may hold; what a CSMS sends may be anything."""
-    return _NOT_XML.sub("�", text)
+def _clean(text: str, chars: int = MESSAGE_MAX_CHARS) -> str:
+    """Text that any XML document may hold, not too long; what a CSMS sends may be anything."""
+    text = text if len(text) <= chars else f"{text[: chars - 3]}..."
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ MARKDOWN: Final = "summary.md"
 ACTIONS_MAX: Final = 12
 """The actions with the most CALLs; the rest is named by number."""
 REASONS_MAX: Final = 10
+THRESHOLDS_MAX: Final = 40
+"""Rows; missed ones come first if there are more."""
+TEXT_MAX_CHARS: Final = 300
+"""Of anything that is quoted; GitHub takes 65,536 in all."""
 _SIGNS: Final = {"passed": "✅", "aborted": "⛔", "interrupted": "⏹️", "invalid": "⚠️"}
 _SPECIAL: Final = frozenset("\\`*_[]<>#|~@$&")
 
@@ -63,6 +68,9 @@ def _thresholds(summary: Mapping[str, Any]) -> Iterator[str]:
     thresholds = summary["thresholds"]
     if not thresholds:
         return
+    more = len(thresholds) - THRESHOLDS_MAX
+    if more > 0:
+        thresholds = sorted(thresholds, key=lambda one: bool(one["passed"]))[:THRESHOLDS_MAX]
     yield from table(
         ("", "threshold", "limit", "was"),
         [
@@ -75,6 +83,9 @@ def _thresholds(summary: Mapping[str, Any]) -> Iterator[str]:
             for one in thresholds
         ],
     )
+    if more > 0:
+        yield f"{more} more thresholds are in summary.json."
+        yield ""
 
 
 def _cases(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -82,12 +93,16 @@ def _cases(summary: Mapping[str, Any]) -> Iterator[str]:
     failed = [case for case in cases if case["result"] == "failed"]
     if not cases:
         return
-    skipped = sum(case["result"] == "skipped" for case in cases)
-    also = f", {skipped} skipped" if skipped else ""
-    yield f"{len(cases) - len(failed) - skipped} of {len(cases)} cases passed{also}."
+    counted = Counter(case["result"] for case in cases)
+    totals = summary.get("case_totals") or {"total": len(cases), **counted}  # some are left out
+    skipped = totals.get("skipped", 0)
+    also = f", {skipped:,} skipped" if skipped else ""
+    yield f"{totals.get('passed', 0):,} of {totals['total']:,} cases passed{also}."
     yield ""
     for case in failed[:REASONS_MAX]:
         yield f"- ❌ {plain(case['name'])} on {plain(case['charger'])}: {plain(case['message'])}"
+    if (left := totals.get("failed", 0) - REASONS_MAX) > 0:
+        yield f"- and {left:,} more failed"
     if failed:
         yield ""
 
@@ -139,10 +154,15 @@ def words(result: str) -> str:
 
 def plain(text: object) -> str:
     """Text that Markdown shows as it is: no links, no mentions, no HTML, on one line."""
-    line = " ".join(str(text).split())
+    line = _line(str(text))
     return "".join(f"\\{char}" if char in _SPECIAL else char for char in line)
 
 
 def code(text: str) -> str:
     """The same as code; a backquote or a bar would end it, or the cell of a table."""
-    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', '/')}`"
+    return f"`{_line(text).replace('`', chr(39)).replace('|', '/')}`"
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TEXT_MAX_CHARS else f"{line[:TEXT_MAX_CHARS]}..."

@@ -103,3 +103,26 @@ def test_whatever_a_csms_says_the_file_is_xml(text: str) -> None:
 def test_the_file_is_written_into_the_folder(tmp_path: Path) -> None:
     write_junit(tmp_path, a_summary())
     assert JUnitXml.fromfile(str(tmp_path / "junit.xml")).tests > 0
+
+
+def test_a_run_that_a_threshold_ended_is_a_failure_and_an_interrupted_one_an_error() -> None:
+    for result, kind in (("aborted", Failure), ("interrupted", Error)):
+        summary = a_summary(result=result, reasons=[f"{result}: threshold p99 < 1s was broken"])
+        (verdict,) = cases(suites(summary)["peak.run"])["verdict"].result
+        assert isinstance(verdict, kind)
+        assert verdict.message == f"{result}: threshold p99 < 1s was broken"
+
+
+def test_ten_thousand_failed_cases_with_long_frames_stay_small() -> None:
+    frames = ["x" * 20_000] * 10
+    failed = {"name": "c" * 999, "result": "failed", "took_s": 1.0, "message": "m" * 50_000}
+    one = {**failed, "failed_step": "cases[0]", "frames": frames}
+    summary = a_summary(
+        cases=[{**one, "charger": str(n)} for n in range(10_000)],
+        case_totals={"total": 10_005, "failed": 10_005, "left_out": 5},
+    )
+    content = junit(summary)
+    assert len(content) < 30_000_000
+    found = suites(summary)["peak.cases"]
+    assert found.failures == 10_000
+    assert {p.name: p.value for p in found.properties()}["results left out"] == "5"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,3 +63,37 @@ def test_nothing_that_a_csms_says_becomes_markup(text: str) -> None:
     line = plain(text)
     assert "\n" not in line
     assert not re.search(r"(?<!\\)(?:\\\\)*[<>\[\]|`@]", line)
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        ("aborted", "### ⛔ peak: aborted"),
+        ("threshold_failed", "### ❌ peak: threshold failed"),
+        ("ledger_broken", "### ❌ peak: ledger broken"),
+        ("invalid", "### ⚠️ peak: invalid"),
+    ],
+)
+def test_each_result_has_its_sign_and_words(result: str, line: str) -> None:
+    assert markdown(a_summary(result=result)).startswith(line)
+
+
+def test_it_fits_into_a_comment_whatever_there_is() -> None:
+    """GitHub takes 65,536 characters."""
+    long = "y|" * 50_000
+    threshold = {"metric": long, "limit": long, "actual_text": long, "passed": True}
+    missed = {**threshold, "metric": "missed", "passed": False}
+    failed = {"name": long, "charger": "c", "result": "failed", "message": long}
+    text = markdown(
+        a_summary(
+            reasons=[long] * 100,
+            thresholds=[{**threshold, "limit": "< 1"}] * 100 + [missed],
+            cases=[failed] * 10_000,
+            case_totals={"total": 12_000, "passed": 1_000, "failed": 11_000, "left_out": 2_000},
+        )
+    )
+    assert len(text) < 65_536
+    assert "`missed`" in text
+    assert "61 more thresholds are in summary.json." in text
+    assert "1,000 of 12,000 cases passed." in text
+    assert "and 10,990 more failed" in text
