@@ -81,7 +81,7 @@ CASES = (
     Case("1 % slow replies", "one:100,2", 25),
 )
 QUICK = (
-    Case("freeze", "steady", 4, before_s=0.5, frozen_s=1.5),
+    Case("freeze", "steady", 5, before_s=0.5, frozen_s=2.5),
     Case("delay ramp", "ramp:3", 4),
     Case("slow replies", "one:10,1.5", 4),
 )

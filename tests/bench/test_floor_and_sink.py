@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from websockets.sync.client import connect
 
 from bench.children import Child, ChildFailed, python
+from bench.sink import STEADY_S, LoggedCall
 from simfleet.ocpp.v16 import V16
 
 PAYLOADS = {
@@ -37,7 +39,8 @@ PAYLOADS = {
 
 
 def test_the_sink_answers_everything_as_the_schemas_want_it() -> None:
-    with Child(python("bench.sink", "--keep-sample-times")) as sink:
+    began_s = time.monotonic()
+    with Child(python("bench.sink", "--log-calls")) as sink:
         url = f"ws://127.0.0.1:{sink.hear()['port']}/SIM-1"
         with connect(url, subprotocols=["ocpp1.6"], compression=None) as link:  # type: ignore[list-item]
             for action, payload in PAYLOADS.items():
@@ -48,7 +51,26 @@ def test_the_sink_answers_everything_as_the_schemas_want_it() -> None:
         counted = sink.ask()
         assert counted["answered"] == 7
         assert counted["by_action"]["MeterValues"] == 1
-        assert counted["sample_times"] == [["2026-01-01T00:00:01Z"]]
+        log = [LoggedCall(*call) for call in sink.ask("calls")["calls"]]
+        assert [call.action for call in log] == list(PAYLOADS)
+        assert {call.charger for call in log} == {"SIM-1"}
+        assert [call.stated for call in log if call.stated] == ["2026-01-01T00:00:01Z"]
+        assert all(call.received_s <= call.writing_s <= call.written_s for call in log)
+        assert began_s < log[0].received_s < log[-1].written_s < time.monotonic()
+
+
+def test_the_bare_reader_says_when_it_sent_and_read() -> None:
+    with Child(python("bench.sink", "--log-calls", "--late", "steady")) as sink:
+        target = f"ws://127.0.0.1:{sink.hear()['port']}"
+        with Child(python("bench.probe", "--target", target)) as probe:
+            probe.hear()
+            while len(probed := probe.ask()["calls"]) < 3:
+                time.sleep(0.05)
+        log = {call[1]: LoggedCall(*call) for call in sink.ask("calls")["calls"]}
+    for id_, sent_s, read_s in probed:
+        call = log[id_]
+        assert sent_s < call.received_s < call.writing_s < read_s
+        assert call.written_s - call.received_s >= STEADY_S
 
 
 def test_the_floor_pumps_and_says_what_it_costs() -> None:

@@ -2,67 +2,81 @@
 
 from __future__ import annotations
 
-from itertools import chain
+import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bench.truth import off_by, simulate, spread_ms, worst_step_s
+from bench.truth import Logged, Spread, first_dues_s, spread_ms, truth
 
-SECONDS = st.integers(0, 40_960).map(lambda ms: ms / 1024)  # exact in binary
-SCHEDULES = st.lists(st.lists(SECONDS, max_size=12).map(sorted), min_size=1, max_size=6)
+STEP_S = 0.01
 
 
-def test_calls_due_while_it_was_frozen_took_from_then_to_the_thaw() -> None:
-    schedule = [float(second) for second in range(10)]
-    responses = [one.response_s for one in simulate([schedule], frozen_at_s=2.5, thawed_at_s=6.25)]
-    assert responses == [0, 0, 0, 3.25, 2.25, 1.25, 0.25, 0, 0, 0]
+def dues(frames: dict[str, list[float]], way_s: float = 0.0) -> dict[str, float]:
+    return first_dues_s(frames, interval_s=1, step_s=STEP_S, way_s=way_s)
 
 
-def test_only_the_first_of_them_looks_slow_when_counted_from_when_it_was_sent() -> None:
-    schedule = [float(second) for second in range(10)]
-    answered = simulate([schedule], frozen_at_s=2.5, thawed_at_s=6.25)
-    assert [one.service_s for one in answered] == [0, 0, 0, 3.25, 0, 0, 0, 0, 0, 0]
+def test_a_charger_is_on_the_step_before_its_earliest_frame() -> None:
+    """Steps at 3 ms: one charger whose frame came at once, and others that were late each time."""
+    frames = {
+        "at once": [5.004, 6.003, 7.009],
+        "late": [5.017, 6.015, 7.0139],
+        "once frozen": [8.0065, 9.0042, 15.0, 15.1],
+    }
+    found = dues(frames)
+    assert found == pytest.approx({"at once": 5.003, "late": 5.013, "once frozen": 8.003}, abs=1e-6)
+    assert dues(frames, 0.0002)["at once"] == pytest.approx(5.0028, abs=1e-6)
 
 
-def test_overdue_calls_of_one_charger_follow_one_another() -> None:
-    answered = simulate([[1.0, 2.0, 3.0]], frozen_at_s=0.5, thawed_at_s=4.0, service_s=0.5)
-    assert [(one.sent_s, one.done_s) for one in answered] == [(1, 4.5), (4.5, 5), (5, 5.5)]
+@pytest.mark.parametrize("origin_s", [0.0, 0.0031, 0.0099])
+def test_due_times_are_found_to_the_least_delay_of_all(origin_s: float) -> None:
+    """100 chargers, 25 frames each, late by 0.3 to 5 ms each, wherever the steps are."""
+    chance = random.Random(7)
+    true = {str(n): 1000 + origin_s + STEP_S * chance.randrange(100) for n in range(100)}
+    frames = {
+        name: [at_s + k + 0.0003 + min(0.0047, chance.expovariate(1000)) for k in range(25)]
+        for name, at_s in true.items()
+    }
+    found = dues(frames)
+    off_s = [found[name] - at_s for name, at_s in true.items()]
+    assert max(off_s) - min(off_s) < 1e-5
+    assert 0.0003 - 1e-6 <= min(off_s) < 0.0004
 
 
-def test_chargers_take_turns_at_the_thaw() -> None:
-    answered = simulate([[1.0, 2.0], [1.5, 2.5]], frozen_at_s=0.5, thawed_at_s=4.0, service_s=0.5)
-    assert [one.due_s for one in answered] == [1.0, 1.5, 2.0, 2.5]
-    assert [one.done_s for one in answered] == [4.5, 5.0, 5.5, 6.0]
+def test_frames_that_come_at_any_time_say_nothing_of_steps() -> None:
+    frames = {str(n): [1 + n * 0.001] for n in range(10)}
+    assert dues(frames) == {name: times[0] for name, times in frames.items()}
 
 
-def test_a_call_in_the_middle_of_its_service_waits_for_the_thaw_too() -> None:
-    (one,) = simulate([[1.0]], frozen_at_s=1.25, thawed_at_s=3.25, service_s=0.5)
-    assert one.done_s == 3.5
+def log(*answers_s: float, received_s: float = 0.0) -> list[Logged]:
+    """Received on the second, in time; answered then."""
+    return [
+        Logged(max(float(n), received_s), at_s, at_s + 0.001) for n, at_s in enumerate(answers_s)
+    ]
 
 
-def test_the_example_of_the_load_notes() -> None:
-    """100 chargers, 1 CALL/s, 25 s, frozen 5 s: p90 is about 3 s, the mean half a second or so."""
-    schedules = [[charger / 100 + second for second in range(25)] for charger in range(100)]
-    truth = spread_ms(
-        [one.response_s for one in simulate(schedules, frozen_at_s=10, thawed_at_s=15)]
-    )
-    assert truth.mean == pytest.approx(500, abs=5)
-    assert truth.p90 == pytest.approx(2500, abs=10)
-    assert truth.max == 5000
+def found(*answers_s: float) -> tuple[list[float], Spread]:
+    true = truth({"one": log(*answers_s)}, interval_s=1, step_s=STEP_S, way_s=0)
+    return [round(time_s, 3) for time_s in true.responses_s], true.naive
 
 
-@given(SCHEDULES, SECONDS, SECONDS)
-def test_every_call_is_answered_once_in_order_and_never_before_it_was_due(
-    schedules: list[list[float]], one_s: float, other_s: float
-) -> None:
-    frozen_at_s, thawed_at_s = sorted((one_s, other_s))
-    answered = simulate(schedules, frozen_at_s=frozen_at_s, thawed_at_s=thawed_at_s, service_s=0.25)
-    assert sorted(one.due_s for one in answered) == sorted(chain(*schedules))
-    assert all(one.due_s <= one.sent_s <= one.done_s - 0.25 for one in answered)
-    assert [one.done_s for one in answered] == sorted(one.done_s for one in answered)
-    assert not any(frozen_at_s + 0.25 < one.done_s < thawed_at_s for one in answered)
+def test_response_times_count_from_when_calls_were_due() -> None:
+    """Frozen from 1.5 to 4.25: what was due at 2, 3 and 4 is answered then, one by one."""
+    responses, naive = found(0.1, 1.1, 4.25, 4.35, 4.45, 5.1)
+    assert responses == [0.101, 0.101, 2.251, 1.351, 0.451, 0.101]
+    assert naive.max == pytest.approx(2251, abs=0.1)
+    assert naive.p50 == pytest.approx(101, abs=0.1)  # the others waited, and nobody says so
+
+
+def test_a_figure_between_the_writing_of_an_answer_and_its_end_is_right() -> None:
+    true = truth({"one": log(0.1)}, interval_s=1, step_s=STEP_S, way_s=0)
+    off_ms = [true.off_ms("p50", at_ms) for at_ms in (99, 100.5, 103)]
+    assert off_ms == pytest.approx([-1, 0, 2], abs=0.01)
+
+
+def test_who_is_told_late_reports_each_time_with_each_delay() -> None:
+    true = truth({"one": log(0.1, 1.3)}, interval_s=1, step_s=STEP_S, way_s=0)
+    late = true.read_late([0.0, 0.01])
+    assert (late.mean, late.p50, late.max) == pytest.approx((206, 111, 311), abs=0.01)
 
 
 def test_percentiles_are_of_nearest_rank() -> None:
@@ -75,18 +89,3 @@ def test_percentiles_are_of_nearest_rank() -> None:
 def test_no_times_have_no_spread() -> None:
     with pytest.raises(ValueError, match="no times"):
         spread_ms([])
-
-
-def test_a_thaw_before_the_freeze_is_refused() -> None:
-    with pytest.raises(ValueError, match="before it was frozen"):
-        simulate([[1.0]], frozen_at_s=2, thawed_at_s=1)
-
-
-def test_off_by_is_a_fraction_of_the_truth_in_either_direction() -> None:
-    assert off_by(97, 100) == pytest.approx(0.03)
-    assert off_by(103, 100) == pytest.approx(0.03)
-
-
-def test_a_schedule_off_its_grid_is_seen() -> None:
-    assert worst_step_s([1, 2, 3.25, 4.25], interval_s=1) == 0.25
-    assert worst_step_s([1], interval_s=1) == 0
