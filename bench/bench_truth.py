@@ -108,7 +108,7 @@ class Reported(NamedTuple):
 
     response: Spread
     service: Spread
-    count: int
+    calls: int
 
 
 class Seen(NamedTuple):
@@ -213,8 +213,8 @@ def see(calls: list[LoggedCall], probed: list[tuple[str, float, float]], *, char
 
 def compare(case: str, seen: Seen, reported: Reported) -> list[Row]:
     """One row per figure. Raises ChildFailed where other CALLs were counted than were seen."""
-    if reported.count != seen.true.count:
-        raise ChildFailed(f"{reported.count} CALLs were reported, {seen.true.count} seen: no truth")
+    if reported.calls != seen.true.calls:
+        raise ChildFailed(f"{reported.calls} CALLs were reported, {seen.true.calls} seen: no truth")
     return [_row(case, figure, seen, reported) for figure in COMPARED]
 
 
@@ -249,7 +249,7 @@ def _row(case: str, figure: str, seen: Seen, reported: Reported) -> Row:
 def _note(case: Case, seen: Seen, reported: Reported, code: int) -> str:
     stated, writing = seen.stated_off, seen.writing
     note = (
-        f"{case.name}: {reported.count:,} CALLs of {len(seen.true.first_due_s)} chargers. A frame "
+        f"{case.name}: {reported.calls:,} CALLs of {len(seen.true.first_due_s)} chargers. A frame "
         f"took {1000 * seen.way_s:.2f} ms to come at least, an answer {writing.p50:.2f} ms to "
         f"write (p99.9 {writing.p99_9:.2f}), the bare reader {seen.reading.mean:.2f} ms to read it "
         f"(p50 {seen.reading.p50:.2f}, p99 {seen.reading.p99:.2f}). True due times are "

@@ -142,7 +142,7 @@ class Truth(NamedTuple):
     at_most: Spread
     naive: Spread
     """Service times: coordinated omission."""
-    count: int
+    calls: int
     first_due_s: dict[str, float]
     """Of each charger."""
 
@@ -151,7 +151,8 @@ class Truth(NamedTuple):
 
     def off_ms(self, figure: str, measured_ms: float) -> float:
         """How far a measured figure is above what it may have been, below it (negative), or 0."""
-        low_ms, high_ms = getattr(self.at_least, figure), getattr(self.at_most, figure)
+        low_ms: float = getattr(self.at_least, figure)
+        high_ms: float = getattr(self.at_most, figure)
         return max(measured_ms - high_ms, 0.0) + min(measured_ms - low_ms, 0.0)
 
     def read_late(self, delays_s: Sequence[float]) -> Spread:
@@ -174,7 +175,7 @@ def truth(
         at_least=spread_ms([one.response_s for one in begun]),
         at_most=spread_ms(responses_s),
         naive=spread_ms([one.service_s for one in ended]),
-        count=len(ended),
+        calls=len(ended),
         first_due_s=first_s,
         responses_s=responses_s,
     )

@@ -165,7 +165,7 @@ def test_what_a_run_reports_is_read_from_its_summary(tmp_path: Path) -> None:
     of = {"count": 9, "response_ms": figures, "service_ms": {**figures, "mean": 0.5}}
     path.write_text(json.dumps({"calls": {"MeterValues": of}}))
     reported = read_reported(path)
-    assert (reported.count, reported.response.p90, reported.service.mean) == (9, 3, 0.5)
+    assert (reported.calls, reported.response.p90, reported.service.mean) == (9, 3, 0.5)
     path.write_text(json.dumps({"calls": {}}))
     with pytest.raises(ChildFailed, match="no CALLs of MeterValues"):
         read_reported(path)
