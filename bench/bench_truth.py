@@ -19,6 +19,7 @@ above a hundredth, the floor is the limit, and the row says so. Nothing excuses 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -254,7 +255,7 @@ def _note(case: Case, seen: Seen, reported: Reported, code: int) -> str:
         f"write (p99.9 {writing.p99_9:.2f}), the bare reader {seen.reading.mean:.2f} ms to read it "
         f"(p50 {seen.reading.p50:.2f}, p99 {seen.reading.p99:.2f}). True due times are "
         f"{stated.p50:.2f} ms (at most {stated.max:.2f}) after those stated in the CALLs, which "
-        f"are not used and known to a millisecond."
+        f"are not used and known to a millisecond. Load at the end: {os.getloadavg()[0]:.1f}."
     )
     if code == INVALID_RUN:
         note += " SimFleet called the run INVALID: the machine was too busy for its generator."
