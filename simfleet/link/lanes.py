@@ -232,7 +232,7 @@ class Lane:
     ) -> None:
         self._last_s = due_s = max(due_s, self._last_s)
         for copy in range(copies):
-            kind = "duplicate" if copy else spoilt
+            kind = spoilt or ("duplicate" if copy else "")  # a copy of what is broken is broken
             touch = _touch(kind, self.way, meaning, message) if kind else None
             self.queue.append(Parcel(due_s, message, touch))
 

@@ -6,7 +6,7 @@ them, paces them and counts (`csms/broadcast.py`).
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -17,17 +17,17 @@ from simfleet.csms.broadcast import Order, Report
 from simfleet.errors import CsmsFailed, Refused
 from simfleet.load.commands import uses
 from simfleet.load.converged_fields import effect_of
-from simfleet.load.uploads import firmware, serve_uploads
+from simfleet.load.uploads import firmware
 from simfleet.observe.counters import Tally
 from simfleet.observe.latency import FastHistogram, summary_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from simfleet.csms.embedded import EmbeddedCsms
     from simfleet.load.commands import Command
     from simfleet.load.schema1 import Scenario
-    from simfleet.load.uploads import Uploads
+    from simfleet.load.uploads import RunFiles, Uploads
     from simfleet.pki.authority import Authority
 
 EVENTS_MAX: Final = 1000
@@ -128,7 +128,6 @@ class Commander:
     ) -> None:
         self._scenario = scenario
         self._csms = csms
-        self._uploads = uploads
         self._given = _given(scenario.commands, uploads, authority)
         self._note = note
         self._began_s = 0.0
@@ -242,30 +241,22 @@ class Commander:
             "events_left_out": self._events_left_out,
         }
 
-    def transfers(self) -> dict[str, int] | None:
-        """`uploads` of the summary; None if the scenario has none."""
-        return None if self._uploads is None else self._uploads.figures()
 
-
-@contextmanager
-def commanding(
+def commander_of(
     scenario: Scenario,
     csms: EmbeddedCsms | None,
     *,
+    files: RunFiles,
     note: Callable[[str, str, str], None],
     authority: Authority | None = None,
-) -> Iterator[Commander | None]:
-    """The commander of a scenario, with the file server if it needs one; None without commands.
-
+) -> Commander | None:
+    """The commander of a scenario; None without commands. `files` serves if it needs a server,
     `authority` is the CSMS's CA, if it has one.
     """
     if csms is None or not scenario.commands:
-        yield None
-    elif uses(scenario.commands, "uploads"):
-        with serve_uploads() as uploads:
-            yield Commander(scenario, csms, uploads=uploads, note=note, authority=authority)
-    else:
-        yield Commander(scenario, csms, uploads=None, note=note, authority=authority)
+        return None
+    uploads = files.serve() if uses(scenario.commands, "uploads") else None
+    return Commander(scenario, csms, uploads=uploads, note=note, authority=authority)
 
 
 def _given(

@@ -32,7 +32,7 @@ from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.load import preflight
 from simfleet.load.annotations import Annotations
-from simfleet.load.commander import Commander, commanding
+from simfleet.load.commander import Commander, commander_of
 from simfleet.load.conclusion import Course, Finished, conclude, redacted
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.judge import Judge
@@ -51,6 +51,7 @@ from simfleet.load.stages.plain import bring_home
 from simfleet.load.stages.table import carry_out
 from simfleet.load.summary import most_wanted
 from simfleet.load.timeline import Timeline
+from simfleet.load.uploads import RunFiles
 from simfleet.load.world import REAL, Stopwatch
 from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
@@ -237,16 +238,21 @@ class Runner:
             )
             supervisor = Supervisor(surroundings, self._clock)
             self._network.attach(supervisor)
-            with commanding(
-                self._scenario, csms, note=self._note_problem, authority=target.authority
-            ) as commander:
+            with RunFiles() as self._files:
+                commander = commander_of(
+                    self._scenario,
+                    csms,
+                    files=self._files,
+                    note=self._note_problem,
+                    authority=target.authority,
+                )
                 mass = Mass(self._plans, supervisor)
                 try:
                     await self._load(surroundings, supervisor, mass, csms, commander)
                 finally:
                     if commander is not None:
                         self._course.commands = commander.figures()
-                        self._course.uploads = commander.transfers()
+                    self._course.uploads = self._files.figures()
             await self._compare_books(csms)
 
     def _note_problem(self, identity: str, kind: str, detail: str) -> None:
@@ -273,6 +279,7 @@ class Runner:
             clock=self._clock,
             csms=csms,
             network=self._network,
+            files=self._files,
         )
         self._course.cases = engine.cases
         engine.watchers.append(self._watch)

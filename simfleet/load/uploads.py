@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import Struct
 
@@ -84,6 +84,30 @@ def serve_uploads() -> Iterator[Uploads]:
         finally:
             server.shutdown()
             thread.join()
+
+
+class RunFiles:
+    """The server of a run: started by whoever needs it first, there until the run is over."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._uploads: Uploads | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def serve(self) -> Uploads:
+        """The running server. Raises OSError when no port is free."""
+        if self._uploads is None:
+            self._uploads = self._open.enter_context(serve_uploads())
+        return self._uploads
+
+    def figures(self) -> dict[str, int] | None:
+        """Counts so far; None if nobody has needed it."""
+        return None if self._uploads is None else self._uploads.figures()
 
 
 class _Server(ThreadingHTTPServer):

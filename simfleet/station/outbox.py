@@ -1,9 +1,10 @@
 """What waits to be sent, in order, and what happens when sending fails (OCPP 1.6 section 3.7).
 
 Transaction messages are durable: they stay until they are answered, through lost links and reboots,
-and are sent in the order they were made. Everything else is sent once and forgotten when the link
-is lost. A durable message that is refused or times out is tried `attempts` times, the n-th pause
-being n times the interval; meanwhile the others pass.
+and are sent in the order they were made. The `LASTING` ones, such as the end of a firmware update,
+wait for the next link and are sent again when no answer came. Everything else is sent once and
+forgotten when the link is lost. A durable message that is refused or times out is tried `attempts`
+times, the n-th pause being n times the interval; meanwhile the others pass.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ ORDINARY_MAX: Final = 64
 DURABLE_MAX: Final = 1000
 """Transaction messages that may wait; only samples are dropped for want of room, never starts and
 stops.
+"""
+LASTING_ATTEMPTS: Final = 3
+"""How often a `LASTING` message is sent that is never answered: as often as one of a transaction by
+default. OCPP leaves it to the station.
 """
 NEVER_S: Final = float("inf")
 
@@ -149,8 +154,15 @@ class Outbox:
             self.ordinary.remove(entry)
 
     def unsent(self, entry: Entry) -> None:
-        """A `LASTING` message was on its way when the link was lost: it goes first on the next."""
+        """A `LASTING` message was on its way when the link was lost, or was not answered: it goes
+        before the others.
+        """
         self.ordinary.insert(0, entry)
+
+    def may_repeat(self, entry: Entry) -> bool:
+        """Whether a `LASTING` message that was not answered in time is worth another attempt."""
+        entry.attempts += 1
+        return entry.attempts < LASTING_ATTEMPTS
 
     def done(self, entry: Entry) -> None:
         """A durable message was answered, or is given up."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import Refused
-from simfleet.ocpp.results import LINK_LOST, Outcome
+from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, Outcome
 from simfleet.ocpp.rpc import Conversation
 from simfleet.station import (
     agenda,
@@ -539,8 +539,9 @@ class Station:
             security.failed(self, outcome, at_s=at_s)
         elif isinstance(message, MeterSampled) and outcome.failure == LINK_LOST:
             self.effects.append(Dropped("MeterValues", "link_lost"))
-        elif isinstance(message, LASTING) and outcome.failure == LINK_LOST:
-            self.outbox.unsent(entry)
+        elif isinstance(message, LASTING) and outcome.failure in (LINK_LOST, TIMED_OUT):
+            if outcome.failure == LINK_LOST or self.outbox.may_repeat(entry):
+                self.outbox.unsent(entry)
         elif isinstance(message, PARTS) and outcome.failure != LINK_LOST:
             reports.go_on(self, message, at_s=at_s)
         elif isinstance(message, StatusReport) and message.connector_id:

@@ -11,7 +11,8 @@ from builders_load import Run, a_run, a_scenario
 from simfleet.csms.broadcast import Report
 from simfleet.errors import CsmsFailed, Refused
 from simfleet.load import commander as module
-from simfleet.load.commander import EVENTS_MAX, SETTLE_S, Commander, commanding
+from simfleet.load.commander import EVENTS_MAX, SETTLE_S, Commander, commander_of
+from simfleet.load.uploads import RunFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,13 +200,12 @@ async def test_only_the_first_events_are_told_one_by_one(
 def test_without_commands_there_is_no_commander() -> None:
     csms = cast("EmbeddedCsms", Scripted())
     note = print
-    with commanding(a_scenario(), csms, note=note) as commander:
-        assert commander is None
-    with commanding(a_scenario(commands="{at: 1s, send: ClearCache}"), None, note=note) as one:
-        assert one is None
-    with commanding(a_scenario(commands="{at: 1s, send: ClearCache}"), csms, note=note) as two:
-        assert two is not None
-        assert two.transfers() is None
+    clears = a_scenario(commands="{at: 1s, send: ClearCache}")
+    with RunFiles() as files:
+        assert commander_of(a_scenario(), csms, files=files, note=note) is None
+        assert commander_of(clears, None, files=files, note=note) is None
+        assert commander_of(clears, csms, files=files, note=note) is not None
+        assert files.figures() is None  # nobody needs a server
 
 
 # ── whole runs ───────────────────────────────────────────────────────────────────────────────────

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
     from simfleet.load.timeline import Timeline
+    from simfleet.load.uploads import RunFiles
     from simfleet.observe.health import Health
 
 
@@ -53,6 +54,7 @@ class Engine:
         clock: WallClock,
         csms: EmbeddedCsms | None,
         network: Network,
+        files: RunFiles,
     ) -> None:
         self.scenario = scenario
         self.plans = plans
@@ -66,6 +68,8 @@ class Engine:
         self.clock = clock
         self.network = network
         """The way to the CSMS: `inject` makes it worse, `clear` well again."""
+        self.files = files
+        """The run's own file server."""
         self.csms = csms
         """None where the target is somebody else's CSMS."""
         self.windows = Windows(recorder, health, timeline)

@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from simfleet.csms.broadcast import Order
-from simfleet.errors import CsmsFailed, Refused
 from simfleet.fleet.actor import Charger
 from simfleet.fleet.orders import Mode
 from simfleet.fleet.pacing import even_due_s
 from simfleet.load.stage_faults import chosen
 from simfleet.load.stages.recovery import recovery
-from simfleet.load.uploads import serve_uploads
 from simfleet.station.events import PowerLost, PowerRestored
-from simfleet.station.firmware_state import new_version, version_of
 from simfleet.station.registration import Registration
 
 if TYPE_CHECKING:
@@ -34,13 +30,11 @@ if TYPE_CHECKING:
     from simfleet.load.storm_fields import (
         Blackout,
         BootStorm,
-        FirmwareWave,
         ReconnectStorm,
         RollingRestart,
         Storm,
     )
 
-UPLOADS: Final = "$uploads"
 LOOK_S: Final = 0.1
 """Between two looks at who is back; what the figures are good to."""
 STEPS_BETWEEN: Final = 100
@@ -104,7 +98,7 @@ def _accepted(charger: Charger, struck_s: float) -> bool:
 
 
 @asynccontextmanager
-async def _storm(
+async def storming(
     stage: Storm, engine: Engine, is_back: Callable[[Charger, float], bool] = _accepted
 ) -> AsyncIterator[tuple[StageClock, Watch]]:
     """A storm as a stage of the timeline, watched to its end, however that comes."""
@@ -174,7 +168,7 @@ async def _strike(
             act(charger)
 
 
-async def _recovered(clock: StageClock, watch: Watch) -> None:
+async def recovered(clock: StageClock, watch: Watch) -> None:
     """Wait for the last charger, as long as the stage lasts."""
     while clock.left_s > 0 and not (watch.complete and not clock.paused):
         await clock.until(min(clock.planned_s, clock.elapsed_s + LOOK_S))
@@ -191,7 +185,7 @@ async def boot_storm(stage: BootStorm, engine: Engine) -> None:
         charger.post(PowerRestored())
 
     plans = _online(engine, stage.share, str(engine.stage_number))
-    async with _storm(stage, engine) as (clock, watch):
+    async with storming(stage, engine) as (clock, watch):
         await _strike(engine, clock, watch, plans, stage.over_s, cycle)
         await clock.until_end()
 
@@ -200,7 +194,7 @@ async def reconnect_storm(stage: ReconnectStorm, engine: Engine) -> None:
     """Connections are cut."""
     cut = partial(_cut, at_once=stage.backoff == "none")
     plans = _online(engine, stage.share, str(engine.stage_number))
-    async with _storm(stage, engine) as (clock, watch):
+    async with storming(stage, engine) as (clock, watch):
         await _strike(engine, clock, watch, plans, stage.over_s, cut)
         await clock.until_end()
 
@@ -212,7 +206,7 @@ def _cut(charger: Charger, *, at_once: bool) -> None:
 async def blackout(stage: Blackout, engine: Engine) -> None:
     """The mains go, and come back. Times count from when they come back."""
     plans = _online(engine, stage.share, str(engine.stage_number))
-    async with _storm(stage, engine) as (clock, watch):
+    async with storming(stage, engine) as (clock, watch):
         await _strike(engine, clock, watch, plans, 0.0, lambda charger: charger.post(PowerLost()))
         try:
             await clock.until(stage.for_s)
@@ -222,7 +216,7 @@ async def blackout(stage: Blackout, engine: Engine) -> None:
                 charger = engine.supervisor.chargers.get(plan.identity)
                 if isinstance(charger, Charger) and charger.station.dark:
                     charger.post(PowerRestored())
-        await _recovered(clock, watch)
+        await recovered(clock, watch)
 
 
 async def rolling_restart(stage: RollingRestart, engine: Engine) -> None:
@@ -235,105 +229,16 @@ async def rolling_restart(stage: RollingRestart, engine: Engine) -> None:
             charger.post(PowerLost())
             charger.post(PowerRestored())
 
-    parts = _groups(stage.batch, engine)
-    async with _storm(stage, engine) as (clock, watch):
+    parts = in_groups(stage.batch, engine)
+    async with storming(stage, engine) as (clock, watch):
         for number, part in enumerate(parts):
             await clock.until(number * stage.every_s)
             await _strike(engine, clock, watch, part, 0.0, restart)
-        await _recovered(clock, watch)
+        await recovered(clock, watch)
 
 
-def _groups(batch: float, engine: Engine) -> list[list[ChargerPlan]]:
+def in_groups(batch: float, engine: Engine) -> list[list[ChargerPlan]]:
     """The chargers that are connected, in groups of neighbours."""
     plans = _online(engine, 1.0, str(engine.stage_number))
     size = max(1, math.ceil(batch * len(plans) - 1e-9))
     return [plans[at : at + size] for at in range(0, len(plans), size)]
-
-
-# ── firmware ────────────────────────────────────────────────────────────────────────────────────
-
-
-async def firmware_wave(stage: FirmwareWave, engine: Engine) -> None:
-    """Group after group is told to update, by the embedded CSMS."""
-    installs = _Installs(engine, stage.location)
-    parts = _groups(stage.batch, engine)
-    with _server(stage.location, parts) as url:
-        async with _storm(stage, engine, installs.done) as (clock, watch):
-            for number, part in enumerate(parts):
-                await clock.until(number * stage.every_s)
-                for plan in part:
-                    installs.begin(plan.identity)
-                    watch.strike(plan.identity, trio.current_time())
-                await _order(stage, engine, part, number, url)
-            await _recovered(clock, watch)
-
-
-class _Installs:
-    """Which chargers run the new firmware."""
-
-    def __init__(self, engine: Engine, location: str) -> None:
-        self._chargers = engine.supervisor.chargers
-        self._location = location
-        self._before: dict[str, str] = {}
-        self._seen: set[str] = set()
-        """Chargers that were seen while they updated."""
-
-    def begin(self, identity: str) -> None:
-        """This charger is told to update."""
-        charger = self._chargers.get(identity)
-        if isinstance(charger, Charger):
-            self._before[identity] = version_of(charger.station)
-
-    def done(self, charger: Charger, _: float) -> bool:
-        """Whether it has booted into the new firmware, and the CSMS has accepted it again."""
-        station = charger.station
-        before, firmware = self._before.get(station.identity), station.firmware
-        if before is None or firmware is None:
-            return False
-        if firmware.update is not None:
-            self._seen.add(station.identity)
-            return False
-        changed = before != new_version(self._location, before) or station.identity in self._seen
-        return (
-            changed
-            and version_of(station) == new_version(self._location, before)
-            and station.online
-            and station.registration is Registration.ACCEPTED
-        )
-
-
-@contextmanager
-def _server(location: str, parts: Sequence[Sequence[ChargerPlan]]) -> Iterator[str]:
-    """The URL of the run's own server, if the wave needs one; chargers that only pretend to
-    transfer files need a URL, and no server.
-    """
-    real = any(plan.spec.transfers == "real" for part in parts for plan in part)
-    if location.startswith(UPLOADS) and real:
-        with serve_uploads() as uploads:
-            yield uploads.url
-    else:
-        yield "http://uploads.invalid"
-
-
-async def _order(
-    stage: FirmwareWave, engine: Engine, part: Sequence[ChargerPlan], number: int, url: str
-) -> None:
-    """Have the CSMS tell them, in the words of each version."""
-    assert engine.csms is not None
-    location = stage.location.replace(UPLOADS, url, 1)
-    of_16 = [plan.identity for plan in part if plan.spec.version == "ocpp1.6"]
-    of_2x = [plan.identity for plan in part if plan.spec.version != "ocpp1.6"]
-    request_id = engine.stage_number * 10_000 + number + 1
-    firmware = {"location": location, "retrieveDateTime": "$now"}
-    orders = (
-        (of_16, {"location": location, "retrieveDate": "$now"}),
-        (of_2x, {"requestId": request_id, "firmware": firmware}),
-    )
-    for identities, payload in orders:
-        if not identities:
-            continue
-        order = Order(action="UpdateFirmware", payload=payload, identities=identities)
-        try:
-            await engine.csms.broadcast(order)
-        except (Refused, CsmsFailed) as failed:
-            engine.note("", "storm:firmware_wave", str(failed))

@@ -12,12 +12,12 @@ from simfleet.load.open_fields import Sessions
 from simfleet.load.schema1 import Hold, Ramp, StageFields, Stop
 from simfleet.load.stages.capacity import capacity
 from simfleet.load.stages.closed import soak, spike, stairs, step
+from simfleet.load.stages.firmware_wave import firmware_wave
 from simfleet.load.stages.open import sessions
 from simfleet.load.stages.plain import hold, ramp, stop
 from simfleet.load.stages.storms import (
     blackout,
     boot_storm,
-    firmware_wave,
     reconnect_storm,
     rolling_restart,
 )
