@@ -130,6 +130,20 @@ def _after(text: str, source: str) -> Place:
     return Place(source, len(lines), len(lines[-1]) + 1)
 
 
+def _hint(problem: str, text: str, place: Place) -> str:
+    """What to write instead, where the parser's words do not say it."""
+    if "block scalar" in problem:
+        return "; put text that starts with > or | in quotes"
+    lines = text.splitlines()
+    line = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
+    at = line[place.column - 1 : place.column]
+    if at == "\t":
+        return "; indent with spaces, not with tabs"
+    if at == "{" and "flow mapping" in problem:
+        return "; text with braces, such as ${NAME}, needs quotes there"
+    return ""
+
+
 class _Open:
     """A mapping or list whose end has not been seen yet."""
 
@@ -189,8 +203,7 @@ class _Builder:
             problem = error.problem or "cannot be read"
             if error.context and error.context_mark:
                 problem += f" {error.context} that starts on line {error.context_mark.line + 1}"
-            if "block scalar" in problem:
-                problem += "; put text that starts with > or | in quotes"
+            problem += _hint(problem, text, place)
             raise YamlBroken(place, f"not YAML: {problem}") from None
         except yaml.YAMLError as error:  # the reader's own; `_decoded` has left it little to find
             raise YamlBroken(Place(self._source), f"not YAML: {shown(str(error))}") from None

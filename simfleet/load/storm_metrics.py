@@ -61,6 +61,12 @@ def storm_metric(name: str) -> Metric | None:
     )
 
 
+def storm_named(name: str) -> str | None:
+    """The storm that a metric's name is about, `wave` of `storm[wave].missing`; None if none is."""
+    found = re.match(_NAME, name)
+    return found[1] if found else None
+
+
 def _worst(name: str, summary: Figures, *, stage: str | None = None) -> float | None:
     """None where there is no storm, or one of them never came so far."""
     storms = [

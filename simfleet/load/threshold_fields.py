@@ -14,7 +14,8 @@ from simfleet.load import selectors
 from simfleet.load import thresholds as limits
 from simfleet.load.behaviour_fields import DAY_S
 from simfleet.load.metrics import BOOKS_PATTERN, METRICS, metric_named
-from simfleet.load.storm_metrics import STORM_PATTERNS
+from simfleet.load.storm_fields import STORMS
+from simfleet.load.storm_metrics import STORM_PATTERNS, storm_named
 from simfleet.load.thresholds import Threshold, WarmUp
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _written(limit: dict[str, Any], plain: bool) -> dict[str, Any]:
 
 
 def check_thresholds(draft: Draft, slices: list[Draft], report: Report) -> None:
-    """Report selectors that select nothing: slices and stages that the scenario does not have."""
+    """Report what selects nothing: slices, stages and storms that the scenario does not have."""
     thresholds, stages = draft.get("thresholds"), draft.get("stages")
     if thresholds is BAD:
         return
@@ -153,6 +154,9 @@ def check_thresholds(draft: Draft, slices: list[Draft], report: Report) -> None:
             report(place, path, message)
         if selector.stage is not None and stages is not BAD:
             _check_stage(selector.stage, stages, place, path, report)
+        storm = storm_named(threshold.metric)
+        if storm is not None and stages is not BAD:
+            _check_storm(storm, stages, place, path, report)
 
 
 def _check_stage(wanted: str, stages: list[Any], place: Any, path: str, report: Report) -> None:
@@ -164,3 +168,16 @@ def _check_stage(wanted: str, stages: list[Any], place: Any, path: str, report: 
     known = f"{', '.join(named)}, or " if named else "the name of one (name: peak), or "
     message = f"{wanted!r} is not a stage; write {known}its number, 0 to {len(stages) - 1}"
     report(place, path, message)
+
+
+def _check_storm(wanted: str, stages: list[Any], place: Any, path: str, report: Report) -> None:
+    if BAD in stages:
+        return
+    names = [stage.get("name") for stage in stages if stage.struct in STORMS]
+    if BAD in names or wanted in names:
+        return
+    named = ", ".join(repr(name) for name in names if name is not None)
+    if names and not named:
+        named = f"a name into a storm (name: {wanted})"
+    known = f"write {named}, or leave [{wanted}] out" if names else "the scenario has none"
+    report(place, path, f"{wanted!r} is not the name of a storm; {known}")

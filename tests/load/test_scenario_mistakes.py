@@ -503,6 +503,34 @@ def test_a_limit_without_quotes_is_explained() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("target: {url: ${CSMS_URL}}", "; text with braces, such as ${NAME}, needs quotes there"),
+        ("more: {id: CP-{n}}", "; text with braces, such as ${NAME}, needs quotes there"),
+        ("\tseed: 1", "; indent with spaces, not with tabs"),
+        ("more: {a: 1 b: 2}", "starts on line 7"),
+    ],
+)
+def test_yaml_that_trips_people_up_is_explained(line: str, hint: str) -> None:
+    [problem] = problems_of(GOOD + line + "\n")
+    assert problem.startswith("s.yaml:7:")
+    assert problem.endswith(hint)
+
+
+def test_a_limit_on_a_storm_that_there_is_not_is_a_mistake() -> None:
+    limit = '\nthresholds: {"storm[wafe].seconds_to_95": "< 5s"}\n'
+    path = "thresholds.storm[wafe].seconds_to_95: 'wafe' is not the name of a storm; "
+    stages = {
+        "  - {do: boot_storm, name: wave, for: 5s}": "write 'wave', or leave [wafe] out",
+        "  - {do: boot_storm, for: 5s}": "write a name into a storm (name: wafe), or leave [wafe]",
+        "  - {do: hold, name: wafe, for: 5s}": "the scenario has none",
+    }
+    for stage, known in stages.items():
+        [problem] = problems_of(GOOD + stage + limit)
+        assert path + known in problem
+
+
 TEN_MISTAKES = """\
 schema: 1
 name: ten mistakes
