@@ -17,7 +17,7 @@ from bench import results
 from bench.report_folder import make_folder
 from bench.results import Row, say
 from simfleet.load.results.report.page import REPORT, write_report
-from simfleet.observe.health import rss_mib
+from simfleet.observe.process import rss_mib
 
 MEASURES = (
     "Rendering report.html of an hour of 10,000 chargers (12 actions, 720 intervals): time, size of"

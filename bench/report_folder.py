@@ -21,8 +21,8 @@ from simfleet.load.results.columns import (
     TIMELINE,
     TIMELINE_COLUMNS,
 )
+from simfleet.observe.histogram import FastHistogram, summary_ms
 from simfleet.observe.hlog import HistogramLog
-from simfleet.observe.latency import FastHistogram, summary_ms
 from simfleet.observe.percentiles import values_ms
 
 if TYPE_CHECKING:

@@ -26,8 +26,9 @@ from simfleet.api.logs import logs
 from simfleet.api.server import listen, serve_http
 from simfleet.api.services import Services
 from simfleet.clock import WallClock, cpu_s
-from simfleet.observe.health import Health, LoopLagProbe
+from simfleet.observe.health import Health
 from simfleet.observe.hub import Hub
+from simfleet.observe.lag import LoopLagProbe
 from simfleet.settings import Settings
 from simfleet.store import LogRow, open_store
 

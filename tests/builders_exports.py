@@ -13,7 +13,7 @@ from simfleet.load.exports.families import Family
 from simfleet.load.exports.feed import Reading
 from simfleet.load.progress import Progress
 from simfleet.load.timeline import Interval
-from simfleet.observe.latency import FastHistogram
+from simfleet.observe.histogram import FastHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

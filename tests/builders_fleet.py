@@ -32,7 +32,7 @@ from simfleet.fleet.recorder import Recorder
 from simfleet.fleet.supervisor import Supervisor
 from simfleet.link.link import DEFAULT_OPTIONS, LinkOptions
 from simfleet.link.memory import MemoryNetwork
-from simfleet.observe.health import ScheduleLag
+from simfleet.observe.lag import ScheduleLag
 from simfleet.ocpp.rpc import CALL_TIMEOUT_S
 from simfleet.ocpp.versions import VERSIONS
 from simfleet.station.chance import Span

@@ -13,7 +13,7 @@ from simfleet import __version__
 from simfleet.api.bodies import Media
 from simfleet.api.routes import route
 from simfleet.api.services import Component, services
-from simfleet.observe.health import open_descriptors, rss_mib
+from simfleet.observe.process import open_descriptors, rss_mib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from simfleet.clock import WallClock
-    from simfleet.observe.health import ScheduleLag
     from simfleet.observe.hub import Hub
+    from simfleet.observe.lag import ScheduleLag
     from simfleet.observe.records import Direction
     from simfleet.station.effects import Effect
     from simfleet.station.station import Station

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.errors import ConnectReason
-from simfleet.observe.counters import Tally
+from simfleet.observe.tally import Tally
 
 if TYPE_CHECKING:
     from simfleet.errors import ConnectFailed

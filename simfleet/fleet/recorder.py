@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from simfleet.clock import WallClock
     from simfleet.errors import ConnectFailed, Refused
-    from simfleet.observe.health import ScheduleLag
     from simfleet.observe.hub import Hub
+    from simfleet.observe.lag import ScheduleLag
     from simfleet.station.effects import Effect
     from simfleet.station.events import ErrandDone, Event
     from simfleet.station.station import Station

@@ -38,7 +38,7 @@ from simfleet.fleet.user_settings import (
 )
 from simfleet.link.link import DEFAULT_OPTIONS, Dialer, LinkOptions
 from simfleet.models.catalogue import Catalogue, built_in
-from simfleet.observe.health import ScheduleLag
+from simfleet.observe.lag import ScheduleLag
 from simfleet.station.chance import Chance
 from simfleet.station.memory import decode_kept
 

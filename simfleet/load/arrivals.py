@@ -28,7 +28,7 @@ from simfleet.load.pacers import (
     even_marks,
     poisson_marks,
 )
-from simfleet.observe.latency import FastHistogram, summary_ms
+from simfleet.observe.histogram import FastHistogram, summary_ms
 from simfleet.station.chance import Chance
 from simfleet.station.events import DriverArrives
 

@@ -18,8 +18,8 @@ from simfleet.errors import CsmsFailed, Refused
 from simfleet.load.commands import uses
 from simfleet.load.converged_fields import effect_of
 from simfleet.load.uploads import firmware
-from simfleet.observe.counters import Tally
-from simfleet.observe.latency import FastHistogram, summary_ms
+from simfleet.observe.histogram import FastHistogram, summary_ms
+from simfleet.observe.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable

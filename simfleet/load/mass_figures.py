@@ -10,12 +10,13 @@ from msgspec import Struct
 from simfleet.clock import utc
 from simfleet.fleet.orders import Mode
 from simfleet.observe.generator_verdict import Level, judge
-from simfleet.observe.latency import summary_ms
+from simfleet.observe.histogram import summary_ms
 
 if TYPE_CHECKING:
     from simfleet.fleet.recorder import Problem, Recorder
     from simfleet.observe.health import Health
-    from simfleet.observe.latency import FastHistogram, Latencies
+    from simfleet.observe.histogram import FastHistogram
+    from simfleet.observe.latency import Latencies
 
 ERRORS_MAX: Final = 500
 """Errors kept with their cause; older ones give way and are only counted."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from simfleet.fleet.recorder import Problem
     from simfleet.fleet.troubled import Frame
     from simfleet.load.schema1 import Scenario
-    from simfleet.observe.latency import FastHistogram
+    from simfleet.observe.histogram import FastHistogram
 
 RUNS: Final = Path("runs")
 """Where run folders go unless told otherwise."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from msgspec import Struct
 
-from simfleet.observe.latency import FastHistogram, TaggedHistograms
+from simfleet.observe.histogram import FastHistogram, TaggedHistograms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

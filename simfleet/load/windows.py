@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 from msgspec import Struct
 
-from simfleet.observe.latency import FastHistogram, TaggedHistograms, summary_ms
+from simfleet.observe.histogram import FastHistogram, TaggedHistograms, summary_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping

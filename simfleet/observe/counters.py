@@ -2,8 +2,8 @@
 
 Plain slotted objects in bounded memory, changed from the one event loop of a shard and read by
 `snapshot()`. Rule of the house: every drop has a counter, and every counter is visible here.
-Keys that a peer chooses (error codes, actions, reasons) go through `Tally`, so a CSMS that answers
-garbage cannot fill our memory with the names of it.
+Keys that a peer chooses (error codes, actions, reasons) go through `Tally` (`tally.py`), so a CSMS
+that answers garbage cannot fill our memory with the names of it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from simfleet.clock import iso
+from simfleet.observe.rates import rate_at
+from simfleet.observe.tally import TALLY_KEY_MAX_CHARS, TALLY_KEYS_MAX, TALLY_OTHER, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView
-
     from simfleet.errors import ConnectReason, ProtocolViolation
 
 __all__ = [
@@ -25,17 +25,9 @@ __all__ = [
     "ConnectCounters",
     "Counters",
     "CrashLog",
-    "RatePerSecond",
-    "Tally",
     "Tide",
     "ViolationLog",
 ]
-
-TALLY_KEYS_MAX = 64
-"""Distinct keys of one tally; counts of further ones go to `TALLY_OTHER`."""
-TALLY_KEY_MAX_CHARS = 80
-"""Longer keys are cut; OCPP's longest error code has 29 characters, its longest action 32."""
-TALLY_OTHER = "(other)"
 
 VIOLATIONS_MAX = 100
 """Violations kept with their frame; further ones are only counted."""
@@ -47,90 +39,6 @@ TRACEBACK_MAX_CHARS = 16 * 1024
 """Kept of a traceback, from its end: the last lines say what went wrong."""
 
 
-class Tally:
-    """Counts per name, most of them names a peer made up; bounded by `TALLY_KEYS_MAX`."""
-
-    __slots__ = ("_counts",)
-
-    def __init__(self, *keys: str) -> None:
-        """Start the given keys at 0, so that a reader sees them even if they never happen."""
-        self._counts: dict[str, int] = dict.fromkeys(keys, 0)
-
-    def add(self, key: str, n: int = 1) -> None:
-        """Count `n` more of `key`."""
-        counts = self._counts
-        if key in counts:
-            counts[key] += n
-            return
-        key = key[:TALLY_KEY_MAX_CHARS]
-        if key not in counts and len(counts) >= TALLY_KEYS_MAX:
-            key = TALLY_OTHER
-        counts[key] = counts.get(key, 0) + n
-
-    def __getitem__(self, key: str) -> int:
-        return self._counts.get(key, 0)
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def items(self) -> ItemsView[str, int]:
-        """Return the live (key, count) pairs."""
-        return self._counts.items()
-
-    @property
-    def total(self) -> int:
-        """All counts together."""
-        return sum(self._counts.values())
-
-    def snapshot(self) -> dict[str, int]:
-        """Return the counts by key, keys in alphabetical order."""
-        return dict(sorted(self._counts.items()))
-
-
-class RatePerSecond:
-    """Events per whole second of the monotonic clock: total, peak and the second just over. O(1).
-
-    Buckets are whole seconds of `at_s`, not a sliding window: a burst that straddles a boundary is
-    split, so `peak` may be lower than the busiest sliding second, never higher. Times must not go
-    backwards by more than the second at hand; an older event counts in the current bucket.
-    """
-
-    __slots__ = ("_bucket", "_bucket_count", "_last_count", "_peak", "total")
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._bucket = -1
-        self._bucket_count = 0
-        self._last_count = 0
-        self._peak = 0
-
-    def add(self, at_s: float, n: int = 1) -> None:
-        """Count `n` events at the monotonic time `at_s`."""
-        second = int(at_s)
-        if second > self._bucket:
-            self._turn(second)
-        self._bucket_count += n
-        self.total += n
-
-    def _turn(self, second: int) -> None:
-        self._last_count = self._bucket_count if second == self._bucket + 1 else 0
-        self._peak = max(self._peak, self._bucket_count)
-        self._bucket = second
-        self._bucket_count = 0
-
-    @property
-    def peak(self) -> int:
-        """Events in the busiest whole second so far, the one at hand included."""
-        return max(self._peak, self._bucket_count)
-
-    def current(self, at_s: float) -> int:
-        """Return the events in the last complete second before `at_s`; 0 if nothing happened."""
-        second = int(at_s)
-        if second <= self._bucket:
-            return self._last_count
-        return self._bucket_count if second == self._bucket + 1 else 0
-
-
 class Tide:
     """The fewest and the most connections open at once, for as long as somebody watches."""
 
@@ -138,29 +46,6 @@ class Tide:
 
     def __init__(self, connected: int) -> None:
         self.low = self.high = connected
-
-
-class ScaledRate(RatePerSecond):
-    """The same per real second, where the clock of `at_s` runs `speed` times as fast."""
-
-    __slots__ = ("_speed",)
-
-    def __init__(self, speed: float) -> None:
-        super().__init__()
-        self._speed = speed
-
-    def add(self, at_s: float, n: int = 1) -> None:
-        """See `RatePerSecond`."""
-        super().add(at_s / self._speed, n)
-
-    def current(self, at_s: float) -> int:
-        """See `RatePerSecond`."""
-        return super().current(at_s / self._speed)
-
-
-def rate_at(speed: float) -> RatePerSecond:
-    """A rate per real second, for a clock that runs `speed` times as fast."""
-    return RatePerSecond() if speed == 1.0 else ScaledRate(speed)
 
 
 class ConnectCounters:

@@ -8,11 +8,11 @@ name what is known about the cause.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-__all__ = ["GeneratorEvidence", "GeneratorVerdict", "Level", "judge"]
+__all__ = ["GeneratorEvidence", "GeneratorVerdict", "Level", "judge", "shown"]
 
 LAG_P99_SUSPECT_MS: Final = 50.0
 """One CALL in a hundred is off by this. Answers of a healthy CSMS take 5 to 50 ms, so the error is
@@ -216,3 +216,37 @@ def _judge_coverage(evidence: GeneratorEvidence) -> list[tuple[Level, str]]:
             )
         )
     return findings
+
+
+def shown(seen: GeneratorEvidence) -> dict[str, Any]:
+    """Evidence as `summary.json` shows it."""
+    return {
+        "load_s": seen.load_s,
+        "cpu_s": seen.cpu_s,
+        "cpu_ratio": seen.cpu_ratio,
+        "rss_start_mib": seen.rss_start_mib,
+        "rss_peak_mib": seen.rss_peak_mib,
+        "loop_lag_ms": {
+            "p50": seen.loop_lag_p50_ms,
+            "p99": seen.loop_lag_p99_ms,
+            "max": seen.loop_lag_max_ms,
+            "samples": seen.loop_lag_samples,
+        },
+        "schedule_lag_ms": {
+            "p50": seen.schedule_lag_p50_ms,
+            "p99": seen.schedule_lag_p99_ms,
+            "max": seen.schedule_lag_max_ms,
+            "samples": seen.schedule_lag_samples,
+        },
+        "gc": {
+            "pauses": seen.gc_pauses,
+            "total_ms": seen.gc_total_ms,
+            "max_ms": seen.gc_max_ms,
+        },
+        "descriptors": {"peak": seen.descriptors_peak, "limit": seen.descriptors_limit},
+        "ports": {"peak": seen.ports_peak, "limit": seen.ports_limit},
+        "machine": {
+            "busy_ratio": seen.machine_busy_ratio,
+            "stolen_ratio": seen.machine_stolen_ratio,
+        },
+    }

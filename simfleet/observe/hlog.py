@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from simfleet.observe.latency import FastHistogram
+    from simfleet.observe.histogram import FastHistogram
 
 __all__ = ["HistogramLog"]
 

@@ -25,7 +25,7 @@ from hdrh.log import HistogramLogReader
 
 from simfleet.cli.exit_codes import ExitCode
 from simfleet.cli.run import EXIT_CODES
-from simfleet.observe.latency import LATENCY_DIGITS, LATENCY_MAX_US
+from simfleet.observe.histogram import LATENCY_DIGITS, LATENCY_MAX_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

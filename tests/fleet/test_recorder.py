@@ -9,8 +9,8 @@ from simfleet.clock import WallClock
 from simfleet.errors import ConnectFailed, ConnectReason, Refused
 from simfleet.fleet.labels import LABELS_MAX, Labels
 from simfleet.fleet.recorder import PROBLEMS_MAX, Problem, Recorder
-from simfleet.observe.health import ScheduleLag
 from simfleet.observe.hub import Hub
+from simfleet.observe.lag import ScheduleLag
 from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, VIOLATED, Outcome, Violation
 from simfleet.ocpp.v16 import V16
 from simfleet.ocpp.v16.messages import HeartbeatRequest

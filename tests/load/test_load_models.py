@@ -20,7 +20,7 @@ from simfleet.load.pacers import Curve
 from simfleet.load.scenario import parse_scenario
 from simfleet.load.stages.closed import Drift
 from simfleet.load.timeline import Interval
-from simfleet.observe.latency import FastHistogram
+from simfleet.observe.histogram import FastHistogram
 from simfleet.station.events import DriverArrives
 
 if TYPE_CHECKING:

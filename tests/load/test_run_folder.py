@@ -18,7 +18,8 @@ from simfleet.errors import UsageWrong
 from simfleet.fleet.recorder import Problem
 from simfleet.load import run_folder
 from simfleet.load.run_folder import ERROR_LINES_MAX, KIND_MAX_CHARS, RunFolder, manifest
-from simfleet.observe.latency import LATENCY_DIGITS, LATENCY_MAX_US, Latencies
+from simfleet.observe.histogram import LATENCY_DIGITS, LATENCY_MAX_US
+from simfleet.observe.latency import Latencies
 
 PROBLEM = Problem(1_700_000_000.25, "CP-1", "timeout:Authorize", "no reply within 30 s")
 

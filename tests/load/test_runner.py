@@ -25,7 +25,7 @@ from simfleet.link.memory import MemoryNetwork
 from simfleet.link.opening import open_link
 from simfleet.load.progress import headline
 from simfleet.load.stages.plain import RAMP_GRACE_S
-from simfleet.observe.latency import LATENCY_DIGITS, LATENCY_MAX_US, FastHistogram
+from simfleet.observe.histogram import LATENCY_DIGITS, LATENCY_MAX_US, FastHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,18 +10,15 @@ from hypothesis import strategies as st
 from simfleet.errors import ConnectReason, ProtocolViolation
 from simfleet.observe.counters import (
     CRASHES_MAX,
-    TALLY_KEY_MAX_CHARS,
-    TALLY_KEYS_MAX,
-    TALLY_OTHER,
     TRACEBACK_MAX_CHARS,
     VIOLATION_FRAME_MAX_BYTES,
     VIOLATIONS_MAX,
     Counters,
     CrashLog,
-    RatePerSecond,
-    Tally,
     ViolationLog,
 )
+from simfleet.observe.rates import RatePerSecond
+from simfleet.observe.tally import TALLY_KEY_MAX_CHARS, TALLY_KEYS_MAX, TALLY_OTHER, Tally
 
 SOME_WALL_S = 1_700_000_000.125
 

@@ -11,20 +11,11 @@ import pytest
 import trio
 import trio.testing
 
-from simfleet.observe.health import (
-    PROBE_CATCH_UP_MAX_TICKS,
-    PROBE_PERIOD_S,
-    GarbagePauses,
-    Health,
-    Level,
-    LoopLagProbe,
-    ScheduleLag,
-    judge,
-    open_descriptors,
-    rss_mib,
-    rss_peak_mib,
-)
-from simfleet.observe.latency import summary_ms
+from simfleet.observe.generator_verdict import Level, judge
+from simfleet.observe.health import Health
+from simfleet.observe.histogram import summary_ms
+from simfleet.observe.lag import PROBE_CATCH_UP_MAX_TICKS, PROBE_PERIOD_S, LoopLagProbe, ScheduleLag
+from simfleet.observe.process import GarbagePauses, open_descriptors, rss_mib, rss_peak_mib
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

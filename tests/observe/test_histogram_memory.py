@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import weakref
 
-from simfleet.observe.latency import FastHistogram, Latencies
+from simfleet.observe.histogram import FastHistogram
+from simfleet.observe.latency import Latencies
 
 
 def test_a_histogram_is_freed_at_once_also_after_it_was_encoded_and_added_up() -> None:

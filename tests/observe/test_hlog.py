@@ -8,14 +8,14 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from simfleet.observe.hlog import HistogramLog
-from simfleet.observe.latency import (
+from simfleet.observe.histogram import (
     LATENCY_DIGITS,
     LATENCY_MAX_US,
     FastHistogram,
-    Latencies,
     TaggedHistograms,
 )
+from simfleet.observe.hlog import HistogramLog
+from simfleet.observe.latency import Latencies
 
 if TYPE_CHECKING:
     from pathlib import Path

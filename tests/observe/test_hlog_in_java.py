@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from simfleet.observe.histogram import FastHistogram
 from simfleet.observe.hlog import HistogramLog
-from simfleet.observe.latency import FastHistogram
 
 JARS = (Path("/usr/share/java/hdrhistogram.jar"), Path("/usr/share/java/HdrHistogram.jar"))
 JAVA = shutil.which("java")

@@ -8,15 +8,14 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simfleet.observe.latency import (
-    DETAILED_PARTS_MAX,
+from simfleet.observe.histogram import (
     LATENCY_DIGITS,
     LATENCY_MAX_US,
     FastHistogram,
-    Latencies,
     TaggedHistograms,
     summary_ms,
 )
+from simfleet.observe.latency import DETAILED_PARTS_MAX, Latencies
 
 # Dense where buckets are exact, at their borders, and over the whole range.
 MICROSECONDS = st.one_of(

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from simfleet.load.timeline import Interval
-    from simfleet.observe.latency import FastHistogram
+    from simfleet.observe.histogram import FastHistogram
 
 BOUNDS_S: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from simfleet import __version__
 from simfleet.clock import cpu_s
 from simfleet.load.exports.buckets import Bucketed
-from simfleet.observe.health import rss_mib
+from simfleet.observe.process import rss_mib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -21,7 +21,7 @@ from simfleet.load.results.columns import (
     TIMELINE_COLUMNS,
 )
 from simfleet.load.results.running_totals import RunningTotals
-from simfleet.observe.latency import TaggedHistograms
+from simfleet.observe.histogram import TaggedHistograms
 from simfleet.observe.percentiles import values_ms
 from simfleet.station.phase import Phase
 from simfleet.station.registration import Registration
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from simfleet.load.run_folder import RunFolder
     from simfleet.load.stages.engine import Engine
     from simfleet.load.timeline import Interval
-    from simfleet.observe.latency import FastHistogram
+    from simfleet.observe.histogram import FastHistogram
 
 ROWS_MAX: Final = 7_200
 """Rows of one length; after as many, they get twice as long."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.clock import cpu_s, stopwatch_s
-from simfleet.observe.health import open_descriptors, rss_mib
+from simfleet.observe.process import open_descriptors, rss_mib
 
 if TYPE_CHECKING:
     from simfleet.load.stages.engine import Engine

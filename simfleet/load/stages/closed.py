@@ -10,8 +10,8 @@ import trio
 from simfleet.errors import CsmsFailed
 from simfleet.fleet.orders import Mode
 from simfleet.load.stages.plain import bring_to
-from simfleet.observe.health import rss_mib
-from simfleet.observe.latency import FastHistogram, summary_ms
+from simfleet.observe.histogram import FastHistogram, summary_ms
+from simfleet.observe.process import rss_mib
 
 if TYPE_CHECKING:
     from simfleet.load.closed_fields import Soak, Spike, Stairs, Step

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from builders_exports import an_interval, buckets
 from simfleet.load.exports.buckets import BOUNDS_S
-from simfleet.observe.latency import LATENCY_MAX_US
+from simfleet.observe.histogram import LATENCY_MAX_US
 
 
 def test_each_time_is_in_the_first_bucket_that_holds_it() -> None:

@@ -21,8 +21,8 @@ from simfleet.load.results.compare.runs import read_run
 from simfleet.load.results.compare.sameness import sameness
 from simfleet.load.results.compare.significance import by_rank, by_share
 from simfleet.load.results.compare.text import comparison_markdown, comparison_text
+from simfleet.observe.histogram import FastHistogram
 from simfleet.observe.hlog import HistogramLog
-from simfleet.observe.latency import FastHistogram
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,8 +22,8 @@ from simfleet.load.results.report.markup import foreign, table, text
 from simfleet.load.results.report.page import REPORT, render, write_report
 from simfleet.load.results.report.spectra import read_spectra
 from simfleet.load.results.report.thinning import thinned, thinned_rows
+from simfleet.observe.histogram import FastHistogram
 from simfleet.observe.hlog import HistogramLog
-from simfleet.observe.latency import FastHistogram
 from simfleet.observe.percentiles import values_ms
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from simfleet.errors import UsageWrong
 from simfleet.load.results.report.reading import RunFiles, read_folder
 from simfleet.load.results.report.spectra import LINE_MAX_BYTES, add_line
-from simfleet.observe.latency import FastHistogram
+from simfleet.observe.histogram import FastHistogram
 from simfleet.observe.percentiles import values_ms
 
 if TYPE_CHECKING:

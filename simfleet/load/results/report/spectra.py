@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from hdrh.codec import add_array, decode
 
-from simfleet.observe.latency import LATENCY_DIGITS, FastHistogram
+from simfleet.observe.histogram import LATENCY_DIGITS, FastHistogram
 from simfleet.observe.percentiles import SPECTRUM, values_ms
 
 if TYPE_CHECKING:
