@@ -299,6 +299,17 @@ async def test_a_corrupted_message_is_no_json(autojump_clock: MockClock) -> None
             assert [(touch.kind, touch.frame) for touch in ends.told] == [("corrupt", came)]
 
 
+async def test_the_copy_of_a_corrupted_message_is_another_corrupted_one(
+    autojump_clock: MockClock,
+) -> None:
+    """The CSMS counts two violations, so the books need two excuses."""
+    async with through(Corrupt(), Duplicate()) as ends:
+        ends.link.send_nowait([call(1)])
+        came = [await ends.theirs.receive() for _ in range(2)]
+        assert came[0] == came[1] != call(1)
+        assert [(touch.kind, touch.frame) for touch in ends.told] == [("corrupt", came[0])] * 2
+
+
 async def test_a_corrupted_message_may_be_well_formed_with_another_id(
     autojump_clock: MockClock,
 ) -> None:

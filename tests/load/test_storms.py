@@ -17,6 +17,7 @@ from simfleet.load.scenario import parse_scenario
 from simfleet.load.stages.recovery import recovery, seconds_to
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -138,6 +139,52 @@ def test_a_firmware_wave_is_over_when_all_run_the_new_one(tmp_path: Path) -> Non
     assert one(summary)["seconds_to_50"] + 4 < one(summary)["seconds_to_100"] < 40
     assert summary["ledger"]["csms"]["commands"]["UpdateFirmware"] == {"answered": 20}
     assert summary["ledger"]["csms"]["boots"] == 40
+
+
+FIRMWARE_SLICES = (
+    '{name: v16, count: 20, id: "A-{n:02}", reboot_time: 2s, transfers: simulated,'
+    " install_time: 3s}",
+)
+
+
+def waved(*stages: str, slices: Sequence[str] = FIRMWARE_SLICES) -> bytes:
+    return stormy(*stages, slices=slices).replace(b"mode: charging", b"mode: connect")
+
+
+def test_updates_are_told_to_their_end_over_a_network_that_spoils_messages(tmp_path: Path) -> None:
+    """An `Installed` that got lost is said again: the CSMS hears of every update that ended."""
+    scenario = waved(
+        "{do: firmware_wave, batch: 50%, every: 5s, within: 5m, network:"
+        " [{kind: corrupt, probability: 4%}, {kind: duplicate, probability: 10%}]}",
+        "{do: hold, for: 2m}",
+    )
+    for seed in (b"1", b"2", b"3", b"4"):
+        summary = virtually(scenario.replace(b"seed: 9", b"seed: " + seed), tmp_path / str(seed))
+        assert summary["injected"]["by_kind"]["network_corrupt"] > 5
+        assert one(summary)["missing"] == 0
+        assert summary["ledger"]["csms"]["firmware_statuses"]["Installed"] >= 20
+        assert broken(summary) == []
+
+
+def test_one_silent_charger_does_not_hold_up_the_groups_behind_it(tmp_path: Path) -> None:
+    scenario = waved(
+        "{do: firmware_wave, batch: 25%, every: 5s, within: 1m, faults:"
+        " [{kind: unanswered_call, actions: [UpdateFirmware], count: 1, to: {share: 5%}}]}"
+    )
+    storm = one(virtually(scenario, tmp_path))
+    assert storm["missing"] == 0
+    assert storm["seconds_to_95"] < 30  # the last group begins after 15 s
+    assert 30 < storm["seconds_to_100"] < 70  # the silent one, which was told again
+
+
+def test_a_charger_that_was_away_is_told_when_it_is_back(tmp_path: Path) -> None:
+    scenario = waved(
+        "{do: firmware_wave, batch: 50%, every: 10s, within: 2m, network:"
+        " [{kind: reset, every: 5s, count: 1}]}"
+    )
+    summary = virtually(scenario, tmp_path)
+    assert summary["injected"]["by_kind"]["network_reset"] > 10
+    assert (one(summary)["chargers"], one(summary)["missing"]) == (20, 0)
 
 
 def test_the_same_seed_strikes_the_same_chargers(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import msgspec
 import pytest
 
 from builders_maintenance import FIRMWARE, NOW, URL, MaintenanceScene, Signer, a_scene
-from builders_station import SILENCE, TAG
+from builders_station import SILENCE, TAG, Error
 from simfleet.errors import Refused
+from simfleet.ocpp.rpc import CALL_TIMEOUT_S
 from simfleet.station.events import ErrandDone, FirmwareWillFail
 from simfleet.station.memory import decode_kept, encode_kept, recall, remember
+from simfleet.station.outbox import LASTING_ATTEMPTS
 
 WALK = ["Downloading", "Downloaded", "Installing"]
 REBOOT_S = 5.0
@@ -256,6 +258,37 @@ def test_a_status_that_was_on_its_way_when_the_link_broke_is_told_again() -> Non
     scene.disconnect()
     scene.connect()
     assert scene.firmware_statuses() == ["Downloading", *WALK]
+
+
+def test_a_status_that_is_not_answered_in_time_is_told_again() -> None:
+    """Else the CSMS would take an update that has ended for one that hangs."""
+    scene = a_scene()
+    scene.update()
+    scene.got()
+    scene.on("FirmwareStatusNotification", SILENCE, {})
+    scene.mark()
+    installed_later(scene)
+    assert scene.firmware_statuses() == ["Installed"]
+    scene.run(for_s=CALL_TIMEOUT_S)
+    assert scene.firmware_statuses() == ["Installed", "Installed"]
+    scene.run(for_s=200)
+    assert scene.firmware_statuses() == ["Installed", "Installed"]
+
+
+def test_a_csms_that_never_answers_a_status_is_told_three_times() -> None:
+    scene = a_scene()
+    scene.on("FirmwareStatusNotification", SILENCE)
+    scene.update()
+    scene.run(for_s=20 * CALL_TIMEOUT_S)
+    assert scene.firmware_statuses() == ["Downloading"] * LASTING_ATTEMPTS
+
+
+def test_a_status_that_the_csms_refuses_is_not_told_again() -> None:
+    scene = a_scene()
+    scene.on("FirmwareStatusNotification", Error(), {})
+    scene.update()
+    scene.run(for_s=200)
+    assert scene.firmware_statuses() == ["Downloading"]
 
 
 def test_installed_is_told_after_the_boot_is_accepted_and_not_before() -> None:
