@@ -151,7 +151,9 @@ class Entry(NamedTuple):
     @property
     def unit(self) -> str:
         """Of its values; empty: none."""
-        return self.row.unit or ("" if self.configured is None else _UNITS[self.configured.unit])
+        if self.row.unit or self.configured is None:
+            return self.row.unit
+        return _UNITS.get(self.configured.unit, self.configured.unit)
 
     def limits(self, configuration: Configuration) -> tuple[float | None, float | None]:
         """The least and the greatest value; of a list or a text: its greatest length."""
@@ -252,7 +254,8 @@ _KEY_TYPES: Final[Mapping[DataType, KeyType]] = {
     "SequenceList": "csv",
     "string": "str",
 }
-_UNITS: Final = {"": "", "s": "s", "Wh": "Wh", "%": "Percent"}
+_UNITS: Final = {"%": "Percent"}
+"""What OCPP 2.x calls them (Part 2 Appendices, standardized units), where it is another word."""
 
 
 def _why_not(key: Key, value: str) -> Refusal:
