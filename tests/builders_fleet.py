@@ -217,8 +217,9 @@ class StampedNetwork(MemoryNetwork):
         super().__init__(subprotocols=VERSIONS)
         self._wire = wire
 
-    def _connect(self, *wanted: Any) -> Any:
-        return StampedLink(super()._connect(*wanted), self._wire)
+    def _link_to(self, *wanted: Any) -> Any:
+        ours, theirs = super()._link_to(*wanted)
+        return StampedLink(ours, self._wire), theirs
 
 
 # ── the fleet ───────────────────────────────────────────────────────────────────────────────────

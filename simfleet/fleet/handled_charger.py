@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from simfleet.errors import Refused
-from simfleet.fleet.actor import NEVER_S, Charger
+from simfleet.fleet.actor import Charger
+from simfleet.fleet.turns import NEVER_S
 
 if TYPE_CHECKING:
     from simfleet.fleet.orders import Mode, Surroundings
@@ -54,11 +55,6 @@ class HandledCharger(Charger):
         """End a handshake that is under way, however long the CSMS would let it last."""
         if self._connecting is not None and not self.station.online:
             self._connecting.cancel()
-
-    @property
-    def cut(self) -> bool:
-        """Whether the network cable is out."""
-        return self._cut
 
     def cut_link(self) -> None:
         """Pull the network cable: no farewell, and no new link until `restore_link`. Raises

@@ -19,9 +19,9 @@ from builders_fleet import (
 from builders_load import on_dialling
 from simfleet.csms.behaviour import Behaviour
 from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed
-from simfleet.fleet.actor import CHAT_S, MAILBOX_MAX
 from simfleet.fleet.backoff import BACK_OFF, CALM_S
 from simfleet.fleet.orders import Leave, Mode
+from simfleet.fleet.turns import CHAT_S, MAILBOX_MAX
 from simfleet.link.link import DEFAULT_OPTIONS
 from simfleet.ocpp.v16.messages import GetConfigurationRequest, ResetRequest
 from simfleet.station.events import (
