@@ -201,6 +201,7 @@ def faults(draw: Draw, shape: Shape) -> dict[str, Any]:
                 *("error_code", "frozen_meter", "register_jump", "clock_skew", "missing_stop"),
                 *("duplicate_start", "wrong_transaction_id", "malformed_frame", "schema_invalid"),
                 *("unanswered_call", "response_override", "firmware_failure", "upload_failure"),
+                *("reset_failure", "lock_failure"),
             ]
         )
     )

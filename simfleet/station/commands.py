@@ -156,6 +156,8 @@ def unlock(
     if not charging.has_lock(station, connector):
         return "NotSupported"
     if connector.lock_fails:
+        if station.faults is not None:
+            station.faults.lock_failed(station, connector_id, at_s=at_s)
         return "UnlockFailed"
     if connector.transaction is not None:
         charging.end(station, connector, reason="UnlockCommand", at_s=at_s)

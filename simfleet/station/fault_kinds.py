@@ -234,6 +234,23 @@ class UploadFailure(_Fault, frozen=True, tag="upload_failure"):
     """The next upload of diagnostics or of a log fails."""
 
 
+class ResetFailure(_Fault, frozen=True, tag="reset_failure"):
+    """The hardware hangs: attempts to reset it fail. It tries again ResetRetries times, says
+    ResetFailure then, and stays up.
+    """
+
+    count: Count | None = None
+    for_s: Seconds | None = None
+
+
+class LockFailure(_Fault, frozen=True, tag="lock_failure"):
+    """The lock of a connector does not open when the CSMS tells it to (UnlockConnector)."""
+
+    connector_id: ConnectorId = 1
+    count: Count | None = None
+    for_s: Seconds | None = None
+
+
 Fault = (
     ErrorCodeFault
     | FrozenMeter
@@ -248,6 +265,8 @@ Fault = (
     | ResponseOverride
     | FirmwareFailure
     | UploadFailure
+    | ResetFailure
+    | LockFailure
 )
 FAULTS: Final[tuple[type[Fault], ...]] = get_args(Fault)
 KINDS: Final = tuple(str(kind.__struct_config__.tag) for kind in FAULTS)
@@ -266,6 +285,8 @@ FaultKind = Literal[
     "response_override",
     "firmware_failure",
     "upload_failure",
+    "reset_failure",
+    "lock_failure",
 ]
 
 

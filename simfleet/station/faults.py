@@ -27,9 +27,11 @@ from simfleet.station.fault_kinds import (
     Fault,
     FirmwareFailure,
     FrozenMeter,
+    LockFailure,
     MalformedFrame,
     MissingStop,
     RegisterJump,
+    ResetFailure,
     ResponseOverride,
     SchemaInvalid,
     UnansweredCall,
@@ -225,6 +227,20 @@ class Faults:
             active.left -= 1
             if active.left <= 0 and active.number in self._active:
                 self._end(station, active, at_s=at_s)
+
+    def reset_failed(self, station: Station, *, at_s: float) -> None:
+        """The hardware has hung."""
+        active = self._first(ResetFailure)
+        if active is not None:
+            self._acted(station, active, "Reset", "the hardware hangs", at_s=at_s)
+
+    def lock_failed(self, station: Station, connector_id: int, *, at_s: float) -> None:
+        """The lock of a connector did not open."""
+        for active in self._by_kind.get(LockFailure, ()):
+            if getattr(active.fault, "connector_id", 0) == connector_id:
+                what = f"the lock of connector {connector_id} does not open"
+                self._acted(station, active, "UnlockConnector", what, at_s=at_s)
+                return
 
     # ── what the station says ───────────────────────────────────────────────────────────────────
 

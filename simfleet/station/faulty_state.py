@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from simfleet.errors import Refused
-from simfleet.station import diagnostics, firmware, happenings, registration, status
+from simfleet.station import diagnostics, firmware, happenings, registration, resets, status
 from simfleet.station.connector import NO_ERROR
 from simfleet.station.effects import Excused
 from simfleet.station.fault_kinds import (
+    COUNT_MAX,
     ClockSkew,
     ErrorCodeFault,
     FirmwareFailure,
     FrozenMeter,
+    LockFailure,
     RegisterJump,
+    ResetFailure,
     UploadFailure,
 )
 from simfleet.station.meter import Meter, Reading, whole_wh
@@ -80,6 +83,10 @@ def begin(station: Station, fault: Fault, *, at_s: float) -> None:
             firmware.will_fail(station, stage)
         case UploadFailure():
             diagnostics.will_fail(station)
+        case ResetFailure():
+            resets.hinder(station, COUNT_MAX)
+        case LockFailure(connector_id=connector_id):
+            station.connector(connector_id).lock_fails = True
 
 
 def end(station: Station, fault: Fault, *, others: Sequence[Fault], at_s: float) -> None:
@@ -100,6 +107,11 @@ def end(station: Station, fault: Fault, *, others: Sequence[Fault], at_s: float)
         case UploadFailure():
             if station.logs is not None:
                 station.logs.fail_next = False
+        case ResetFailure() if not others:
+            resets.release(station)
+        case LockFailure(connector_id=connector_id):
+            if all(getattr(one, "connector_id", 0) != connector_id for one in others):
+                station.connector(connector_id).lock_fails = False
 
 
 def skews(by_kind: Mapping[type, object]) -> bool:

@@ -54,6 +54,12 @@ def hinder(station: Station, times: int) -> None:
     station.stuck = Stuck(times) if times > 0 else None
 
 
+def release(station: Station) -> None:
+    """Attempts fail no more; one that was to be repeated still is."""
+    if station.stuck is not None:
+        station.stuck.failures = 0
+
+
 def sticks(station: Station, reason: str, *, at_s: float) -> bool:
     """Whether this attempt to go down fails. Then another one follows, or it is given up."""
     stuck = station.stuck
@@ -73,6 +79,8 @@ def sticks(station: Station, reason: str, *, at_s: float) -> bool:
     else:
         stuck.tries = 0
         _report(station, at_s=at_s)
+    if station.faults is not None:
+        station.faults.reset_failed(station, at_s=at_s)
     return True
 
 

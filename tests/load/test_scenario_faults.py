@@ -83,6 +83,11 @@ def fault_of(fault: str) -> Any:
             kinds.FirmwareFailure(stage="InstallationFailed"),
         ),
         ("{kind: upload_failure}", kinds.UploadFailure()),
+        ("{kind: reset_failure, count: 2}", kinds.ResetFailure(count=2)),
+        (
+            "{kind: lock_failure, connector_id: 1, for: 5s}",
+            kinds.LockFailure(connector_id=1, for_s=5.0),
+        ),
     ],
 )
 def test_a_fault_is_written_as_in_rest_but_with_units(text: str, fault: kinds.Fault) -> None:

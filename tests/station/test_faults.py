@@ -17,6 +17,7 @@ from simfleet.station import fault_kinds as kinds
 from simfleet.station.effects import CommandHandled, TransactionClosed, TransactionDelivered
 from simfleet.station.events import FaultCleared, FaultInjected, FaultRemoved
 from simfleet.station.fault_kinds import Fault
+from simfleet.station.resets import RETRY_S
 
 DECODER = msgspec.json.Decoder(Fault)
 ERROR_CODES = [code for code in get_args(ChargePointErrorCode) if code != "NoError"]
@@ -624,3 +625,52 @@ def test_a_failure_that_was_to_come_is_taken_back(fault: Fault) -> None:
     station = scene.station
     assert station.firmware is None or not station.firmware.fail_next
     assert station.logs is None or not station.logs.fail_next
+
+
+# ── hardware that hangs ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_reset_fails_so_often_and_the_next_attempt_comes_off() -> None:
+    scene = a_booted_scene()
+    scene.inject(kinds.ResetFailure(count=2))
+    scene.mark()
+    assert scene.call("Reset", type="Hard").payload == {"status": "Accepted"}
+    scene.run(for_s=RETRY_S + 1)
+    assert scene.sent("BootNotification") == []
+    scene.run(for_s=60)
+    assert len(scene.sent("BootNotification")) == 1
+    assert [one.action for one in scene.injected("reset_failure")] == ["Reset", "Reset"]
+    assert scene.acted() == {}
+
+
+def test_a_reset_that_never_comes_off_is_reported_and_works_when_the_fault_is_gone() -> None:
+    scene = a_booted_scene()
+    scene.inject(kinds.ResetFailure())
+    scene.mark()
+    scene.call("Reset", type="Hard")
+    scene.run(for_s=300)
+    assert scene.sent("BootNotification") == []
+    assert [one["errorCode"] for one in scene.sent("StatusNotification")] == ["ResetFailure"]
+    scene.cure()
+    scene.call("Reset", type="Hard")
+    scene.run(for_s=60)
+    assert len(scene.sent("BootNotification")) == 1
+
+
+def test_a_fault_that_ends_while_a_reset_is_tried_again_lets_the_next_attempt_through() -> None:
+    scene = a_booted_scene()
+    scene.inject(kinds.ResetFailure(for_s=RETRY_S / 2))
+    scene.mark()
+    scene.call("Reset", type="Hard")
+    scene.run(for_s=RETRY_S + 30)
+    assert len(scene.sent("BootNotification")) == 1
+
+
+def test_a_lock_that_fails_stays_shut_and_opens_when_it_is_repaired() -> None:
+    scene = a_booted_scene(connectors=2)
+    scene.inject(kinds.LockFailure(connector_id=2, count=2))
+    for expected in ("UnlockFailed", "UnlockFailed", "Unlocked"):
+        assert scene.call("UnlockConnector", connectorId=1).payload == {"status": "Unlocked"}
+        assert scene.call("UnlockConnector", connectorId=2).payload == {"status": expected}
+    assert len(scene.injected("lock_failure")) == 2
+    assert scene.acted() == {}
