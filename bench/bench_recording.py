@@ -16,7 +16,9 @@ from bench.results import Row, say
 
 MEASURES: Final = (
     "CPU time of the generator per MeterValues round trip in alternating turns: with counters, "
-    "histograms, hub, run.hlog, Prometheus and InfluxDB every second, and with none of it."
+    "histograms of the fleet and of two slices, hub, health, progress, run.hlog, timeline.csv, "
+    "actions.csv, Prometheus and JSONL every second, InfluxDB and OTLP every 5 s, and with none of "
+    "it."
 )
 COST_MAX: Final = 0.10
 CHARGERS: Final = 1_000
@@ -24,7 +26,7 @@ CHARGERS: Final = 1_000
 
 def measure(*, quick: bool) -> tuple[list[Row], list[str]]:
     """Measure one size."""
-    turns, lasts_s = (1, 1.0) if quick else (8, 4.0)
+    turns, lasts_s = (1, 5.0) if quick else (8, 5.0)
     say(f"{CHARGERS:,} chargers, {turns} turns each ...")
     found = measured(
         "bench.recorded_station", "--turns", str(turns), chargers=CHARGERS, lasts_s=lasts_s

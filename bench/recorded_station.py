@@ -3,15 +3,18 @@
     python -m bench.recorded_station --target ws://127.0.0.1:9000 --chargers 1000 --turns 6
 
 One fleet, one process: the turns alternate, so what else the machine does falls on both. A turn
-with recording is what `simfleet run` does with all exporters on: counters, ledger checks, hub,
-histograms, an interval of `run.hlog` encoded and a scrape and a push rendered every second, which
-is five to ten times as often as in a run. A turn without only counts round trips.
+with recording has what `simfleet run` has with all exporters on, by the same classes: counters,
+ledger, hub, histograms of the fleet and of two slices, health, progress, `run.hlog`, `timeline.csv`
+and `actions.csv`, a scrape rendered every second and a push in each format every 5 s, where a run
+pushes every 10. A turn without only counts round trips.
 """
 
 from __future__ import annotations
 
+import gzip
 import statistics
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,24 +25,31 @@ from prometheus_client import CollectorRegistry, generate_latest
 from bench import whole_station
 from bench.machine import raise_descriptor_limit
 from simfleet.fleet.recorder import Recorder
+from simfleet.link.opening import open_link
 from simfleet.load.annotations import Annotations
-from simfleet.load.exports.buckets import CallBuckets
-from simfleet.load.exports.families import families_of
-from simfleet.load.exports.feed import Reading
+from simfleet.load.exports.feed import Exports
 from simfleet.load.exports.influx import lines_of
+from simfleet.load.exports.jsonl import JsonLines
+from simfleet.load.exports.otlp import encoder
 from simfleet.load.exports.prometheus import Prometheus
-from simfleet.load.progress import Progress
+from simfleet.load.live.glance import Glance
+from simfleet.load.network import Network
+from simfleet.load.results.recording import RunTables
+from simfleet.load.run_folder import RunFolder
 from simfleet.load.scenario import parse_scenario
 from simfleet.load.stages.engine import Engine
-from simfleet.load.timeline import Interval, Timeline
-from simfleet.observe.health import Health, ScheduleLag
-from simfleet.observe.hlog import HistogramLog
+from simfleet.load.timeline import Timeline
+from simfleet.load.uploads import RunFiles
+from simfleet.load.world import INTERVAL_TICKS
+from simfleet.observe.health import Health
+from simfleet.observe.lag import ScheduleLag
 from simfleet.ocpp.results import Outcome
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
+    from simfleet.load.exports.feed import Reading
     from simfleet.station.effects import Effect
 
 TICK_S = 1.0
@@ -69,24 +79,59 @@ class Silent(Recorder):
         """Not recorded."""
 
 
-class Exporting:
-    """What goes along with a run, done by hand once a second."""
+class Rendering:
+    """An exporter that makes of each reading what all of them would send."""
 
-    def __init__(self, fleet: whole_station.Fleet, folder: Path) -> None:
-        at_s = trio.current_time()
-        clock = fleet.clock
-        self._clock = clock
-        self._health = Health(at_s)
-        self._calls = CallBuckets()
-        self._log = HistogramLog(folder / "run.hlog", start_wall_s=clock.wall_s(at_s))
-        self._latencies = fleet.recorder.latencies
-        self._interval_s = at_s
+    name = "rendering"
+
+    def __init__(self) -> None:
         self._prometheus = Prometheus("127.0.0.1", 0)
         self._registry = CollectorRegistry()
         self._registry.register(self._prometheus)
-        scenario = parse_scenario(
-            whole_station.SCENARIO.format(chargers=1, interval_s=1, version="ocpp1.6").encode()
+        self._otlp = encoder()
+        self._readings = 0
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def offer(self, reading: Reading) -> None:
+        """A scrape; at times two pushes."""
+        self._prometheus.offer(reading)
+        generate_latest(self._registry)
+        self._readings += 1
+        if self._readings % INTERVAL_TICKS:
+            return
+        for body in (lines_of(reading), self._otlp(reading)):
+            gzip.compress(body, compresslevel=1)
+
+    async def run(
+        self,
+        *,
+        speed: float = 1.0,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Nothing to wait for."""
+        task_status.started()
+
+    def figures(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+
+class Recording:
+    """What goes along with a run: its companions, and its ticker."""
+
+    def __init__(self, fleet: whole_station.Fleet, folder: RunFolder, exports: Exports) -> None:
+        at_s = trio.current_time()
+        self._health = Health(at_s)
+        self._timeline = Timeline(
+            fleet.recorder.latencies, fleet.clock, write=folder.intervals, at_s=at_s
         )
+        content = whole_station.SCENARIO.format(chargers=1, interval_s=1, version="ocpp1.6")
+        scenario = parse_scenario(content.encode())
         self._engine = Engine(
             scenario,
             (),
@@ -95,75 +140,91 @@ class Exporting:
             surroundings=fleet.surroundings,
             recorder=fleet.recorder,
             health=self._health,
-            timeline=Timeline(fleet.recorder.latencies, clock, write=self._log.write, at_s=at_s),
+            timeline=self._timeline,
             annotations=Annotations(at_s),
-            clock=clock,
+            clock=fleet.clock,
+            network=Network(scenario, (), fleet.recorder, dial=open_link),
+            files=RunFiles(),
             csms=None,
         )
+        self._glance = Glance(self._engine)
+        self._companions = (RunTables(folder), exports)
+        self._ticks = 0
 
-    def tick(self) -> None:
+    async def begin(self, nursery: trio.Nursery) -> None:
+        """Start the companions, in order."""
+        for companion in self._companions:
+            await nursery.start(companion.run, self._engine)
+
+    @asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """While inside, the generator's health is watched."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._health.run)
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def tick(self) -> None:
         """One second's work of everything."""
-        at_s, recorder = trio.current_time(), self._engine.recorder
-        connect = recorder.counters.connect
-        progress = Progress(
-            elapsed_s=at_s,
-            stage="",
-            stage_left_s=0.0,
-            chargers=connect.connected,
-            wanted=connect.connected,
-            connected=connect.connected,
-            booted=len(recorder.booted),
-            transactions=recorder.ledger.still_open,
-            calls=recorder.latencies.count(),
-            frames_per_s=0,
-            problems=recorder.problems_total,
-            loop_lag_p99_ms=0.0,
-            response_p99_ms=recorder.latencies.summary_ms()["p99"],
-        )
-        wall_s = self._clock.wall_s
-        taken = self._latencies.take_interval(wall_s(self._interval_s), wall_s(at_s))
-        self._calls.add(Interval(self._interval_s, at_s, taken))
-        self._interval_s = at_s
-        self._log.write(taken)
-        families = families_of(self._engine, progress, self._calls)
-        reading = Reading(wall_s(at_s), wall_s(at_s), progress, families)
-        self._prometheus.offer(reading)
-        generate_latest(self._registry)
-        lines_of(reading)
+        progress = self._glance.progress()
+        for watch in self._engine.watchers:
+            watch(progress)
+        self._ticks += 1
+        if self._ticks % INTERVAL_TICKS == 0:
+            await self._timeline.take_interval()
 
 
 class RecordedFleet(whole_station.Fleet):
     """The fleet, measured in turns."""
 
     async def _measure(self, lasts_s: float) -> None:
-        with TemporaryDirectory() as folder:
-            exporting = Exporting(self, Path(folder))
-            silent = Silent(self.clock, hub=None, schedule_lag=ScheduleLag())
-            loud_us, silent_us = [], []
-            for _ in range(self._options.turns):
-                loud_us.append(await self._turn(lasts_s, exporting))
-                self.surroundings.recorder = silent
-                silent_us.append(await self._turn(lasts_s, None))
-                self.recorder._calling.clear()  # answered, or sent, while nobody looked
-                self.surroundings.recorder = self.recorder
-            counters = self.recorder.counters
-            whole_station.say(
-                recorded_us=loud_us,
-                silent_us=silent_us,
-                cost=statistics.median(loud_us) / statistics.median(silent_us) - 1,
-                faults=self.recorder.problems_total + counters.crashes.total,
-                problems=[str(problem) for problem in self.recorder.problems[:3]],
-            )
+        self.recorder.divide(
+            {plan.identity: ("odd", "even")[number % 2] for number, plan in enumerate(self.plans)}
+        )
+        with TemporaryDirectory() as path:
+            wall_s = self.clock.wall_s(trio.current_time())
+            with (
+                RunFolder.create(
+                    Path(path) / "run", name="recorded", start_wall_s=wall_s
+                ) as folder,
+                Exports([Rendering(), JsonLines(Path(path) / "run.jsonl")]) as exports,
+            ):
+                async with trio.open_nursery() as nursery:
+                    recording = Recording(self, folder, exports)
+                    await recording.begin(nursery)
+                    await self._take_turns(lasts_s, recording)
+                    nursery.cancel_scope.cancel()
+                if folder.damage is not None:
+                    raise RuntimeError(folder.damage)
 
-    async def _turn(self, lasts_s: float, exporting: Exporting | None) -> float:
+    async def _take_turns(self, lasts_s: float, recording: Recording) -> None:
+        silent = Silent(self.clock, hub=None, schedule_lag=ScheduleLag())
+        loud_us, silent_us = [], []
+        for _ in range(self._options.turns):
+            async with recording.going_on():
+                loud_us.append(await self._turn(lasts_s, recording))
+            self.surroundings.recorder = silent
+            silent_us.append(await self._turn(lasts_s, None))
+            self.recorder._calling.clear()  # answered, or sent, while nobody looked
+            self.surroundings.recorder = self.recorder
+        counters = self.recorder.counters
+        whole_station.say(
+            recorded_us=loud_us,
+            silent_us=silent_us,
+            cost=statistics.median(loud_us) / statistics.median(silent_us) - 1,
+            faults=self.recorder.problems_total + counters.crashes.total,
+            problems=[str(problem) for problem in self.recorder.problems[:3]],
+        )
+
+    async def _turn(self, lasts_s: float, recording: Recording | None) -> float:
         """CPU of a round trip over one turn, in microseconds."""
         recorder = self.surroundings.recorder
         before, cpu_s = self._answered(recorder), time.process_time()
         ends_s = trio.current_time() + lasts_s
         while trio.current_time() < ends_s:
             await trio.sleep(min(TICK_S, ends_s - trio.current_time()))
-            if exporting is not None:
-                exporting.tick()
+            if recording is not None:
+                await recording.tick()
         spent_s = time.process_time() - cpu_s
         return spent_s * 1e6 / (self._answered(recorder) - before)
 

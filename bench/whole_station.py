@@ -32,8 +32,8 @@ from simfleet.link.link import LinkOptions
 from simfleet.link.opening import open_link
 from simfleet.load.fleet_plans import plans_of
 from simfleet.load.scenario import parse_scenario
-from simfleet.observe.health import ScheduleLag
 from simfleet.observe.hub import Hub
+from simfleet.observe.lag import ScheduleLag
 from simfleet.ocpp.versions import VERSIONS
 from simfleet.station.chance import Chance
 from simfleet.station.configuration import Configuration
@@ -118,7 +118,7 @@ class Fleet:
         content = SCENARIO.format(
             chargers=options.chargers, interval_s=interval_s, version=options.version
         ).encode()
-        plans = plans_of(parse_scenario(content, source="closed-loop.yaml"))
+        self.plans = plans_of(parse_scenario(content, source="closed-loop.yaml"))
         self.clock = WallClock(trio.current_time())
         self.hub = Hub(self.clock)
         self.recorder = Recorder(self.clock, hub=self.hub, schedule_lag=ScheduleLag())
@@ -130,7 +130,7 @@ class Fleet:
             recorder=self.recorder,
         )
         self.supervisor = Supervisor(self.surroundings, self.clock, make=self._make)
-        self.mass = Mass(plans, self.supervisor)
+        self.mass = Mass(self.plans, self.supervisor)
         self._settles_s = interval_s + 1
 
     def _make(self, plan: ChargerPlan, mode: Mode) -> Charger:

@@ -52,7 +52,7 @@ def test_a_dry_run_needs_no_csms_and_leaves_no_folder(
     [
         (["--virtual", "--target", "ws://192.0.2.1:9/x"], "touches no network"),
         (["--virtual", "--time-scale", "5"], "a virtual clock has no scale"),
-        (["--virtual", "--prometheus", "127.0.0.1:0"], "virtual run"),
+        (["--virtual", "--prometheus", "127.0.0.1:0"], "a virtual clock jumps"),
         (["--time-scale", "1000"], "from 1 to 100"),
     ],
 )
