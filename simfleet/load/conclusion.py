@@ -97,6 +97,12 @@ def conclude(
                 plan.spec.quirks is not None and plan.spec.quirks.registers_mislead
                 for plan in plans
             ),
+            understating=sum(
+                plan.spec.quirks is not None
+                and plan.spec.version != "ocpp1.6"
+                and plan.spec.quirks.energy_understated
+                for plan in plans
+            ),
         )
     summary["ledger"] = {
         "balanced": None if checks is None else all(check.holds for check in checks),

@@ -11,7 +11,7 @@ from simfleet.models.schema import ModelWords, Outlet, Variable, VendorKey
 from simfleet.station.configuration import for_station
 from simfleet.station.configuration_keys import KEYS, Key, KeyType, items_of
 from simfleet.station.configuration_keys2 import KEYS_2
-from simfleet.station.meter import SINGLE_PHASE_MAX_W, ElectricalSpec
+from simfleet.station.meter import ONLY_16, SINGLE_PHASE_MAX_W, ElectricalSpec
 from simfleet.station.spec import StationSpec
 from simfleet.station.vehicle import vehicles_for
 
@@ -131,7 +131,7 @@ class ChargerModel(Struct, frozen=True):
         wanted = wanted or self.as_built
         return for_station(
             wanted.connectors,
-            merged(self.settings, configuration or {}),
+            merged(self.settings_of(version), configuration or {}),
             kind=wanted.kind,
             keys=key_rows(self.words, kind=wanted.kind, version=version),
             version=version,
@@ -143,6 +143,18 @@ class ChargerModel(Struct, frozen=True):
         profiles = self.words.feature_profiles
         given = {"SupportedFeatureProfiles": ",".join(profiles)} if profiles else {}
         return merged(given, self.words.configuration)
+
+    def settings_of(self, version: str) -> dict[str, str]:
+        """The same in a version: what 2.x has no word for is left out of lists of measurands."""
+        if version == "ocpp1.6":
+            return self.settings
+        lists = {name.lower() for name in _OF_MEASURANDS}
+        return {
+            name: ",".join(one for one in items_of(value) if one not in ONLY_16)
+            if name.lower() in lists
+            else value
+            for name, value in self.settings.items()
+        }
 
 
 def electrical_of(outlet: Outlet) -> ElectricalSpec:
@@ -180,7 +192,7 @@ def key_rows(words: ModelWords, *, kind: CurrentKind, version: str = "ocpp1.6") 
     """
     rows: dict[str, Key] = {}
     if words.measurands:
-        members = frozenset(words.measurands)
+        members = frozenset(words.measurands) - (ONLY_16 if version != "ocpp1.6" else set())
         for name in _OF_MEASURANDS:
             default = [one for one in items_of(KEYS[name].default) if one in members]
             if name == "MeterValuesSampledData" and kind == "DC" and "SoC" in members:

@@ -12,7 +12,7 @@ from simfleet.station.configuration_keys import Key
 from simfleet.station.configuration_keys_energy import ENERGY_KEYS
 from simfleet.station.configuration_keys_tariff import COST_KEYS
 from simfleet.station.device_model_keys import DEVICE_KEYS
-from simfleet.station.meter import EXPORTED, MEASURANDS, REGISTER
+from simfleet.station.meter import EXPORTED, MEASURANDS, ONLY_16, REGISTER
 
 START_POINT: Final = "TxCtrlr.TxStartPoint"
 STOP_POINT: Final = "TxCtrlr.TxStopPoint"
@@ -49,7 +49,7 @@ V2G_INSTALLATION: Final = "ISO15118Ctrlr.V2GCertificateInstallationEnabled"
 _FORMATS: Final = frozenset({"ASCII", "HTML", "URI", "UTF8", "QRCODE"})
 _PRIORITIES: Final = frozenset({"AlwaysFront", "InFront", "NormalCycle"})
 _DAY_S: Final = 86_400
-MEASURANDS_2: Final = MEASURANDS | EXPORTED
+MEASURANDS_2: Final = (MEASURANDS - ONLY_16) | EXPORTED
 
 
 def _seconds(name: str, default: int, *, high: int = 2**31 - 1) -> Key:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from simfleet.station.charging_profiles import MODES
 from simfleet.station.configuration_keys import KEYS, Key
-from simfleet.station.meter import EXPORTED, MEASURANDS
+from simfleet.station.meter import EXPORTED, MEASURANDS, ONLY_16
 
 LIMIT_CHANGE: Final = "SmartChargingCtrlr.LimitChangeSignificance"
 LIMIT_SCHEDULES: Final = "SmartChargingCtrlr.NotifyChargingLimitWithSchedules"
@@ -63,7 +63,7 @@ ENERGY_KEYS_21: Final[tuple[Key, ...]] = (
 """Keys of stations that speak 2.1."""
 
 WIDENED: Final[tuple[Key, ...]] = tuple(
-    replace(KEYS[name], members=MEASURANDS | EXPORTED)
+    replace(KEYS[name], members=(MEASURANDS - ONLY_16) | EXPORTED)
     for name in ("MeterValuesSampledData", "MeterValuesAlignedData")
 )
-"""Keys of 1.6 that take more in 2.x, with the factory settings that they have."""
+"""Keys of 1.6 that take other words in 2.x, with the factory settings that they have."""

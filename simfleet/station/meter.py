@@ -405,6 +405,8 @@ MEASURANDS: frozenset[str] = frozenset(_SAMPLERS)
 """What can be asked of this meter, spelled as in MeterValuesSampledData: with the phase behind a
 dot where it has one ("Voltage.L1", OCPP 1.6 section 9.1). Without a phase, Current.Import and
 Voltage are those of each phase in use."""
+ONLY_16: frozenset[str] = frozenset({"Temperature"})
+"""Of these, what OCPP 2.x has no word for (MeasurandEnumType)."""
 
 
 @lru_cache(maxsize=1024)

@@ -73,3 +73,10 @@ class Quirks(Struct, frozen=True, kw_only=True):
     def registers_mislead(self) -> bool:
         """Whether a CSMS that takes numbers at their word sees the energy register go down."""
         return self.register_from_zero or self.energy_in_kwh in ("Wh", "none")
+
+    @property
+    def energy_understated(self) -> bool:
+        """Whether a CSMS of 2.x, which knows energy from meter values alone, sees less of it: the
+        last ones are missing, or their numbers are too small.
+        """
+        return self.no_transaction_data or self.energy_in_kwh in ("Wh", "none")

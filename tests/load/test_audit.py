@@ -129,3 +129,10 @@ def test_what_vehicles_gave_back_is_not_more_than_was_told(
     fleet = fleet_books() | {"exported_wh": given_wh}
     csms = csms_books() | {"exported_wh": told_wh, "exports_whole": whole}
     assert [check.name for check in broken(fleet, csms)] == ([] if holds else ["csms_exported"])
+
+
+def test_models_that_tell_a_csms_less_energy_break_no_books_but_more_does() -> None:
+    assert broken(fleet_books(), csms_books(energy_wh=4000), understating=1) == []
+    (check,) = broken(fleet_books(), csms_books(energy_wh=6000), understating=1)
+    assert check.name == "csms_energy"
+    assert "quirks of 1 chargers tell less" in check.detail
