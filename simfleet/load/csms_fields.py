@@ -9,7 +9,7 @@ import msgspec
 from simfleet.documents.fields import Draft, Key, Part
 from simfleet.documents.kinds import BAD, Duration, Text
 from simfleet.errors import UsageWrong
-from simfleet.load.commands import Names
+from simfleet.load.command_kinds import Names
 
 if TYPE_CHECKING:
     from simfleet.csms.behaviour import Behaviour

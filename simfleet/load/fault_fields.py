@@ -26,7 +26,8 @@ from msgspec import Meta
 
 from simfleet.documents.fields import Draft, Key, OneOf, Part, fields_of
 from simfleet.documents.kinds import BAD, Choice, Duration, Kind, Measure, ScalarKind, Text, Whole
-from simfleet.load.commands import Names, Recipients, Share
+from simfleet.load.command_kinds import Names, Share
+from simfleet.load.commands import Recipients
 from simfleet.ocpp.versions import catalog_of
 from simfleet.station.fault_kinds import FAULTS, problems
 

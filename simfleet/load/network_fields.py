@@ -13,7 +13,8 @@ import msgspec
 from simfleet.documents.fields import Draft, Key, ListOf, OneOf, Part, fields_of
 from simfleet.documents.kinds import BAD, did_you_mean
 from simfleet.link.impairments import IMPAIRMENTS, problem
-from simfleet.load.commands import Recipients, Share
+from simfleet.load.command_kinds import Share
+from simfleet.load.commands import Recipients
 from simfleet.load.fault_fields import as_written
 from simfleet.ocpp.versions import actions_sent_by
 

@@ -12,7 +12,7 @@ from simfleet.documents.quantities import duration_text
 from simfleet.load.capacity_fields import check_capacity
 from simfleet.load.cases.rules import check_cases
 from simfleet.load.closed_fields import check_stairs
-from simfleet.load.commands import check_command
+from simfleet.load.command_rules import check_command
 from simfleet.load.csms_fields import check_csms
 from simfleet.load.fault_fields import check_faults
 from simfleet.load.identities import clashes, identities_of, identity_of, pattern_problem

@@ -12,7 +12,7 @@ from simfleet.documents.fields import Draft, Key
 from simfleet.documents.kinds import BAD, Choice, Duration, Text
 from simfleet.documents.quantities import duration_text, number_text
 from simfleet.load.behaviour_fields import DAY_S
-from simfleet.load.commands import Share
+from simfleet.load.command_kinds import Share
 from simfleet.load.stage_fields import StageFields, known
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from simfleet.documents.quantities import duration_text
 from simfleet.load.behaviour_fields import DAY_S
 from simfleet.load.cases.kinds import StepKind
 from simfleet.load.cases.steps import FLAT_STEPS, Repeat, Step
-from simfleet.load.commands import Names, Recipients
+from simfleet.load.command_kinds import Names
+from simfleet.load.commands import Recipients
 from simfleet.load.fleet_fields import CHARGERS_MAX, NAME_ACCEPTS, NAME_PATTERN
 from simfleet.load.stage_fields import StageFields
 

@@ -15,7 +15,8 @@ from simfleet.load.cases.where import (
     path_of,
     size,
 )
-from simfleet.load.commands import CommandDraft, read_json
+from simfleet.load.command_kinds import read_json
+from simfleet.load.command_rules import CommandDraft
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +110,7 @@ class Wrapped(Kind):
 
 class NodePart(Part):
     """A struct whose draft keeps what was written: places inside of it are there, and
-    `commands.check_command` can check it.
+    `command_rules.check_command` can check it.
     """
 
     def read(self, node: Node, path: str, report: Report) -> Value:

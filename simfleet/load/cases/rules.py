@@ -12,7 +12,7 @@ from simfleet.load.cases.fields import Cases
 from simfleet.load.cases.payload_paths import literals_of, type_at
 from simfleet.load.cases.steps import Assert, CsmsStep, Expect, Repeat, Set, Until
 from simfleet.load.cases.where import Where
-from simfleet.load.commands import check_command
+from simfleet.load.command_rules import check_command
 from simfleet.load.fault_fields import check_fault
 from simfleet.load.identities import identity_of
 from simfleet.ocpp.versions import VERSIONS, catalog_of, number_of

@@ -17,7 +17,7 @@ from simfleet.load.cases.kinds import (
     Wrapped,
 )
 from simfleet.load.cases.where import Comparison, Where
-from simfleet.load.commands import CsmsAction, Json, Names, Share
+from simfleet.load.command_kinds import CsmsAction, Json, Names, Share
 from simfleet.load.fault_fields import FAULT, STAGE_FAULTS, StageFault
 from simfleet.station.events import StopCause
 from simfleet.station.phase import Phase
