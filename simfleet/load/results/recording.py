@@ -154,10 +154,13 @@ class RunTables:
         self._work.set()
 
     async def _walk(self) -> dict[str, int]:
-        """Where the connectors are, by column, and how many chargers are `registered`."""
+        """Where the connectors are, by column, and how many chargers are `alive` and
+        `registered`.
+        """
         assert self._engine is not None
         found = dict.fromkeys((*CONNECTOR_STATES, "registered"), 0)
         chargers = list(self._engine.supervisor.chargers.values())
+        found["alive"] = len(chargers)  # later, some may have gone
         for first in range(0, len(chargers), WALK_CHARGERS):
             _count(chargers[first : first + WALK_CHARGERS], found)
             await trio.lowlevel.checkpoint()
@@ -176,7 +179,6 @@ class RunTables:
             "lasts_s": f"{lasts_s:.3f}",
             "stage": engine.stage_label,
             "wanted": engine.mass.wish.target,
-            "alive": len(engine.supervisor.chargers),
             **connectors,
             **totals.since_last(),
         }
@@ -216,7 +218,9 @@ class RunTables:
         """What is left goes into the files, and what they are into `summary.json`."""
         if self._engine is not None:
             found = dict.fromkeys((*CONNECTOR_STATES, "registered"), 0)
-            _count(list(self._engine.supervisor.chargers.values()), found)
+            chargers = list(self._engine.supervisor.chargers.values())
+            found["alive"] = len(chargers)
+            _count(chargers, found)
             self._row(found)
             self._end_window()
             self._write(self._rows_due, self._windows_due)
