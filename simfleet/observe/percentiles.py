@@ -23,14 +23,13 @@ def values_ms(histogram: FastHistogram, percentiles: Sequence[float]) -> list[fl
     """The values at `percentiles` (0 to 100) in milliseconds, each the upper end of its bucket but
     never above the maximum; all 0.0 if nothing was recorded.
     """
-    total = histogram.total_count
-    if not total:
+    if not histogram.total_count:
         return [0.0] * len(percentiles)
     last = histogram.get_counts_array_index(histogram.max_value) + 1
     below = list(accumulate(histogram.counts[:last]))
     found = []
     for percentile in percentiles:
-        wanted = max(1, int(percentile * total / 100 + 0.5))
+        wanted = histogram.get_target_count_at_percentile(percentile)
         index = bisect_left(below, wanted)
         value_us = histogram.get_highest_equivalent_value(histogram.get_value_from_index(index))
         found.append(min(value_us, histogram.max_value) / 1000)
