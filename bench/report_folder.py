@@ -337,14 +337,24 @@ def _summary(totals: dict[str, dict[str, Any]], *, lasts_s: int, chargers: int) 
         },
         "storms": [
             {
-                "kind": "blackout",
-                "at_s": 0.70 * lasts_s,
+                "stage": 2,
+                "do": "blackout",
+                "name": "district",
+                "began_s": 0.70 * lasts_s,
                 "chargers": 6_000,
-                "to_50_s": 41.2,
-                "to_95_s": 118.4,
-                "to_100_s": 163.0,
+                "back": 5_940,
+                "missing": 60,
+                "seconds_to_50": 41.2,
+                "seconds_to_95": 118.4,
+                "seconds_to_100": None,
+                "curve": [
+                    {"after_s": round(163 * (step / 100) ** 2, 1), "back": 594 * step // 10}
+                    for step in range(1, 101)
+                ],
             }
         ],
+        "rooms": [{"to_95_s": 118.4, "chargers": 6_000}, {"to_95_s": 0.5, "chargers": 2}],
+        "capacity": _capacity(),
         "slices": {
             "berlin": {
                 "chargers": 6_000,
@@ -357,6 +367,51 @@ def _summary(totals: dict[str, dict[str, Any]], *, lasts_s: int, chargers: int) 
                 "response_ms": {"p50": 4.4, "p99": 90},
             },
         },
+    }
+
+
+def _capacity() -> dict[str, Any]:
+    """A search that found its knee between 3,000 and 3,250 chargers."""
+    broken = [
+        {
+            "metric": "call.response.p99",
+            "limit": "< 500ms",
+            "actual": 0.8125,
+            "actual_text": "812.5ms",
+            "by": 1.625,
+        }
+    ]
+    times = {1_000: 21.0, 2_000: 34.5, 3_000: 118.0, 4_000: 4120.0, 3_500: 1730.0, 3_250: 812.5}
+    steps = [
+        {
+            "load": float(load),
+            "purpose": "climb" if load % 1_000 == 0 else "bisect",
+            "outcome": "passed" if p99_ms < 500 else "failed",
+            "began_s": 10.0 * number,
+            "ended_s": 10.0 * number + 10,
+            "calls": load,
+            "calls_per_s": load / 10,
+            "p50_ms": p99_ms / 9,
+            "p99_ms": p99_ms,
+            "error_ratio": 0.0,
+            "generator": "VALID",
+            "broken": [] if p99_ms < 500 else broken,
+            "reasons": [],
+        }
+        for number, (load, p99_ms) in enumerate(times.items())
+    ]
+    names = ("load", "p50_ms", "p99_ms", "error_ratio", "outcome")
+    by_load = sorted(steps, key=lambda step: float(str(step["load"])))
+    return {
+        "of": "chargers",
+        "text": "3000 chargers; 3250 chargers broke call.response.p99 < 500ms: was 812.5ms",
+        "highest_passed": 3000.0,
+        "lowest_failed": 3250.0,
+        "confirmed": False,
+        "ended": "knee",
+        "broken": broken,
+        "steps": steps,
+        "curve": [{name: step[name] for name in names} for step in by_load],
     }
 
 

@@ -14,7 +14,7 @@ from simfleet.errors import ScenarioInvalid, UsageWrong
 from simfleet.load.adjust import with_target
 from simfleet.load.metrics import metric_named
 from simfleet.load.scenario import parse_scenario
-from simfleet.load.stages.recovery import recovery, seconds_to
+from simfleet.load.stages.recovery import CURVE_MAX, curve, recovery, seconds_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,16 @@ def test_a_share_that_was_never_reached_has_no_time() -> None:
         "seconds_to_100": None,
     }
     assert recovery([], 0)["seconds_to_100"] is None
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=350))
+def test_the_curve_is_short_and_says_how_many_were_back_when(back_s: list[float]) -> None:
+    points = curve(back_s)
+    assert len(points) <= CURVE_MAX
+    for point in points:
+        assert sum(round(at_s, 3) <= point["after_s"] for at_s in back_s) >= point["back"]
+    assert [point["after_s"] for point in points] == sorted({point["after_s"] for point in points})
+    assert not back_s or points[-1] == {"after_s": round(max(back_s), 3), "back": len(back_s)}
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.integers(0, 20))

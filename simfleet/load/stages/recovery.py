@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CURVE_MAX: Final = 100
+"""Points of a curve."""
 SHARES: Final = {"seconds_to_50": 0.5, "seconds_to_95": 0.95, "seconds_to_100": 1.0}
 """The figures, and what share of the chargers must be back for each."""
 
@@ -31,3 +33,16 @@ def recovery(back_s: Sequence[float], whole: int) -> dict[str, Any]:
         took_s = seconds_to(back_s, whole, share)
         found[name] = None if took_s is None else round(took_s, 3)
     return found
+
+
+def curve(back_s: Sequence[float]) -> list[dict[str, Any]]:
+    """How many were back after how many seconds, in at most `CURVE_MAX` points, the last included.
+    Between two points as many came back as they are apart.
+    """
+    ordered = sorted(back_s)
+    whole = len(ordered)
+    points: dict[float, int] = {}
+    for step in range(1, min(whole, CURVE_MAX) + 1):
+        back = math.ceil(step * whole / min(whole, CURVE_MAX))
+        points[round(ordered[back - 1], 3)] = back
+    return [{"after_s": after_s, "back": back} for after_s, back in points.items()]

@@ -17,7 +17,7 @@ from simfleet.fleet.actor import Charger
 from simfleet.fleet.orders import Mode
 from simfleet.fleet.pacing import even_due_s
 from simfleet.load.stage_faults import chosen
-from simfleet.load.stages.recovery import recovery
+from simfleet.load.stages.recovery import curve, recovery
 from simfleet.station.events import PowerLost, PowerRestored
 from simfleet.station.registration import Registration
 
@@ -125,9 +125,10 @@ def _told(stage: Storm, engine: Engine, clock: StageClock, watch: Watch, do: str
         watch.look()
         figures = watch.figures()
         clock.storm = figures
+        points = curve(watch.back_s)
         began_s = round(watch.began_s - engine.timeline.began_s, 3)
         named = {"stage": number, "do": do, "name": stage.name, "began_s": began_s}
-        engine.tellers.append(lambda: {"storms": [{**named, **figures}]})
+        engine.tellers.append(lambda: {"storms": [{**named, **figures, "curve": points}]})
         if figures["missing"]:
             text = f"{figures['missing']} of {figures['chargers']} chargers are not back"
             engine.note("", f"storm:{do}", text)

@@ -115,8 +115,10 @@ def test_every_part_of_the_report_is_there(hour: Path) -> None:
         "The run over time",
         "CALLs of the chargers, by action",
         "Slices of the fleet",
+        "Storms: how long until the chargers were back",
+        "Capacity: how much load until a limit breaks",
         "Connect",
-        "Storms",
+        "Rooms",
         "What went wrong",
         "Ledger: do the books add up?",
         "The generator: can these figures be trusted?",
@@ -152,8 +154,53 @@ def test_first_errors_are_shown_with_their_frames(hour: Path) -> None:
 def test_blocks_that_no_section_knows_are_shown_as_they_are(hour: Path) -> None:
     says = Page(render(hour)).says
     assert "To 95 (s)" in says
-    assert "118.4" in says  # of the storm
+    assert "118.4" in says
     assert "berlin" in says
+
+
+def test_a_storm_is_drawn_and_says_who_was_not_back(hour: Path) -> None:
+    page = render(hour)
+    assert "<title>Chargers back, of those struck</title>" in page
+    line = re.search(r'data-n="district" d="M0 0L[^"]*L163 0.99"', page)
+    assert line is not None  # 60 of 6,000 never came
+    row = re.search(r"<tr><td><bdi>district</bdi>.*?</tr>", page)
+    assert row is not None
+    cells = re.findall(r"<bdi>(.*?)</bdi>", row[0])
+    assert cells[1:] == ["blackout", "3 min 30 s", "6,000", "41.2 s", "1 min 58 s", "never", "60"]
+
+
+def test_a_capacity_search_is_drawn_over_the_load_with_its_knee(hour: Path) -> None:
+    page = render(hour)
+    start = page.index("<title>Response time over the load, chargers</title>")
+    chart = page[page.rindex("<figure", 0, start) : page.index("</figure>", start)]
+    assert 'data-w="chargers"' in chart
+    assert re.findall(r'data-n="(.*?)"', chart) == ["p99", "p50"]
+    assert re.findall(r'class="flag [^"]*"[^>]*title="(.*?)"', chart) == [
+        "3000 kept the limits",
+        "3250 broke a limit",
+    ]
+    says = Page(page).says
+    assert "the place where limits begin to break was found" in says
+    assert "call.response.p99 < 500ms: was 812.5ms" in says
+
+
+@pytest.mark.parametrize("name", ["storms", "capacity"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"kind": "flood", "wet": 3}],
+        {"knee": 3},
+        [{"chargers": 5, "curve": [{"after_s": "x"}, 7, {"after_s": 1e308, "back": -1}]}],
+        {"steps": [{"load": None, "broken": 3}, {"load": 5}], "curve": "x"},
+        {"steps": [{}], "curve": [{"load": 1.5, "p50_ms": 0, "p99_ms": 0}] * 300, "of": 7},
+        {"steps": [{"load": 2, "p50_ms": 1, "p99_ms": 1}, {"load": -3, "p50_ms": 0, "p99_ms": 9}]},
+        "text",
+    ],
+)
+def test_storms_and_searches_of_another_version_are_no_reason_to_fail(
+    name: str, content: Any, tmp_path: Path
+) -> None:
+    assert_harmless(render(tmp_path, {name: content}))
 
 
 def test_the_report_of_a_real_run_is_made_with_its_other_files(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ class Frame(Struct, frozen=True):
     marks: Sequence[Mark] = ()
     percentiles: bool = False
     """The axis is `scale.slower_share`, not time."""
+    load: str = ""
+    """The axis is a load in this unit, not time."""
 
 
 def line_chart(
@@ -159,11 +161,18 @@ def _figure(
     strip = "" if small else _strip(frame)
     return Html(
         f'<figure class="chart{" small" if small else ""}" data-u="{unit}"'
-        f' data-log="{int(y.log)}"{" data-p" if frame.percentiles else ""}'
+        f' data-log="{int(y.log)}"{_axis(frame)}'
         f' data-x="{_short(x.low, 9)} {_short(x.span, 9)}">'
         f'<figcaption><b>{text(title)}</b><ul class="keys">{keys}</ul></figcaption>'
         f'{strip}<div class="plot">{drawing}{_labels(x, y)}{_flags(frame)}</div></figure>\n'
     )
+
+
+def _axis(frame: Frame) -> str:
+    """What the read-out needs to know of an axis that is not time."""
+    if frame.percentiles:
+        return " data-p"
+    return f' data-w="{text(frame.load)}"' if frame.load else ""
 
 
 def _ends(lines: Sequence[Line]) -> str:

@@ -13,10 +13,12 @@ from simfleet import __version__
 from simfleet.load.results.report import head
 from simfleet.load.results.report.actions import actions, slices
 from simfleet.load.results.report.blocks import other_blocks, shown
+from simfleet.load.results.report.capacity import capacity
 from simfleet.load.results.report.markup import Html, join, section, text
 from simfleet.load.results.report.reading import read_folder
 from simfleet.load.results.report.script import SCRIPT, SCRIPT_HASH
 from simfleet.load.results.report.spectra import read_spectra
+from simfleet.load.results.report.storms import storms
 from simfleet.load.results.report.style import STYLE
 from simfleet.load.results.report.timelines import frame_of, generator, timelines
 from simfleet.load.results.report.trouble import ledger, troubles
@@ -46,7 +48,7 @@ _SHOWN: Final = frozenset(
             "annotations",
             "problems",
         ),
-        *("ledger", "worst_chargers", "slices", "tables"),
+        *("ledger", "worst_chargers", "slices", "storms", "capacity", "tables"),
     }
 )
 """Parts of `summary.json` that have a section of their own."""
@@ -79,6 +81,8 @@ def render(folder: Path, summary: Mapping[str, Any] | None = None) -> str:
         timelines(files, frame),
         actions(files, frame, spectra),
         slices(files.summary),
+        storms(files.summary),
+        capacity(files.summary),
         *other_blocks(files.summary.content, _SHOWN),
         troubles(files),
         ledger(files),

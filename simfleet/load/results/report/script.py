@@ -35,8 +35,9 @@ function move(e){var r=plot.getBoundingClientRect(),q=(e.clientX-r.left)/r.width
 if(q<0||q>1){clear();return}
 var x=xs[0]+q*xs[1];
 if(!box){box=el("div","read");cross=el("div","cross");plot.append(cross,box)}
-var pc=f.hasAttribute("data-p");
-box.replaceChildren(el("b","",pc?"p"+(100*(1-Math.pow(10,-x))).toFixed(x>3?3:x>2?2:1):time(x)));
+var pc=f.hasAttribute("data-p"),unit=f.dataset.w;
+box.replaceChildren(el("b","",unit?+x.toPrecision(3)+" "+unit:
+pc?"p"+(100*(1-Math.pow(10,-x))).toFixed(x>3?3:x>2?2:1):time(x)));
 cross.style.left=q*100+"%";
 [].slice.call(f.querySelectorAll("path[data-n]")).reverse().forEach(function(p){
 var a=points(p),n=a.length,v;
