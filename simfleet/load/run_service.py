@@ -21,8 +21,9 @@ from simfleet.errors import Missing, Refused, ScenarioInvalid, SimFleetError
 from simfleet.link.opening import open_link
 from simfleet.load import preflight
 from simfleet.load.fleet_plans import plans_of
-from simfleet.load.live.actions import ActionTaken, LiveAction, StopRun
+from simfleet.load.live.actions import ActionTaken, LiveAction
 from simfleet.load.live.refusals import NotRunning
+from simfleet.load.live_run import LiveRun
 from simfleet.load.results.artefacts import finish
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.run_views import (
@@ -46,9 +47,7 @@ if TYPE_CHECKING:
     from simfleet.clock import WallClock
     from simfleet.fleet.plan import ChargerPlan
     from simfleet.link.link import Dialer
-    from simfleet.load.generator import Caller, Generator, Hold
-    from simfleet.load.live.control import LiveControl
-    from simfleet.load.progress import Progress
+    from simfleet.load.generator import Caller, Generator
     from simfleet.load.schema1 import Scenario
     from simfleet.models.catalogue import Catalogue
 
@@ -105,60 +104,6 @@ class RunFinished(Refused):
         super().__init__(f"run {run_id!r} is finished already")
 
 
-class _LiveRun:
-    """A run that a task of this process carries out."""
-
-    def __init__(
-        self, run: Run, *, hold: Hold, scenario: Scenario, plans: list[ChargerPlan], source: bytes
-    ) -> None:
-        self.run = run
-        self.hold = hold
-        self.scenario = scenario
-        self.plans = plans
-        self.source = source
-        self.ended = trio.Event()
-        self._runner: Runner | None = None
-        self._stop: tuple[str, bool] | None = None
-
-    def note(self, progress: Progress) -> None:
-        """What the runner says once a second."""
-        self.run = replace(self.run, progress=progress)
-
-    def stop(self, reason: str, *, now: bool) -> None:
-        """Stop it; being asked again changes nothing, unless it is `now` and was not before."""
-        if self._stop is not None and (self._stop[1] or not now):
-            return
-        self._stop = (reason, now)
-        self.run = replace(self.run, stopping=True)
-        if self._runner is not None:
-            self._runner.stop(reason, now=now)
-
-    @property
-    def live(self) -> LiveControl:
-        """Where live actions go. Raises `NotRunning` before the load has begun."""
-        if self._runner is None or self._runner.engine is None:
-            raise NotRunning
-        return self._runner.engine.live
-
-    def act(self, action: LiveAction, *, by: str) -> ActionTaken:
-        """Do something to it now. Raises `Refused`."""
-        live = self.live
-        live.act(action, by=by)
-        if isinstance(action, StopRun):
-            self._stop = (by, action.now)  # the runner has been told
-            self.run = replace(self.run, stopping=True)
-        taken = live.last
-        assert taken is not None
-        return taken
-
-    def hand_over(self, runner: Runner) -> None:
-        """From now on the runner is told to stop."""
-        self._runner = runner
-        if self._stop is not None:
-            reason, now = self._stop
-            runner.stop(reason, now=now)
-
-
 class RunService:
     """See the module. `run` must be running; everything else is for the API's handlers."""
 
@@ -182,7 +127,7 @@ class RunService:
         self._dial = dial
         self._models = built_in() if models is None else models
         self._nursery: trio.Nursery | None = None
-        self._live: dict[str, _LiveRun] = {}
+        self._live: dict[str, LiveRun] = {}
         self._unsaved: dict[str, tuple[int, Run]] = {}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -234,7 +179,7 @@ class RunService:
         except BaseException:
             self._generator.release(hold)
             raise
-        live = _LiveRun(run, hold=hold, scenario=scenario, plans=plans, source=content)
+        live = LiveRun(run, hold=hold, scenario=scenario, plans=plans, source=content)
         self._live[run.id] = live
         self._nursery.start_soon(self._keep, live, name=f"run:{run.id}")
         return RunDetail(**asdict(live.run))
@@ -324,7 +269,7 @@ class RunService:
 
     # ── carrying out ────────────────────────────────────────────────────────────────────────────
 
-    async def _keep(self, live: _LiveRun) -> None:
+    async def _keep(self, live: LiveRun) -> None:
         """Carry out a run and keep what came of it. A bug in it ends nothing else."""
         verdict = RunVerdict("interrupted", ["the service ended before the run did"])
         try:
@@ -351,7 +296,7 @@ class RunService:
             assert self._nursery is not None
             self._nursery.start_soon(self._generator.tidy_up, name="garbage of a run")
 
-    async def _save_result(self, live: _LiveRun) -> None:
+    async def _save_result(self, live: LiveRun) -> None:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + SAVE_S):
             try:
                 await self._store.save_run(live.run.id, live.hold.user_id, stored(live.run))
@@ -363,7 +308,7 @@ class RunService:
             del self._unsaved[next(iter(self._unsaved))]
         self._unsaved[live.run.id] = (live.hold.user_id, live.run)
 
-    async def _carry_out(self, live: _LiveRun) -> RunVerdict:
+    async def _carry_out(self, live: LiveRun) -> RunVerdict:
         began_wall_s = self._clock.wall_s(trio.current_time())
         live.run = replace(live.run, status="running", began_at=iso(began_wall_s))
         await self._store.save_run(live.run.id, live.hold.user_id, stored(live.run))
@@ -387,7 +332,7 @@ class RunService:
             verdict = replace(verdict, reasons=[*verdict.reasons, reason])
         return verdict
 
-    def _make_folder(self, live: _LiveRun, began_wall_s: float) -> RunFolder:
+    def _make_folder(self, live: LiveRun, began_wall_s: float) -> RunFolder:
         name = live.scenario.name
         path = self._folder / live.run.id
         folder = RunFolder.create(path, name=name, start_wall_s=began_wall_s)
