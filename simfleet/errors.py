@@ -161,7 +161,8 @@ class LinkClosed(LinkError):
 
     `kind` is one of ``closed`` (close frame, either side), ``eof`` (TCP FIN without close frame),
     ``reset``, ``pong_timeout``, ``stalled`` (the peer reads nothing), ``protocol`` (the peer broke
-    RFC 6455). `code_ws` is the close code received, if any.
+    RFC 6455), ``cut`` (by SimFleet itself, in a storm or by hand). `code_ws` is the close code
+    received, if any.
     """
 
     code = "LINK_CLOSED"

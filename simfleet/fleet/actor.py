@@ -74,7 +74,7 @@ class Charger(TakesTurns):
         if link is None or waiting is None:
             return False
         self._hurry = at_once
-        self._broken = LinkClosed("reset", detail)
+        self._broken = LinkClosed("cut", detail)
         waiting.cancel()
         link.abort()
         return True
@@ -220,6 +220,9 @@ class Charger(TakesTurns):
             with trio.CancelScope() as self._waiting:
                 try:
                     at_s = await self._exchange(link, at_s)
+                except LinkClosed:
+                    if not _is_cut(self._broken):  # else that is why
+                        raise
                 finally:
                     self._link = None
             if self._waiting.cancelled_caught:
@@ -363,3 +366,8 @@ class Charger(TakesTurns):
             words_s = max(0.0, min(words_s, self._leave.deadline_s - at_s))
         with trio.move_on_after(words_s):
             await link.send(frames)
+
+
+def _is_cut(broken: Exception | None) -> bool:
+    """Whether the connection is lost because it was cut on purpose."""
+    return isinstance(broken, LinkClosed) and broken.kind == "cut"

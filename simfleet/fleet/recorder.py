@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from simfleet.station.events import ErrandDone, Event
     from simfleet.station.station import Station
 
+_NO_PROBLEM: Final = frozenset({"ended", "cancelled", "cut", "crashed"})
+"""Ends of links that nobody is to blame for; a crash is told of by `crashed`."""
 PROBLEMS_MAX: Final = 500
 """Problems kept with their cause for `errors.jsonl` and live views; more are only counted."""
 _CALL_START: Final = b"[2"
@@ -220,11 +222,11 @@ class Recorder:
         self._problem(identity, f"connect:{failure.reason}", failure.detail, at_s)
 
     def disconnected(self, identity: str, kind: str, detail: str, *, at_s: float) -> None:
-        """A link has ended; `kind` ``ended`` is by us and on purpose."""
+        """A link has ended; `kind` ``ended`` and ``cut`` are by us and on purpose."""
         self.counters.disconnect(kind)
         self._calling.discard(identity)
         self._labels.forget(identity)
-        if kind not in ("ended", "cancelled", "crashed"):  # a crash is told of by `crashed`
+        if kind not in _NO_PROBLEM:
             self._problem(identity, f"link:{kind}", detail, at_s)
             if not self.counters.connect.connected:
                 self.outage.begin(kind, at_s=at_s)

@@ -10,7 +10,7 @@ from simfleet.load.figures import STATISTICS, Metric, figure, seconds, total_of
 if TYPE_CHECKING:
     from simfleet.load.figures import Figures, Reader
 
-_ON_PURPOSE: Final = ("ended", "cancelled")
+_ON_PURPOSE: Final = ("ended", "cut", "cancelled")
 """Disconnects that are no losses."""
 
 
@@ -28,7 +28,7 @@ def metrics_of_losses() -> list[Metric]:
             "connections.lost",
             "count",
             "connections that ended without being asked to",
-            "sum of disconnects but ended and cancelled",
+            "sum of disconnects but ended, cut and cancelled",
             _connections_lost,
             of_stage=True,
         ),

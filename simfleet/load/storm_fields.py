@@ -64,7 +64,8 @@ class BootStorm(Storm, frozen=True, kw_only=True, tag_field="do", tag="boot_stor
 
     def described(self) -> str:
         """See `StageFields`."""
-        return f"boot storm: {_percent(self.share)} over {duration_text(self.over_s)}"
+        pace = f"over {duration_text(self.over_s)}" if self.over_s else "at once"
+        return f"boot storm: {_percent(self.share)} {pace}"
 
 
 class ReconnectStorm(Storm, frozen=True, kw_only=True, tag_field="do", tag="reconnect_storm"):

@@ -54,11 +54,13 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     lost = {
         kind: count
         for kind, count in summary["disconnects"].items()
-        if kind not in ("ended", "cancelled")  # by us
+        if kind not in ("ended", "cut", "cancelled")  # by us
     }
     if lost:
         kinds = ", ".join(f"{count} {kind}" for kind, count in lost.items())
         yield f"  links lost    {sum(lost.values())}: {kinds}"
+    if cut := summary["disconnects"].get("cut"):
+        yield f"  links cut     {cut}, on purpose"
     yield (
         f"  transactions  {transactions['started']} started, {transactions['stopped']} stopped,"
         f" {transactions['energy_kwh']:.1f} kWh"

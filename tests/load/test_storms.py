@@ -90,6 +90,8 @@ def test_a_reconnect_storm_keeps_transactions_and_boots_nobody(tmp_path: Path) -
     quick = virtually(stormy("{do: reconnect_storm, for: 20s, backoff: none}"), tmp_path / "a")
     assert one(quick)["chargers"] == 20
     assert one(quick)["seconds_to_100"] < 1
+    assert quick["disconnects"] == {"cut": 20, "ended": 20}
+    assert quick["problems"]["total"] == 0  # nobody is to blame
     assert quick["boot"]["accepted"] == 20
     assert broken(quick) == []
     own = virtually(stormy("{do: reconnect_storm, for: 3m}"), tmp_path / "b")

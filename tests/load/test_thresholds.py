@@ -73,7 +73,7 @@ def a_summary(**changes: Any) -> dict[str, Any]:
             "crashed": 0,
         },
         "boot": {"accepted": 999, "pending": 4, "rejected": 2},
-        "disconnects": {"ended": 900, "cancelled": 1, "reset": 5, "eof": 2},
+        "disconnects": {"ended": 900, "cut": 30, "cancelled": 1, "reset": 5, "eof": 2},
         "dropped": {"MeterValues:attempts_used_up": 6},
         "replies": {"late": 3, "duplicate": 2, "unknown": 1},
         "capacity": {"highest_passed": 300, "lowest_failed": 350},

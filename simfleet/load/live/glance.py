@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CAUSES_MAX: Final = 8
 """Causes of errors that are told apart; the most frequent ones."""
-BY_US: Final = frozenset({"ended", "cancelled"})
+BY_US: Final = frozenset({"ended", "cut", "cancelled"})
 
 
 class Glance:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CAUSES_MAX: Final = 40
 FIRST_MAX: Final = 40
 PER_KIND_MAX: Final = 3
-_BY_US: Final = frozenset({"ended", "cancelled"})
+_BY_US: Final = frozenset({"ended", "cut", "cancelled"})
 
 
 def troubles(files: RunFiles) -> Html:
