@@ -196,7 +196,7 @@ def _summary(csms: Csms) -> str:
     return (
         f"{len(book.stations)} stations, {book.connected_peak} connected at most, {calls} CALLs, "
         f"{book.starts} transactions started, {book.stops} stopped, "
-        f"{book.energy_wh / 1000:.1f} kWh, {book.violations} violations"
+        f"{book.energy_wh / 1000:.1f} kWh, {book.wrongs.violations} violations"
     ) + "".join(f"\n{name}: {_counted(counts)}" for name, counts in _rarely_told(csms) if counts)
 
 

@@ -14,6 +14,7 @@ from simfleet.csms.notices import Notices
 from simfleet.csms.records import StationRecord, Transaction
 from simfleet.csms.records2 import EventCounts, number_in
 from simfleet.csms.upkeep import Upkeep
+from simfleet.csms.wrongs import Wrongs
 from simfleet.errors import QueueFull
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simfleet.csms.records import AnyTransaction, Key
-    from simfleet.ocpp.results import Violation
     from simfleet.ocpp.v16.messages import (
         BootNotificationRequest,
         MeterValuesRequest,
@@ -41,9 +41,7 @@ CLOSED_MAX: Final = 10_000
 TEXTS_MAX: Final = 1000
 """Different names of vendors, models and firmware that are shared between stations."""
 EXAMPLES_MAX: Final = 20
-"""Violations, and register decreases, that are kept in full."""
-FRAME_SHOWN_BYTES: Final = 500
-"""Bytes of an offending frame that the ledger shows."""
+"""Register decreases that are kept in full."""
 
 REGISTER: Final = "Energy.Active.Import.Register"
 """What a sampled value without a measurand is, too (OCPP 1.6 section 7.31)."""
@@ -85,9 +83,6 @@ class Book:
         self.meter_values_unknown = self.register_decreases = 0
         self.register_decrease_examples: list[dict[str, object]] = []
         self.overlapping_calls = self.unanswered = 0
-        self.violations = self.results_refused = 0
-        self.result_refused_examples: list[dict[str, str]] = []
-        self.violation_examples: list[dict[str, str]] = []
         self.calls: dict[str, int] = {}
         self.statuses: dict[str, int] = {}
         self.error_codes: dict[str, int] = {}
@@ -100,6 +95,7 @@ class Book:
         self.profiles = [0, 0, 0, 0]
         self.upkeep = Upkeep()
         self.notices = Notices()
+        self.wrongs = Wrongs()
 
     def reset(self) -> None:
         """Forget everything but who is connected and which transaction ids were used."""
@@ -369,32 +365,6 @@ class Book:
         connector.register_at = timestamp
 
     # ── the protocol ─────────────────────────────────────────────────────────────────────────────
-
-    def note_violations(self, identity: str, violations: Sequence[Violation]) -> None:
-        """Count what the station did wrong, and keep the first examples. That it could not use an
-        answer of ours (CALLRESULTERROR) is no wrong of its own.
-        """
-        ours = [one for one in violations if one.kind == "result_refused"]
-        if ours:
-            self.results_refused += len(ours)
-            self.result_refused_examples += [
-                {"identity": identity, "error_code": one.error_code, "description": one.description}
-                for one in ours[: EXAMPLES_MAX - len(self.result_refused_examples)]
-            ]
-            violations = [one for one in violations if one.kind != "result_refused"]
-        self.violations += len(violations)
-        for violation in violations[: EXAMPLES_MAX - len(self.violation_examples)]:
-            self.violation_examples.append(
-                {
-                    "identity": identity,
-                    "kind": violation.kind,
-                    "action": violation.action,
-                    "error_code": violation.error_code,
-                    "description": violation.description,
-                    "path": violation.path,
-                    "frame": violation.frame[:FRAME_SHOWN_BYTES].decode(errors="replace"),
-                }
-            )
 
     def note_command(self, action: str, result: str) -> None:
         """Count how one of our own CALLs ended: `answered`, or why not."""

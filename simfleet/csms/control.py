@@ -32,8 +32,9 @@ from msgspec import Meta, Struct
 
 from simfleet.clock import cpu_s
 from simfleet.csms.behaviour import Behaviour
-from simfleet.csms.broadcast import Counter, Order, Pace, broadcast, request_of
+from simfleet.csms.broadcast import Counter, Pace, broadcast
 from simfleet.csms.description import described, reported
+from simfleet.csms.orders import Order, request_of
 from simfleet.csms.server import FREEZE_MAX_S
 from simfleet.errors import ProtocolViolation, Refused
 

@@ -17,15 +17,16 @@ import msgspec
 import trio
 
 from simfleet.csms.behaviour import GOOD, Behaviour
-from simfleet.csms.broadcast import BROADCAST_MAX_S, Report
+from simfleet.csms.broadcast import BROADCAST_MAX_S
 from simfleet.csms.control import Lines
+from simfleet.csms.orders import Report
 from simfleet.errors import CsmsFailed, Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from simfleet.csms.broadcast import Order
+    from simfleet.csms.orders import Order
 
 READY_TIMEOUT_S: Final = 20.0
 """From the start of the process until it listens."""

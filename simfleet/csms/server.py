@@ -13,7 +13,6 @@ import sys
 import traceback
 from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +20,7 @@ import trio
 
 from simfleet.clock import real_wall_s
 from simfleet.csms.access import OPEN, Access, Doorkeeper
+from simfleet.csms.admission import admission
 from simfleet.csms.behaviour import GOOD, Behaviour
 from simfleet.csms.book import Book
 from simfleet.csms.connection import Connection
@@ -28,13 +28,13 @@ from simfleet.csms.passwords import password_in, password_status
 from simfleet.csms.session import Session
 from simfleet.csms.versions import FIRST, VERSIONS
 from simfleet.errors import LinkClosed, QueueFull, Refused, UsageWrong
-from simfleet.link.accepting import ACCEPT, Drop, Refuse, ServerOptions, Stall, unauthorized
+from simfleet.link.accepting import ServerOptions
 from simfleet.link.server import serve
 from simfleet.link.tls import server_context
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from simfleet.csms.pki_folder import PkiFolder
     from simfleet.csms.records import StationRecord
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from simfleet.ocpp.wire import Wire
     from simfleet.pki.authority import Authority
 
-IDENTITY_MAX: Final = 255
-"""Characters; OCPP 1.6 sets no limit, 2.0.1 sets 48."""
 FREEZE_MAX_S: Final = 3600.0
 STOP_TIMEOUT_S: Final = 5.0
 """For all closing handshakes together, when stopping."""
@@ -57,8 +55,6 @@ GOING_AWAY: Final = 1001
 REPLACED: Final = (1000, "replaced by a newer connection of this identity")
 BOOK_FULL: Final = (1013, "this CSMS remembers no more identities")
 """1013 is "try again later" (IANA registry of WebSocket close codes)."""
-_UPGRADE_TO_TLS: Final = {"Upgrade": "TLS/1.2"}
-"""What 426 tells, as RFC 2817 section 4.2 has it; here it means to dial again."""
 
 
 class Csms:
@@ -337,33 +333,13 @@ class Csms:
         self.freeze(math.inf if for_s is None else for_s)
 
     def _judge(self, handshake: Handshake) -> Verdict:
-        """Decide about an opening handshake: first what the test wants, then who is asking."""
-        behaviour = self.behaviour
-        if behaviour.close_in_handshake:
-            return Drop()
-        if self.frozen_until_s > trio.current_time():
-            return Stall()
-        if behaviour.http_status is not None:
-            return _refused(behaviour.http_status, "told to refuse every connection", "told_to")
-        if self._stopping:
-            return _refused(503, "this CSMS is stopping", "stopping")
-        if not handshake.identity:
-            return _refused(404, "no identity: connect to /{identity} or below", "identity")
-        if len(handshake.identity) > IDENTITY_MAX:
-            return _refused(400, f"identity is over {IDENTITY_MAX} characters", "identity")
-        denial = self.doorkeeper.judge(
-            handshake.identity,
-            user=handshake.user,
-            password=handshake.password,
-            secure=handshake.secure,
-            certificate=handshake.certificate,
+        return admission(
+            handshake,
+            behaviour=self.behaviour,
+            doorkeeper=self.doorkeeper,
+            frozen=self.frozen_until_s > trio.current_time(),
+            stopping=self._stopping,
         )
-        if denial is None:
-            return ACCEPT
-        if denial.status == HTTPStatus.UNAUTHORIZED:
-            return unauthorized(denial.why, denial.reason)
-        headers = _UPGRADE_TO_TLS if denial.status == HTTPStatus.UPGRADE_REQUIRED else {}
-        return _refused(denial.status, denial.why, denial.reason, headers)
 
     def _note_crash(self, link: ServerLink, error: Exception) -> None:
         """A bug of ours ends one connection, not the CSMS; and it is not hidden."""
@@ -404,12 +380,6 @@ async def serve_csms(
         tls = server_context(pki.server_pem, pki.server_key, client_authority=pki.ca_pem)
     csms = Csms(behaviour=behaviour, book=book, access=access, authority=authority)
     await csms.listen(host=host, port=port, tls=tls, task_status=task_status)
-
-
-def _refused(
-    status: int, why: str, reason: str, headers: Mapping[str, str] | None = None
-) -> Refuse:
-    return Refuse(status=status, body=f"{why}\n", headers=headers or {}, reason=reason)
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

@@ -190,7 +190,7 @@ class Session:
         else:
             self._count_stray_replies()
         if conversation.has_violations:
-            book.note_violations(self.identity, conversation.take_violations())
+            book.wrongs.note(self.identity, conversation.take_violations())
         if self._close_in is not None:
             self._close_in -= 1
             if self._close_in <= 0:

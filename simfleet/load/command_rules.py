@@ -75,7 +75,7 @@ def check_times(draft: Draft, report: Report) -> None:
 
 
 def _check_expect(draft: Draft, versions: Sequence[str], report: Report) -> None:
-    from simfleet.csms.broadcast import ANY
+    from simfleet.csms.orders import ANY
     from simfleet.ocpp.results import TIMED_OUT
 
     expect, action = draft.get("expect"), draft.get("send")

@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct
 
 from simfleet.clock import real_wall_s
-from simfleet.csms.broadcast import Order, Report
+from simfleet.csms.orders import Order, Report
 from simfleet.errors import CsmsFailed, Refused
 from simfleet.load.commands import uses
 from simfleet.load.converged_fields import effect_of

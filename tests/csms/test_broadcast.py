@@ -15,12 +15,10 @@ from simfleet.csms.broadcast import (
     COMMANDS_PER_S,
     EXAMPLES_MAX,
     Counter,
-    Order,
     Pace,
-    Report,
     broadcast,
-    holds,
 )
+from simfleet.csms.orders import Order, Report, holds
 from simfleet.csms.server import Csms
 from simfleet.csms.session import COMMAND_TIMEOUT_S
 from simfleet.errors import LinkClosed, ProtocolViolation, Refused

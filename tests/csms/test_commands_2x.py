@@ -11,7 +11,8 @@ import trio
 
 from builders_csms import BOOT, BOOT_2, EXAMPLES_2, call, event_payload
 from simfleet.csms.access import Access
-from simfleet.csms.broadcast import Counter, Order, Pace, Report, broadcast, request_of
+from simfleet.csms.broadcast import Counter, Pace, broadcast
+from simfleet.csms.orders import Order, Report, request_of
 from simfleet.csms.passwords import password_in
 from simfleet.csms.placeholders import example_of, fill
 from simfleet.csms.server import Csms

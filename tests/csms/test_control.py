@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from builders_csms import BOOT, call
-from simfleet.csms.broadcast import request_of
 from simfleet.csms.control import LINE_MAX_BYTES, Lines, control
+from simfleet.csms.orders import request_of
 from simfleet.csms.server import Csms
 from simfleet.errors import ProtocolViolation, Refused
 from simfleet.link.memory import MemoryNetwork

@@ -11,8 +11,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.trio.client import ClientConnection, connect
 
 from builders_csms import BOOT, call, start_payload, stop_payload
+from simfleet.csms.admission import IDENTITY_MAX
 from simfleet.csms.behaviour import GOOD, Behaviour, behaviour_of
-from simfleet.csms.server import IDENTITY_MAX, Csms, serve_csms
+from simfleet.csms.server import Csms, serve_csms
 from simfleet.errors import ConnectFailed, LinkClosed, Refused, UsageWrong
 from simfleet.link.memory import MemoryNetwork
 from simfleet.link.opening import open_link

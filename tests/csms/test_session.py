@@ -270,8 +270,8 @@ def test_a_schema_violation_is_refused_and_kept_as_an_example() -> None:
     talk = Talk()
     (answer,) = talk.call("Authorize", {"idTag": 5})
     assert answer[:3] == [4, "s1", "TypeConstraintViolation"]
-    assert talk.book.violations == 1
-    example = talk.book.violation_examples[0]
+    assert talk.book.wrongs.violations == 1
+    example = talk.book.wrongs.violation_examples[0]
     assert (example["identity"], example["action"]) == ("CP-1", "Authorize")
     assert example["frame"] == '[2,"s1","Authorize",{"idTag":5}]'
 
@@ -280,8 +280,8 @@ def test_only_the_first_violations_are_kept_but_all_are_counted() -> None:
     talk = Talk()
     for _ in range(50):
         talk.call("Authorize", {})
-    assert talk.book.violations == 50
-    assert len(talk.book.violation_examples) == 20
+    assert talk.book.wrongs.violations == 50
+    assert len(talk.book.wrongs.violation_examples) == 20
 
 
 def test_replies_that_answer_nothing_are_counted() -> None:

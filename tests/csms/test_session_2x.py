@@ -31,7 +31,7 @@ def test_each_message_gets_one_answer_that_the_schema_allows(version: str, actio
     talk = Talk(version=version)
     talk.ask(action)  # which checks the answer
     assert talk.book.calls == {action: 1}
-    assert talk.book.violations == 0
+    assert talk.book.wrongs.violations == 0
 
 
 def test_a_send_is_not_answered_and_not_held_against_the_next_call() -> None:
@@ -42,7 +42,7 @@ def test_a_send_is_not_answered_and_not_held_against_the_next_call() -> None:
     assert talk.send(msgspec.json.encode([6, "x", "NotifyPeriodicEventStream", data])) == []
     talk.ask("Heartbeat")
     assert talk.book.calls == {"Heartbeat": 1, "NotifyPeriodicEventStream": 1}
-    assert (talk.book.overlapping_calls, talk.book.violations) == (0, 0)
+    assert (talk.book.overlapping_calls, talk.book.wrongs.violations) == (0, 0)
 
 
 # ── the boot ─────────────────────────────────────────────────────────────────────────────────────

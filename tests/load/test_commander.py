@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from builders_load import Run, a_run, a_scenario
-from simfleet.csms.broadcast import Report
+from simfleet.csms.orders import Report
 from simfleet.errors import CsmsFailed, Refused
 from simfleet.load import commander as module
 from simfleet.load.commander import EVENTS_MAX, SETTLE_S, Commander, commander_of
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from simfleet.csms.broadcast import Order
     from simfleet.csms.embedded import EmbeddedCsms
+    from simfleet.csms.orders import Order
 
 STAGES = ("{do: ramp, to: 4, over: 1s}", "{do: hold, for: 9s}")
 

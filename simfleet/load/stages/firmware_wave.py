@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from simfleet.csms.broadcast import Order
+from simfleet.csms.orders import Order
 from simfleet.errors import CsmsFailed, Refused
 from simfleet.fleet.actor import Charger
 from simfleet.load.stages.storms import in_groups, recovered, storming
