@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from simfleet.fleet.excuses import Excuses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from simfleet.station.effects import (
         TransactionClosed,
         TransactionDelivered,
@@ -170,7 +168,7 @@ class Ledger:
 
 
 def _strike(
-    lists: Mapping[str, set[int]] | Mapping[str, dict[int, float]], identity: str, number: int
+    lists: dict[str, set[int]] | dict[str, dict[int, float]], identity: str, number: int
 ) -> bool:
     """Strike a transaction off a charger's list; False when it is not on it."""
     mine = lists.get(identity)

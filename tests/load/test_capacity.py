@@ -13,7 +13,7 @@ from simfleet.load.capacity import STEPS_MAX, Search, steps_expected
 
 def searched(search: Search, knee: float) -> list[tuple[float, str, bool]]:
     """Every step of a search for a CSMS that carries `knee` and no more."""
-    steps = []
+    steps: list[tuple[float, str, bool]] = []
     while (load := search.wanted) is not None:
         kept = load <= knee
         steps.append((load, search.purpose, kept))
@@ -152,4 +152,4 @@ def test_a_rate_is_searched_like_a_number() -> None:
 def test_a_search_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     fields = {"start": 2, "top": 9, "by": 1, "precision": 1} | wrong
     with pytest.raises(ValueError, match="no search"):
-        Search(**fields, confirm=1)  # type: ignore[arg-type]
+        Search(**fields, confirm=1)

@@ -409,10 +409,10 @@ def test_parts_and_intervals_merged_are_one_histogram_of_everything(
     assert not whole.in_interval
     # Each part has its own and no more; together they are everything.
     for kind in ("response", "service"):
-        everything = one.histogram(kind=kind)  # type: ignore[arg-type]
+        everything = one.histogram(kind=kind)
         merged = FastHistogram()
         for name in names:
-            merged.add(parts[name].histogram(kind=kind))  # type: ignore[arg-type]
+            merged.add(parts[name].histogram(kind=kind))
         assert merged.encode() == everything.encode()
         assert merged.get_mean_value() == everything.get_mean_value()
     for action in one.actions:

@@ -21,8 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from builders_exports import a_reading
 from simfleet.errors import UsageWrong
-from simfleet.load.exports.buckets import BOUNDS_S
-from simfleet.load.exports.families import Family, without_secrets
+from simfleet.load.exports.buckets import BOUNDS_S, Bucketed
+from simfleet.load.exports.families import Family, Labels, without_secrets
 from simfleet.load.exports.influx import lines_of
 from simfleet.load.exports.jsonl import JsonLines
 from simfleet.load.exports.otlp import encoder
@@ -145,7 +145,7 @@ def test_a_run_that_was_refused_leaves_no_empty_file(tmp_path: Path) -> None:
 
 def test_labels_tell_no_secret_and_stay_apart_from_each_other() -> None:
     """Two codes that differ in nothing but the secret become one sample, or no scrape is valid."""
-    samples = [
+    samples: list[tuple[Labels, float | Bucketed]] = [
         ((("code", "No-hunter2hunter2"),), 1.0),
         ((("code", "No-${PASSWORD}"),), 2.0),
         ((("code", "Other"),), 4.0),
