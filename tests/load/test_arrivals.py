@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
+from builders_storms import broken, stormy, virtually
+from simfleet.fleet.actor import Charger
 from simfleet.load.arrivals import Arrivals, Guestbook
 from simfleet.load.open_fields import RATE_MAX_PER_S, Sessions
 from simfleet.load.pacers import Curve
 from simfleet.load.stages.stage_clock import StageClock
 from simfleet.station.chance import Span
+from simfleet.station.events import DriverArrives
 from simfleet.station.spec import Habits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from trio.testing import MockClock
 
     from simfleet.station.chance import Chance
-    from simfleet.station.events import DriverArrives
 
 NOON_S = 43_200.0
 
@@ -163,6 +167,83 @@ async def test_who_finds_no_free_connector_is_turned_away(autojump_clock: MockCl
     day = await a_day(lot=Lot(room=50))
     counts = day.book.counts
     assert (counts.wanted, counts.arrived, counts.turned_away) == (120, 50, 70)
+
+
+class Deaf(Lot):
+    """Every fifth charger takes no more mail."""
+
+    tried = 0
+
+    def post(self, event: DriverArrives) -> bool:
+        self.tried += 1
+        return self.tried % 5 != 0 and super().post(event)
+
+
+async def test_a_driver_whose_charger_takes_no_mail_is_turned_away_and_counted(
+    autojump_clock: MockClock,
+) -> None:
+    day = await a_day(lot=Deaf())
+    counts = day.book.counts
+    assert (counts.wanted, counts.arrived, counts.turned_away) == (120, 96, 24)
+    assert len(day.lot.came) == counts.arrived
+
+
+async def test_a_driver_whose_charger_takes_no_mail_waits_where_drivers_may(
+    autojump_clock: MockClock,
+) -> None:
+    day = await a_day(lot=Deaf(), queue=3)
+    counts = day.book.counts
+    assert counts.wanted == 120 == counts.arrived + counts.turned_away
+    assert counts.queued > 10
+    assert counts.turned_away <= 1  # who came last
+    assert len(day.lot.came) == counts.arrived
+
+
+def test_a_charger_whose_mailbox_was_full_gets_drivers_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connector that was chosen for the driver is not lost to the others."""
+    post, refused = Charger.post, []
+
+    def full_at_first(charger: Charger, mail: Any) -> bool:
+        if isinstance(mail, DriverArrives) and len(refused) < 20:
+            refused.append(charger.station.identity)
+            return False
+        return post(charger, mail)
+
+    monkeypatch.setattr(Charger, "post", full_at_first)
+    summary, rows = arriving(tmp_path)
+    arrivals = summary["arrivals"]
+    assert arrivals["turned_away"] == 20
+    assert arrivals["wanted"] == arrivals["arrived"] + 20
+    assert arrivals["started"] == arrivals["arrived"] > 20  # at chargers that had refused
+    assert broken(summary) == []
+    assert sum(int(row["arrivals"]) for row in rows) == arrivals["arrived"]
+
+
+def test_the_column_of_arrivals_follows_what_has_arrived(tmp_path: Path) -> None:
+    summary, rows = arriving(tmp_path, "rate: 1/s, to: 3/s, for: 60s")
+    came = [(float(row["t_s"]), int(row["arrivals"])) for row in rows]
+    assert sum(number for _, number in came) == summary["arrivals"]["arrived"] == 120
+    [stage] = [stage for stage in summary["stages"] if stage["do"] == "sessions"]
+    early = sum(n for at_s, n in came if at_s <= stage["began_s"] + 30)
+    late = sum(n for at_s, n in came if at_s > stage["began_s"] + 30)
+    assert (early, late) == (pytest.approx(45, abs=12), pytest.approx(75, abs=12))
+    assert all(
+        n == 0 for at_s, n in came if at_s <= stage["began_s"] or at_s > stage["ended_s"] + 5
+    )
+
+
+def arriving(
+    tmp_path: Path, sessions: str = "rate: 2/s, for: 60s"
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """A run of 20 chargers where drivers arrive: its summary and the rows of its timeline."""
+    stages = (f"{{do: sessions, {sessions}, energy_kwh: 0.01..0.02}}", "{do: hold, for: 40s}")
+    slices = ('{name: all, count: 80, id: "A-{n:02}"}',)
+    scenario = stormy(*stages, slices=slices).replace(b"to: 20", b"to: 80")
+    summary = virtually(scenario.replace(b"mode: charging", b"mode: connect"), tmp_path)
+    with (tmp_path / "timeline.csv").open(encoding="utf-8", newline="") as file:
+        return summary, list(csv.DictReader(file))
 
 
 async def test_some_may_wait_and_get_the_next_connector(autojump_clock: MockClock) -> None:
