@@ -25,6 +25,7 @@ from simfleet.errors import UsageWrong
 from simfleet.load.cases.frames import without_secrets
 from simfleet.load.fleet_digest import fleet_block
 from simfleet.load.fleet_plans import plans_of
+from simfleet.load.results.whole_files import write_whole
 from simfleet.load.secrets import HIDDEN, Redactor
 from simfleet.load.written import SECRET_KEYS as _SECRET_KEYS
 from simfleet.observe.hlog import HistogramLog
@@ -214,14 +215,7 @@ class RunFolder:
         if self.redactor:
             content = self.redactor.clean_tree(msgspec.to_builtins(content, enc_hook=str))
         text = msgspec.json.format(_ENCODER.encode(content), indent=2)
-        part = self.path / f"{name}.part"
-        try:
-            part.write_bytes(text + b"\n")
-            part.replace(self.path / name)
-        except OSError:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
+        write_whole(self.path / name, text + b"\n")
 
 
 def manifest(

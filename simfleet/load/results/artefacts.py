@@ -27,21 +27,24 @@ WRITERS: Final[Mapping[str, Callable[[Path, dict[str, Any]], None]]] = {
 
 
 def finish(folder: RunFolder, summary: dict[str, Any]) -> str | None:
-    """Write `summary.json` and everything that follows from it; returns what could not be written
-    of the folder, if anything.
+    """Write `summary.json` and everything that follows from it, as far as there is room; returns
+    what could not be written of the folder, if anything.
     """
+    unwritten = None
     try:
         folder.write("summary.json", summary)
     except OSError as error:
-        return f"cannot write {folder.path / 'summary.json'}: {error.strerror or error}"
-    return folder.damage or render(folder.path, summary)
+        unwritten = f"cannot write {folder.path / 'summary.json'}: {error.strerror or error}"
+    found = (folder.damage, unwritten, render(folder.path, summary))
+    return "; ".join(problem for problem in found if problem is not None) or None
 
 
 def render(path: Path, summary: dict[str, Any]) -> str | None:
-    """Write what follows from a summary; returns what could not be written, if anything."""
+    """Write what follows from a summary, each file that can be; returns which could not, if any."""
+    unwritten = []
     for name, write in WRITERS.items():
         try:
             write(path, summary)
         except OSError as error:
-            return f"cannot write {path / name}: {error.strerror or error}"
-    return None
+            unwritten.append(f"cannot write {path / name}: {error.strerror or error}")
+    return "; ".join(unwritten) or None

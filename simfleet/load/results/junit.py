@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from simfleet.load.results.whole_files import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -44,7 +46,7 @@ class _Demand(Struct, frozen=True):
 
 def write_junit(path: Path, summary: Mapping[str, Any]) -> None:
     """Write the file into a run folder. Raises OSError."""
-    (path / JUNIT).write_bytes(junit(summary))
+    write_whole(path / JUNIT, junit(summary))
 
 
 def junit(summary: Mapping[str, Any]) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.results.whole_files import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -23,7 +25,7 @@ _SPECIAL: Final = frozenset("\\`*_[]<>#|~@$&")
 
 def write_markdown(path: Path, summary: Mapping[str, Any]) -> None:
     """Write the file into a run folder. Raises OSError."""
-    (path / MARKDOWN).write_text(markdown(summary), encoding="utf-8")
+    write_whole(path / MARKDOWN, markdown(summary).encode("utf-8", "backslashreplace"))
 
 
 def markdown(summary: Mapping[str, Any]) -> str:

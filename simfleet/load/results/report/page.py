@@ -6,7 +6,6 @@ this program or that lost a part.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from simfleet import __version__
@@ -22,6 +21,7 @@ from simfleet.load.results.report.storms import storms
 from simfleet.load.results.report.style import STYLE
 from simfleet.load.results.report.timelines import frame_of, generator, timelines
 from simfleet.load.results.report.trouble import ledger, troubles
+from simfleet.load.results.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,15 +59,7 @@ def write_report(folder: Path, summary: dict[str, Any] | None, *, out: Path | No
     `summary` is None where it is to be read. Raises OSError where the file system does.
     """
     content = render(folder, summary).encode("utf-8", "backslashreplace")
-    path = folder / REPORT if out is None else out
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    write_whole(folder / REPORT if out is None else out, content)
 
 
 def render(folder: Path, summary: Mapping[str, Any] | None = None) -> str:
