@@ -25,8 +25,8 @@ def summary_text(summary: Mapping[str, Any], *, folder: str) -> str:
 
 def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     verdict = summary["verdict"]
-    chargers, connect = summary["chargers"], summary["connect"]
-    transactions, generator = summary["transactions"], summary["generator"]
+    chargers, generator = summary["chargers"], summary["generator"]
+    transactions = summary["transactions"]
     yield f"{summary['scenario']}: {verdict['result'].upper()} (generator {verdict['generator']})"
     for reason in verdict["reasons"]:
         yield textwrap.fill(
@@ -39,28 +39,11 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
         )
     yield from _changed_live(summary)
     yield ""
-    to_all_s = connect["seconds_to_all"]
-    all_text = f", all within {to_all_s:.1f} s" if to_all_s is not None else ""
     yield (
         f"  chargers      {chargers['booted']} of {chargers['target']} booted,"
         f" {chargers['connected_peak']} connected at once"
     )
-    yield (
-        f"  connects      {connect['opened']} of {connect['attempts']} attempts,"
-        f" {connect['per_s_peak']} a second at most{all_text}"
-    )
-    for reason, count in connect["failures"].items():
-        yield f"                {count} failed: {reason}"
-    lost = {
-        kind: count
-        for kind, count in summary["disconnects"].items()
-        if kind not in ("ended", "cut", "cancelled")  # by us
-    }
-    if lost:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in lost.items())
-        yield f"  links lost    {sum(lost.values())}: {kinds}"
-    if cut := summary["disconnects"].get("cut"):
-        yield f"  links cut     {cut}, on purpose"
+    yield from _links(summary["connect"], summary["disconnects"])
     yield (
         f"  transactions  {transactions['started']} started, {transactions['stopped']} stopped,"
         f" {transactions['energy_kwh']:.1f} kWh"
@@ -85,6 +68,27 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield f"  ledger        {_ledger(summary['ledger'], summary['injected'])}"
     yield f"  report        {folder}/report.html"
     yield f"  results       {folder}"
+
+
+def _links(connect: Mapping[str, Any], disconnects: Mapping[str, int]) -> Iterator[str]:
+    to_all_s = connect["seconds_to_all"]
+    all_text = f", all within {to_all_s:.1f} s" if to_all_s is not None else ""
+    yield (
+        f"  connects      {connect['opened']} of {connect['attempts']} attempts,"
+        f" {connect['per_s_peak']} a second at most{all_text}"
+    )
+    for reason, count in connect["failures"].items():
+        yield f"                {count} failed: {reason}"
+    lost = {
+        kind: count
+        for kind, count in disconnects.items()
+        if kind not in ("ended", "cut", "cancelled")  # by us
+    }
+    if lost:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in lost.items())
+        yield f"  links lost    {sum(lost.values())}: {kinds}"
+    if cut := disconnects.get("cut"):
+        yield f"  links cut     {cut}, on purpose"
 
 
 def _changed_live(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -153,19 +157,20 @@ def _calls(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _commands(summary: Mapping[str, Any]) -> Iterator[str]:
     """What the CSMS sent, as the scenario says."""
-    commands = summary["scenario_commands"]
-    if commands is None or not commands["by_action"]:
+    commands, uploads = summary["scenario_commands"], summary["uploads"]
+    by_action = {} if commands is None else commands["by_action"]
+    if not by_action and uploads is None:
         return
-    width = max(_ACTION_WIDTH, *map(len, commands["by_action"]))
-    head = f"  {'commands, ms':<{width}}"
-    yield f"{head} {'sent':>8} {'p50':>8} {'p99':>8} {'unexp.':>7}  answers"
-    for action, sent in commands["by_action"].items():
+    if by_action:
+        width = max(_ACTION_WIDTH, *map(len, by_action))
+        head = f"  {'commands, ms':<{width}}"
+        yield f"{head} {'sent':>8} {'p50':>8} {'p99':>8} {'unexp.':>7}  answers"
+    for action, sent in by_action.items():
         times = sent["answered_ms"]
         yield (
             f"  {action:<{width}} {sent['sent']:>8} {times['p50']:>8.1f} {times['p99']:>8.1f}"
             f" {sent['unexpected']:>7}  {_answers(sent)}"
         )
-    uploads = summary["uploads"]
     if uploads is not None:
         yield (
             f"  files         {uploads['received']} uploaded, {uploads['served']} downloaded,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from builders_storms import broken, stormy, virtually
 from simfleet.errors import ScenarioInvalid
 from simfleet.link.impairments import HalfOpen, Latency, Reset
-from simfleet.load.commands import Recipients
+from simfleet.load.recipients import Recipients
 from simfleet.load.scenario import parse_scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from simfleet.load.stages.engine import Engine
+    from simfleet.observe.records import Record
 
 BAD = {
     "latency": "{kind: latency, delay: 50ms, jitter: 200ms}",
@@ -121,9 +123,7 @@ def test_impairments_come_and_go_while_the_run_goes_on(tmp_path: Path) -> None:
     assert seen == {"all": 20, "few": 3, "cleared": 20}
     assert summary["disconnects"]["reset"] > 3
     during, after = summary["stages"][1], summary["stages"][2]
-    assert during["calls"]["StatusNotification.service"]["p90"] == pytest.approx(
-        1000, rel=0.05
-    )
+    assert during["calls"]["StatusNotification.service"]["p90"] == pytest.approx(1000, rel=0.05)
     assert after["calls"]["StatusNotification.service"]["max"] < 50
     assert broken(summary) == []
 
@@ -139,6 +139,40 @@ def test_half_open_connections_end_when_the_impairment_does(tmp_path: Path) -> N
     assert summary["disconnects"]["reset"] >= 10  # whoever had said something
     assert summary["injected"]["by_kind"].keys() == {"network_half_open"}
     assert broken(summary) == []
+
+
+def test_logs_say_which_frames_the_network_has_spoilt_and_doubled(tmp_path: Path) -> None:
+    """Both ways: what the charger wrote and what became of it, and what came in."""
+    records: dict[int, Record] = {}
+
+    def note(engine: Engine) -> None:
+        hub = engine.recorder._hub
+        assert hub is not None
+        records.update((record.id, record) for record in hub.recent())
+
+    stages = bad_for(30, BAD["corrupt"], BAD["duplicate"])
+    summary = virtually(stormy(*stages), tmp_path, meanwhile=note)
+    labelled: dict[tuple[str, str], list[Record]] = {}
+    for record in records.values():
+        if record.injected:
+            labelled.setdefault((record.injected, record.direction), []).append(record)
+    kinds = ("network_corrupt", "network_duplicate")
+    assert labelled.keys() == {(kind, way) for kind in kinds for way in ("sent", "received")}
+    for kind in kinds:
+        shown = sum(len(found) for (one, _), found in labelled.items() if one == kind)
+        assert shown == summary["injected"]["by_kind"][kind]
+    for way in ("sent", "received"):
+        for record in labelled["network_corrupt", way]:
+            with pytest.raises(ValueError, match=r"Expecting|Unterminated|Invalid|Extra"):
+                json.loads(record.frame)
+        for record in labelled["network_duplicate", way]:
+            twins = [
+                one
+                for one in records.values()
+                if one.charger_id == record.charger_id and one.frame == record.frame
+            ]
+            # Itself, and what it is a copy of; a CALL that came twice is answered twice.
+            assert {one.injected for one in twins} == {"", "network_duplicate"}
 
 
 def test_the_same_seed_gives_the_same_bad_network(tmp_path: Path) -> None:
