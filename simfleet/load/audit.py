@@ -158,9 +158,8 @@ def _registers(count: int, excused: int, misleading: int) -> Check:
     return Check("csms_registers", True, detail)
 
 
-def _against_csms(
-    fleet: Mapping[str, Any], csms: Mapping[str, Any], *, misleading: int, understating: int
-) -> Iterator[Check]:
+def _transactions(fleet: Mapping[str, Any], csms: Mapping[str, Any]) -> Iterator[Check]:
+    """Those of the chargers are those of the CSMS, each begun and ended once."""
     excused = fleet["excused"]
     yield _equal(
         "csms_starts",
@@ -195,6 +194,13 @@ def _against_csms(
         csms["stop_unknown"],
         excused["stray_stops"],
     )
+
+
+def _against_csms(
+    fleet: Mapping[str, Any], csms: Mapping[str, Any], *, misleading: int, understating: int
+) -> Iterator[Check]:
+    excused = fleet["excused"]
+    yield from _transactions(fleet, csms)
     yield _at_most(
         "csms_identities",
         "identities connected twice at once",

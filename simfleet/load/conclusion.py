@@ -84,26 +84,7 @@ def conclude(
     wanted = most_online(scenario) if course.wanted is None else course.wanted
     summary["chargers"]["failed"] = max(0, wanted - summary["chargers"]["booted"])
     fleet_books = recorder.ledger.snapshot()
-    checks = None
-    if not course.cut_off:
-        identities = [plan.identity for plan in plans]
-        checks = audit(
-            fleet_books,
-            course.csms_books,
-            identities=len(identities),
-            unique=len(set(identities)),
-            crashed=recorder.counters.crashes.total,
-            misleading=sum(
-                plan.spec.quirks is not None and plan.spec.quirks.registers_mislead
-                for plan in plans
-            ),
-            understating=sum(
-                plan.spec.quirks is not None
-                and plan.spec.version != "ocpp1.6"
-                and plan.spec.quirks.energy_understated
-                for plan in plans
-            ),
-        )
+    checks = None if course.cut_off else _audited(plans, recorder, fleet_books, course.csms_books)
     summary["ledger"] = {
         "balanced": None if checks is None else all(check.holds for check in checks),
         "checks": checks or [],
@@ -133,6 +114,32 @@ def conclude(
     summary["thresholds"] = thresholds
     summary["verdict"] = verdict
     return Finished(_ordered(summary), verdict, checks or [])
+
+
+def _audited(
+    plans: Sequence[ChargerPlan],
+    recorder: Recorder,
+    fleet_books: dict[str, Any],
+    csms_books: dict[str, Any] | None,
+) -> list[Check]:
+    """The books compared; quirks of models explain some of what differs."""
+    identities = [plan.identity for plan in plans]
+    return audit(
+        fleet_books,
+        csms_books,
+        identities=len(identities),
+        unique=len(set(identities)),
+        crashed=recorder.counters.crashes.total,
+        misleading=sum(
+            plan.spec.quirks is not None and plan.spec.quirks.registers_mislead for plan in plans
+        ),
+        understating=sum(
+            plan.spec.quirks is not None
+            and plan.spec.version != "ocpp1.6"
+            and plan.spec.quirks.energy_understated
+            for plan in plans
+        ),
+    )
 
 
 def redacted(finished: Finished, redactor: Redactor) -> Finished:

@@ -43,25 +43,18 @@ def measure(
     for a run that goes on.
     """
     target = most_wanted(scenario)
-    load_s = (timeline.ended_s if at_s is None else at_s) - timeline.began_s
+    until_s = timeline.ended_s if at_s is None else at_s
+    load_s = until_s - timeline.began_s
     real_s = load_s / health.speed
     counters, latencies, ledger = recorder.counters, recorder.latencies, recorder.ledger
     totals = latencies.totals
-    frames = counters.frames_sent.total + counters.frames_received.total
     calls = totals["count"]
     return {
         "schema": SUMMARY_SCHEMA,
         "scenario": scenario.name,
         "seed": scenario.seed,
         "target": scenario.target.url,
-        "chargers": {
-            "target": target,
-            "connected_peak": counters.connect.connected_peak,
-            "connected_min": counters.connect.connected_min,
-            "booted": len(recorder.booted),
-            "failed": max(0, most_online(scenario) - len(recorder.booted)),
-            "crashed": counters.crashes.total,
-        },
+        "chargers": _chargers(recorder, wanted=target, online=most_online(scenario)),
         "connect": _connect(recorder),
         "boot": counters.boot.snapshot(),
         "disconnects": counters.disconnects.snapshot(),
@@ -81,17 +74,8 @@ def measure(
             "energy_kwh": round(ledger.energy_wh / 1000, 3),
             "energy_lost_kwh": round(ledger.lost_wh / 1000, 3),
         },
-        "throughput": {
-            "calls_per_s": round(calls / real_s, 1) if real_s > 0 else 0.0,
-            "frames_per_s": round(frames / real_s, 1) if real_s > 0 else 0.0,
-            "frames_per_s_peak": counters.frames_sent.peak + counters.frames_received.peak,
-        },
-        "generator": _generator(
-            health,
-            timeline.ended_s if at_s is None else at_s,
-            calls,
-            counters.connect.connected_peak,
-        ),
+        "throughput": _throughput(recorder, calls, real_s),
+        "generator": _generator(health, until_s, calls, counters.connect.connected_peak),
         "crashes": counters.crashes.snapshot()["kept"],
         "load_s": round(load_s, 3),
         "stages": timeline.stages,
@@ -103,6 +87,28 @@ def measure(
             online=most_online(scenario),
             load_s=real_s,
         ),
+    }
+
+
+def _chargers(recorder: Recorder, *, wanted: int, online: int) -> dict[str, Any]:
+    connect, booted = recorder.counters.connect, len(recorder.booted)
+    return {
+        "target": wanted,
+        "connected_peak": connect.connected_peak,
+        "connected_min": connect.connected_min,
+        "booted": booted,
+        "failed": max(0, online - booted),
+        "crashed": recorder.counters.crashes.total,
+    }
+
+
+def _throughput(recorder: Recorder, calls: int, real_s: float) -> dict[str, float]:
+    sent, received = recorder.counters.frames_sent, recorder.counters.frames_received
+    frames = sent.total + received.total
+    return {
+        "calls_per_s": round(calls / real_s, 1) if real_s > 0 else 0.0,
+        "frames_per_s": round(frames / real_s, 1) if real_s > 0 else 0.0,
+        "frames_per_s_peak": sent.peak + received.peak,
     }
 
 

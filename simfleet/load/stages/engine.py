@@ -39,6 +39,23 @@ if TYPE_CHECKING:
 class Engine:
     """A run at work. `stage` is the time of the stage that goes on."""
 
+    stage_number = -1
+    """Of the stage that goes on, in the scenario, from 0."""
+    stage_label = "starting"
+    """What people who watch see of it."""
+    arrivals: Arrivals | None = None
+    """Those of the stage that goes on; None while it is no `sessions`."""
+    interrupted: str | None = None
+    """Why the stages were ended, if they were: Ctrl-C, a live stop, a threshold."""
+    aborted = False
+    """Whether it was a threshold."""
+    stages_over = False
+    """Whether the chargers are being brought home."""
+    paused = False
+    _skipping: trio.CancelScope | None = None
+    _planned_before_s = 0.0
+    """Of the stage of the scenario that goes on: what was planned of it and is over."""
+
     def __init__(
         self,
         scenario: Scenario,
@@ -77,34 +94,18 @@ class Engine:
         self.cases = CaseBook()
         """The results of the scenario's cases."""
         self.stage = StageClock(0.0)
-        self.stage_number = -1
-        """Of the stage that goes on, in the scenario, from 0."""
-        self.stage_label = "starting"
-        """What people who watch see of it."""
         self.watchers: list[Callable[[Progress], None]] = []
         """Told of the progress once a second; must not wait."""
-        self.arrivals: Arrivals | None = None
-        """Those of the stage that goes on; None while it is no `sessions`."""
         self.guests = Guestbook()
         """What became of all arrivals so far: `guests.counts`."""
         self.tellers: list[Callable[[], Mapping[str, Any]]] = []
         """What stages have to add to `summary.json`, asked when the run is over."""
-        self.interrupted: str | None = None
-        """Why the stages were ended, if they were: Ctrl-C, a live stop, a threshold."""
-        self.aborted = False
-        """Whether it was a threshold."""
-        self.stages_over = False
-        """Whether the chargers are being brought home."""
-        self.paused = False
         self.stop: Callable[[str, bool], None] = lambda reason, now: None
         """End the stages for a reason; with True, everything at once. The runner's."""
         self.end_stages: Callable[[str], None] = lambda reason: None
         """End the stages in order because a threshold was broken. The runner's."""
         self.live = LiveControl(self)
         """What people do to the run while it goes on."""
-        self._skipping: trio.CancelScope | None = None
-        self._planned_before_s = 0.0
-        """Of the stage of the scenario that goes on: what was planned of it and is over."""
 
     @asynccontextmanager
     async def staged(
