@@ -12,10 +12,11 @@ import msgspec
 from simfleet.documents.fields import Key, Part
 from simfleet.documents.kinds import BAD, Duration, Value
 from simfleet.documents.nodes import Node, Pairs, Report
-from simfleet.load.command_kinds import CsmsAction, Json, Names, Share, Versions
+from simfleet.load.command_kinds import CsmsAction, Json, Names
 from simfleet.load.command_rules import CommandDraft, check_placeholders, check_times
 from simfleet.load.converged_fields import Converged, ConvergedKind
-from simfleet.ocpp.versions import VERSIONS, Version, catalog_of, good_statuses_of
+from simfleet.load.recipients import Recipients
+from simfleet.ocpp.versions import VERSIONS, catalog_of, good_statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,31 +26,6 @@ ROUNDS_MAX: Final = 10_000
 """Times that one command may be sent in a run."""
 AT_MAX_S: Final = 7 * 86_400.0
 EVERY_MIN_S: Final = 0.1
-
-
-class Recipients(msgspec.Struct, frozen=True, kw_only=True):
-    """Which chargers a command goes to, of those that are connected and booted."""
-
-    slices: Annotated[
-        tuple[str, ...],
-        Key(Names("the name of a slice"), "only chargers of this slice, or of these", "slice"),
-    ] = ()
-    versions: Annotated[
-        tuple[Version, ...],
-        Key(
-            Versions("an OCPP version, spelled as the subprotocol"),
-            "only chargers that speak this version, or one of these",
-            "version",
-        ),
-    ] = ()
-    share: Annotated[
-        float,
-        Key(
-            Share(),
-            "how many of them, rounded up; the same seed chooses the same chargers,"
-            " and the same share does in every command",
-        ),
-    ] = 1.0
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

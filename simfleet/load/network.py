@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from simfleet.fleet.actor import Charger
 from simfleet.fleet.network_books import NetworkBooks
 from simfleet.link.faults import BadNetwork
-from simfleet.load.commands import Recipients
+from simfleet.load.recipients import Recipients
 from simfleet.load.stage_faults import chosen
 
 if TYPE_CHECKING:

@@ -1,21 +1,19 @@
 """`network` of a slice and of a stage: what is wrong with the way to the CSMS, and for whom.
 
-The fields are those of `link.impairments`, so a scenario can say what a live action can. How each
-is written follows from its type, as for faults.
+The fields are those of `link.impairments`, so a scenario can say what a live action can; see
+`written_structs.py`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 from simfleet.documents.fields import Draft, Key, ListOf, OneOf, Part, fields_of
 from simfleet.documents.kinds import BAD, did_you_mean
 from simfleet.link.impairments import IMPAIRMENTS, problem
 from simfleet.load.command_kinds import Share
-from simfleet.load.commands import Recipients
-from simfleet.load.fault_fields import as_written
+from simfleet.load.recipients import Recipients, check_recipients
+from simfleet.load.written_structs import Written, by_tag, written
 from simfleet.ocpp.versions import actions_sent_by
 
 if TYPE_CHECKING:
@@ -29,24 +27,17 @@ NETWORK_MAX: Final = 20
 _EXAMPLE: Final = "an impairment such as {kind: latency, delay: 100ms}"
 
 
-class _Written(msgspec.Struct, frozen=True, kw_only=True):
+class _Impairment(Written, frozen=True, kw_only=True):
     """An impairment as a scenario writes it."""
 
     @property
     def impairment(self) -> Impairment:
         """What is done to the links."""
-        struct = _STRUCTS[str(self.__struct_config__.tag)]
-        given = {name: getattr(self, name) for name in struct.__struct_fields__}
-        made: Impairment = struct(**given)
+        made: Impairment = self.meant(_STRUCTS)
         return made
 
-    @property
-    def kind(self) -> str:
-        """Its kind."""
-        return str(self.__struct_config__.tag)
 
-
-class StageImpairment(_Written, frozen=True, kw_only=True):
+class StageImpairment(_Impairment, frozen=True, kw_only=True):
     """What is wrong with the network while a stage lasts."""
 
     to: Annotated[
@@ -58,7 +49,7 @@ class StageImpairment(_Written, frozen=True, kw_only=True):
     ] = Recipients()
 
 
-class SliceImpairment(_Written, frozen=True, kw_only=True):
+class SliceImpairment(_Impairment, frozen=True, kw_only=True):
     """What is wrong with the network of a slice, from beginning to end."""
 
     share: Annotated[
@@ -74,31 +65,9 @@ class HasImpairment(Protocol):
         """What is done to the links."""
 
 
-_STRUCTS: Final = {str(struct.__struct_config__.tag): struct for struct in IMPAIRMENTS}
-
-
-def _made(base: type[msgspec.Struct], name: str) -> tuple[type[Any], ...]:
-    return tuple(
-        cast(
-            "type[Any]",
-            msgspec.defstruct(
-                f"{name}{struct.__name__}",
-                list(as_written(struct)),
-                bases=(base,),
-                namespace={"__doc__": struct.__doc__},
-                module=__name__,
-                frozen=True,
-                kw_only=True,
-                tag_field="kind",
-                tag=tag,
-            ),
-        )
-        for tag, struct in _STRUCTS.items()
-    )
-
-
-STAGE_IMPAIRMENTS: Final = _made(StageImpairment, "Stage")
-SLICE_IMPAIRMENTS: Final = _made(SliceImpairment, "Slice")
+_STRUCTS: Final = by_tag(IMPAIRMENTS)
+STAGE_IMPAIRMENTS: Final = written(_STRUCTS, StageImpairment, "Stage")
+SLICE_IMPAIRMENTS: Final = written(_STRUCTS, SliceImpairment, "Slice")
 STAGE_NETWORK: Final = ListOf(
     OneOf("kind", STAGE_IMPAIRMENTS, _EXAMPLE), "impairments", count_min=0, count_max=NETWORK_MAX
 )
@@ -113,19 +82,8 @@ def check_network(owner: Draft, slices: Sequence[Draft], report: Report) -> None
     for draft in () if impairments is BAD else impairments:
         if draft is BAD:
             continue
-        _check_recipients(draft, slices, report)
+        check_recipients(draft, slices, report)
         _check_one(draft, report)
-
-
-def _check_recipients(draft: Draft, slices: Sequence[Draft], report: Report) -> None:
-    to = draft.values.get("to")
-    if not isinstance(to, Draft):
-        return
-    wanted, names = to.get("slices"), [item.get("name") for item in slices]
-    for name in () if wanted is BAD or BAD in names else wanted:
-        if name not in names:
-            message = f"{name!r} is not a slice of the fleet; write {', '.join(names)}"
-            report(to.place_of("slices"), f"{to.path}.slice", message)
 
 
 def _check_one(draft: Draft, report: Report) -> None:

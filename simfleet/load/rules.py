@@ -18,6 +18,7 @@ from simfleet.load.fault_fields import check_faults
 from simfleet.load.identities import clashes, identities_of, identity_of, pattern_problem
 from simfleet.load.network_fields import check_network
 from simfleet.load.open_fields import check_sessions
+from simfleet.load.recipients import check_recipients
 from simfleet.load.schema1 import CHARGERS_MAX, Slice
 from simfleet.load.slice_models import factory_of
 from simfleet.load.storm_fields import check_storm
@@ -206,12 +207,11 @@ def _check_commands(draft: Draft, slices: list[Draft], report: Report) -> None:
     if url not in (BAD, "embedded"):
         message = f"are sent by the embedded CSMS; with target.url: {url} leave them out"
         report(draft.place_of("commands"), "commands", message)
-    names = [item.get("name") for item in slices]
     lasts_s = _lasts_s(draft)
     for command in commands:
         if command is BAD:
             continue
-        _check_recipients(command, names, report)
+        check_recipients(command, slices, report)
         check_command(command, _versions_meant(command, slices), report)
         at_s = command.get("at_s")
         if BAD not in (at_s, lasts_s) and at_s > lasts_s:
@@ -224,15 +224,6 @@ def _check_warm_up(draft: Draft, report: Report) -> None:
     if BAD not in (warm_up_s, lasts_s) and warm_up_s and warm_up_s >= lasts_s:
         message = f"is as long as all stages, which take {duration_text(lasts_s)}; write less"
         report(draft.place_of("warm_up_s"), "warm_up", message)
-
-
-def _check_recipients(command: Draft, names: list[Any], report: Report) -> None:
-    to = command.get("to")
-    wanted = to.get("slices") if isinstance(to, Draft) else ()
-    for name in () if wanted is BAD or BAD in names else wanted:
-        if name not in names:
-            message = f"{name!r} is not a slice of the fleet; write {', '.join(names)}"
-            report(to.place_of("slices"), f"{to.path}.slice", message)
 
 
 def _versions_meant(command: Draft, slices: list[Draft]) -> tuple[str, ...]:

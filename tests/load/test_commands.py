@@ -12,7 +12,8 @@ import yaml
 from builders_load import a_scenario
 from simfleet.errors import ScenarioInvalid, UsageWrong
 from simfleet.load.adjust import with_target
-from simfleet.load.commands import ROUNDS_MAX, Command, Recipients, uses
+from simfleet.load.commands import ROUNDS_MAX, Command, uses
+from simfleet.load.recipients import Recipients
 from simfleet.load.scenario import parse_scenario, scenario_schema
 
 HEAD = """\

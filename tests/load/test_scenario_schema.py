@@ -13,14 +13,15 @@ import yaml
 
 from simfleet.documents.fields import fields_of
 from simfleet.documents.kinds import ScalarKind
-from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
 from simfleet.load.capacity_fields import Capacity
 from simfleet.load.cases.fields import Cases
-from simfleet.load.commands import Command, Recipients
+from simfleet.load.closed_fields import Soak, Spike, Stairs, Step
+from simfleet.load.commands import Command
 from simfleet.load.converged_fields import Converged
 from simfleet.load.feed_fields import Data
 from simfleet.load.metrics import METRICS
 from simfleet.load.open_fields import Sessions
+from simfleet.load.recipients import Recipients
 from simfleet.load.scenario import (
     Behaviour,
     Hold,

@@ -18,8 +18,8 @@ from simfleet.load.behaviour_fields import DAY_S
 from simfleet.load.cases.kinds import StepKind
 from simfleet.load.cases.steps import FLAT_STEPS, Repeat, Step
 from simfleet.load.command_kinds import Names
-from simfleet.load.commands import Recipients
 from simfleet.load.fleet_fields import CHARGERS_MAX, NAME_ACCEPTS, NAME_PATTERN
+from simfleet.load.recipients import Recipients
 from simfleet.load.stage_fields import StageFields
 
 CASES_MAX: Final = 200

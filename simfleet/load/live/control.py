@@ -18,7 +18,6 @@ from simfleet.fleet.backoff import back_off_of
 from simfleet.fleet.mass import STARTS_PER_S
 from simfleet.fleet.orders import Away, Mode
 from simfleet.link.impairments import problem as problem_of_network
-from simfleet.load.commands import Recipients
 from simfleet.load.live import refusals
 from simfleet.load.live.actions import (
     ActionTaken,
@@ -37,6 +36,7 @@ from simfleet.load.live.actions import (
     SkipStage,
     StopRun,
 )
+from simfleet.load.recipients import Recipients
 from simfleet.load.stage_faults import chosen
 from simfleet.ocpp.versions import catalog_of
 from simfleet.station.events import FaultInjected, FaultRemoved, PowerLost, PowerRestored
