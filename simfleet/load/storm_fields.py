@@ -38,10 +38,20 @@ def _percent(share: float) -> str:
     return "all" if share >= 1 else f"{number_text(round(share * 100, 4))}%"
 
 
-class BootStorm(Storm, frozen=True, kw_only=True, tag_field="do", tag="boot_storm"):
-    """The power of chargers goes and comes again: everybody boots at once."""
+class _Sudden(Storm, frozen=True, kw_only=True):
+    """Storm and recovery in one time, whoever is back by then."""
 
     WAITS: ClassVar = False
+
+    @classmethod
+    def duration_s(cls, get: Callable[[str], Any]) -> Any:
+        """See `StageFields`."""
+        over_s, for_s = get("over_s"), get("for_s")
+        return max(over_s, for_s) if known(over_s, for_s) else BAD
+
+
+class BootStorm(_Sudden, frozen=True, kw_only=True, tag_field="do", tag="boot_storm"):
+    """The power of chargers goes and comes again: everybody boots at once."""
 
     share: Annotated[float, _SHARE] = 1.0
     over_s: Annotated[
@@ -56,22 +66,14 @@ class BootStorm(Storm, frozen=True, kw_only=True, tag_field="do", tag="boot_stor
         float, Key(Duration(1, DAY_S), "how long the stage takes, storm and recovery", "for")
     ]
 
-    @classmethod
-    def duration_s(cls, get: Callable[[str], Any]) -> Any:
-        """See `StageFields`."""
-        over_s, for_s = get("over_s"), get("for_s")
-        return max(over_s, for_s) if known(over_s, for_s) else BAD
-
     def described(self) -> str:
         """See `StageFields`."""
         pace = f"over {duration_text(self.over_s)}" if self.over_s else "at once"
         return f"boot storm: {_percent(self.share)} {pace}"
 
 
-class ReconnectStorm(Storm, frozen=True, kw_only=True, tag_field="do", tag="reconnect_storm"):
+class ReconnectStorm(_Sudden, frozen=True, kw_only=True, tag_field="do", tag="reconnect_storm"):
     """Connections are cut, as by a load balancer that restarts: everybody connects at once."""
-
-    WAITS: ClassVar = False
 
     share: Annotated[float, _SHARE] = 1.0
     over_s: Annotated[
@@ -88,12 +90,6 @@ class ReconnectStorm(Storm, frozen=True, kw_only=True, tag_field="do", tag="reco
             "own: each charger pauses before it connects, as it is configured; none: at once",
         ),
     ] = "own"
-
-    @classmethod
-    def duration_s(cls, get: Callable[[str], Any]) -> Any:
-        """See `StageFields`."""
-        over_s, for_s = get("over_s"), get("for_s")
-        return max(over_s, for_s) if known(over_s, for_s) else BAD
 
     def described(self) -> str:
         """See `StageFields`."""

@@ -53,6 +53,10 @@ Energy: TypeAlias = Annotated[
     ),
 ]
 ActionName: TypeAlias = Annotated[str | None, Key(_ACTION, "a message, by its name in OCPP")]
+ErrorCode: TypeAlias = Annotated[
+    str | None,
+    Key(Text("a CALLERROR code", pattern="[A-Za-z]+", length_max=60), "the reply is this error"),
+]
 
 
 class Plug(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,12 +152,7 @@ class Expect(msgspec.Struct, frozen=True, kw_only=True):
     sent: ActionName = None
     received: ActionName = None
     reply_to: ActionName = None
-    error: Annotated[
-        str | None,
-        Key(
-            Text("a CALLERROR code", pattern="[A-Za-z]+", length_max=60), "the reply is this error"
-        ),
-    ] = None
+    error: ErrorCode = None
     where: Annotated[Where, Key(WhereKind(), "what it must say")] = Where()
     within_s: Annotated[
         float, Key(Duration(0, WAIT_MAX_S), "how long to wait for it", "within")
@@ -168,12 +167,7 @@ class Assert(msgspec.Struct, frozen=True, kw_only=True):
     sent: ActionName = None
     received: ActionName = None
     reply_to: ActionName = None
-    error: Annotated[
-        str | None,
-        Key(
-            Text("a CALLERROR code", pattern="[A-Za-z]+", length_max=60), "the reply is this error"
-        ),
-    ] = None
+    error: ErrorCode = None
     where: Annotated[Where, Key(WhereKind(), "what they must say")] = Where()
     count: Annotated[
         Comparison | None,
