@@ -347,6 +347,39 @@ def test_noise_in_a_folder_is_no_traceback(
     assert_harmless(render(folder))
 
 
+def test_slices_are_beside_each_other_and_each_has_its_actions(tmp_path: Path) -> None:
+    def part(name: str, p99: float) -> dict[str, Any]:
+        times = {"p50": 1.5, "p90": 2.0, "p99": p99, "p99_9": p99, "max": 71.25}
+        calls = {"count": 40, "errors": {"InternalError": 2}, "timeouts": 1, "lost": 0}
+        calls |= {"response_ms": times, "service_ms": times}
+        return {
+            "name": name,
+            "version": "ocpp1.6",
+            "labels": {"city": "Köln"},
+            "chargers": {"count": 5, "target": 5, "booted": 4, "failed": 1},
+            "calls": {"Authorize": calls},
+            "call_totals": calls,
+            "transactions": {"started": 7, "stopped": 6, "energy_kwh": 12.5},
+        }
+
+    page = render(tmp_path, {"slices": [part("ac", 33.5), part("<dc>", 44.5)]})
+    assert_harmless(page)
+    section = page[page.index('<section id="slices"') :].split("</section>")[0]
+    for told in ("ac", "&lt;dc&gt;", "33.5", "44.5", "12.5", "Authorize", "city: Köln"):
+        assert told in section
+    assert "{" not in section  # nothing is shown as Python writes it
+    assert section.count("<table") == 3
+
+
+def test_what_has_nothing_to_say_is_left_out(tmp_path: Path) -> None:
+    quiet = {"injected": {"total": 0}, "clock": {"kind": "real", "scale": 1}}
+    assert "Clock" not in render(tmp_path, quiet)
+    assert "Injected" not in render(tmp_path, quiet)
+    loud = {"injected": {"total": 3}, "clock": {"kind": "virtual", "scale": 1}}
+    assert "Clock" in render(tmp_path, loud)
+    assert "Injected" in render(tmp_path, loud)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.recursive(

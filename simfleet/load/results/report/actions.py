@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simfleet.load.results.report import scale, wording
-from simfleet.load.results.report.blocks import shown
 from simfleet.load.results.report.chart import Frame, Line, line_chart
 from simfleet.load.results.report.markup import NONE, Html, foreign, section, table
 from simfleet.load.results.report.spectra import of_kind
@@ -140,11 +139,3 @@ def spectrum_chart(title: str, response: Spectrum | None, service: Spectrum | No
         unit="ms",
         small=True,
     )
-
-
-def slices(summary: Block) -> Html:
-    """The section of the parts of a fleet: theirs is what is the same for each."""
-    found = summary.value("slices")
-    if not found:
-        return NONE
-    return section("slices", "Slices of the fleet", shown("slices", found))

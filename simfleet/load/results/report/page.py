@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simfleet import __version__
 from simfleet.load.results.report import head
-from simfleet.load.results.report.actions import actions, slices
+from simfleet.load.results.report.actions import actions
 from simfleet.load.results.report.blocks import other_blocks, shown
 from simfleet.load.results.report.capacity import capacity
 from simfleet.load.results.report.markup import Html, join, section, text
 from simfleet.load.results.report.reading import read_folder
 from simfleet.load.results.report.script import SCRIPT, SCRIPT_HASH
+from simfleet.load.results.report.slices import slices
 from simfleet.load.results.report.spectra import read_spectra
 from simfleet.load.results.report.storms import storms
 from simfleet.load.results.report.style import STYLE
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from simfleet.load.results.report.reading import RunFiles
+    from simfleet.load.results.report.reading import Block, RunFiles
 
 REPORT: Final = "report.html"
 POLICY: Final = (
@@ -75,7 +76,7 @@ def render(folder: Path, summary: Mapping[str, Any] | None = None) -> str:
         slices(files.summary),
         storms(files.summary),
         capacity(files.summary),
-        *other_blocks(files.summary.content, _SHOWN),
+        *other_blocks(files.summary.content, _SHOWN | _quiet(files.summary)),
         troubles(files),
         ledger(files),
         section(
@@ -90,6 +91,15 @@ def render(folder: Path, summary: Mapping[str, Any] | None = None) -> str:
     ]
     top = [head.verdict(files), _contents(body), head.gaps(files)]
     return _document(files, [*top, *body])
+
+
+def _quiet(summary: Block) -> frozenset[str]:
+    """Parts that have nothing to say: the clock of a run in real time, no faults on purpose."""
+    real = summary.word("clock", "kind") == "real" and summary.number("clock", "scale") == 1
+    quiet = {"clock"} if real else set()
+    if summary.number("injected", "total") == 0:
+        quiet.add("injected")
+    return frozenset(quiet)
 
 
 def _contents(body: Sequence[str]) -> Html:
