@@ -255,11 +255,6 @@ class Registry:
             raise refusals.ChargerMissing(chargepoint_id)
         return charger
 
-    def owner_of(self, chargepoint_id: str) -> int | None:
-        """Whose charger this is, by its identity alone; None where there is none."""
-        charger = self._chargers.get(chargepoint_id)
-        return None if charger is None else charger.user_id
-
     async def rename(self, user_id: int, chargepoint_id: str, new_id: str) -> NamedCharger:
         """Give a charger that is off another identity. Raises `Invalid`, `ChargerMissing`,
         `ChargerNotOff`, `ChargerExists`.

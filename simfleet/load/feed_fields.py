@@ -5,7 +5,7 @@ a pool, labels.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -13,9 +13,6 @@ from simfleet.documents.fields import Key, ListOf, MapOf, Part
 from simfleet.documents.kinds import BAD, Kind, Text, Value, Whole, described
 from simfleet.documents.nodes import Items, Node, Pairs, Report, Scalar, join
 from simfleet.documents.quantities import shown
-
-if TYPE_CHECKING:
-    from simfleet.documents.fields import Draft
 
 TAGS_MAX: Final = 10_000
 TAG_LENGTH_MAX: Final = 36  # IdToken of OCPP 2.0.1; idToken of 1.6 has 20
@@ -189,9 +186,3 @@ LABELS: Final = MapOf(
     },
     count_max=LABELS_MAX,
 )
-
-
-def tags_of(draft: Draft) -> Value:
-    """The pool of a slice being read: Tags, None, or BAD; a file must have been read."""
-    found = draft.get("id_tags")
-    return found if found is BAD or found is None or isinstance(found, Tags) else BAD

@@ -6,7 +6,7 @@ The fields are those of `link.impairments`, so a scenario can say what a live ac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, Final
 
 from simfleet.documents.fields import Draft, Key, ListOf, OneOf, Part, fields_of
 from simfleet.documents.kinds import BAD, did_you_mean
@@ -55,14 +55,6 @@ class SliceImpairment(_Impairment, frozen=True, kw_only=True):
     share: Annotated[
         float, Key(Share(), "how many chargers of the slice, rounded up; drawn by the seed")
     ] = 1.0
-
-
-class HasImpairment(Protocol):
-    """An impairment as a scenario writes it."""
-
-    @property
-    def impairment(self) -> Impairment:
-        """What is done to the links."""
 
 
 _STRUCTS: Final = by_tag(IMPAIRMENTS)

@@ -6,7 +6,7 @@ Each is over when its time is, or earlier when it waits for the last charger and
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from simfleet.documents.fields import Draft, Key
 from simfleet.documents.kinds import BAD, Choice, Duration, Text
@@ -30,9 +30,6 @@ _WITHIN: Final = Key(
 class Storm(StageFields, frozen=True, kw_only=True):
     """What storms have in common: the fleet stays as large as it is."""
 
-    WAITS: ClassVar = True
-    """Whether the stage is over when the last charger is back."""
-
 
 def _percent(share: float) -> str:
     return "all" if share >= 1 else f"{number_text(round(share * 100, 4))}%"
@@ -40,8 +37,6 @@ def _percent(share: float) -> str:
 
 class _Sudden(Storm, frozen=True, kw_only=True):
     """Storm and recovery in one time, whoever is back by then."""
-
-    WAITS: ClassVar = False
 
     @classmethod
     def duration_s(cls, get: Callable[[str], Any]) -> Any:

@@ -51,10 +51,9 @@ class Tide:
 class ConnectCounters:
     """Attempts to open a connection, and how they ended.
 
-    `connected` is the number open now. `first_at_s` and `last_opened_at_s` (monotonic) bound the
-    time the fleet took to connect; None before the first. With `wanted` set, `all_at_s` is when so
-    many were first connected at once. `connected_min` is kept while
-    `watch_min` says so.
+    `connected` is the number open now. `first_at_s` is when the first attempt began (monotonic);
+    with `wanted` set, `all_at_s` is when so many were first connected at once. `connected_min` is
+    kept while `watch_min` says so.
     """
 
     __slots__ = (
@@ -66,7 +65,6 @@ class ConnectCounters:
         "connected_peak",
         "failures",
         "first_at_s",
-        "last_opened_at_s",
         "opened",
         "wanted",
         "watching_min",
@@ -79,7 +77,6 @@ class ConnectCounters:
         self.connected = 0
         self.connected_peak = 0
         self.first_at_s: float | None = None
-        self.last_opened_at_s: float | None = None
         self.wanted = 0
         self.all_at_s: float | None = None
         self.connected_min: int | None = None
@@ -95,7 +92,6 @@ class ConnectCounters:
     def open(self, at_s: float) -> None:
         """Count one attempt that ended in an open connection."""
         self.opened.add(at_s)
-        self.last_opened_at_s = at_s
         self.connected += 1
         if self.connected > self.connected_peak:
             self.connected_peak = self.connected

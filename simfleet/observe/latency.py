@@ -139,11 +139,6 @@ class Latencies:
         }
         return self.parts
 
-    @property
-    def detailed(self) -> bool:
-        """Whether parts know their actions."""
-        return self._adds_up
-
     # Called for every CALL: keep it short. Positional on purpose.
 
     def record(self, action: str, due_s: float, sent_s: float, done_s: float) -> None:

@@ -18,7 +18,7 @@ from simfleet.load.cases.kinds import (
 )
 from simfleet.load.cases.where import Comparison, Where
 from simfleet.load.command_kinds import CsmsAction, Json, Names, Share
-from simfleet.load.fault_fields import FAULT, STAGE_FAULTS, StageFault
+from simfleet.load.fault_fields import FAULT, STAGE_FAULTS
 from simfleet.station.events import StopCause
 from simfleet.station.phase import Phase
 
@@ -245,32 +245,12 @@ class Until(msgspec.Struct, frozen=True, kw_only=True):
     within_s: Annotated[float, Key(Duration(0, WAIT_MAX_S), "how long to wait", "within")] = UNTIL_S
 
 
-Act: TypeAlias = (
-    Plug
-    | Unplug
-    | Swipe
-    | Start
-    | Stop
-    | Wait
-    | StageFault
-    | Clear
-    | PowerCycle
-    | Disconnect
-    | Reconnect
-    | Set
-    | Expect
-    | Assert
-    | CsmsStep
-    | Until
-)
-
-
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step: the word, and what belongs to it."""
 
     word: str
     act: Any
-    """An `Act`, or a `Repeat`."""
+    """What the word stands for in `FLAT_STEPS`, or a `Repeat`."""
 
 
 _MAPPING: Final = "a mapping"
