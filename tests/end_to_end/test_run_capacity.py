@@ -1,4 +1,4 @@
-"""`scenarios/capacity.yaml`, smaller and shorter: a CSMS with a knee, and the search that finds it."""
+"""`scenarios/capacity.yaml`, smaller and shorter: a CSMS with a knee; the search finds it."""
 
 from __future__ import annotations
 

@@ -203,7 +203,8 @@ def test_a_charger_whose_mailbox_was_full_gets_drivers_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connector that was chosen for the driver is not lost to the others."""
-    post, refused = Charger.post, []
+    post = Charger.post
+    refused: list[str] = []
 
     def full_at_first(charger: Charger, mail: Any) -> bool:
         if isinstance(mail, DriverArrives) and len(refused) < 20:
@@ -228,7 +229,8 @@ def test_the_column_of_arrivals_follows_what_has_arrived(tmp_path: Path) -> None
     [stage] = [stage for stage in summary["stages"] if stage["do"] == "sessions"]
     early = sum(n for at_s, n in came if at_s <= stage["began_s"] + 30)
     late = sum(n for at_s, n in came if at_s > stage["began_s"] + 30)
-    assert (early, late) == (pytest.approx(45, abs=12), pytest.approx(75, abs=12))
+    assert early == pytest.approx(45, abs=12)
+    assert late == pytest.approx(75, abs=12)
     assert all(
         n == 0 for at_s, n in came if at_s <= stage["began_s"] or at_s > stage["ended_s"] + 5
     )

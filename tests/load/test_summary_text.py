@@ -103,7 +103,8 @@ def test_failed_calls_say_what_failed(text_with: Callable[..., str]) -> None:
 
 def test_failed_connects_and_lost_links_are_told(text_with: Callable[..., str]) -> None:
     text = text_with(
-        connect__failures={"refused": 3, "tls": 1}, disconnects={"ended": 4, "cut": 9, "eof": 2, "reset": 1}
+        connect__failures={"refused": 3, "tls": 1},
+        disconnects={"ended": 4, "cut": 9, "eof": 2, "reset": 1},
     )
     assert "                3 failed: refused\n                1 failed: tls\n" in text
     assert "  links lost    3: 2 eof, 1 reset\n" in text
