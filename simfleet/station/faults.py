@@ -14,11 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
-from simfleet.errors import Refused
 from simfleet.ocpp.results import LINK_LOST
 from simfleet.station import agenda, faulty_frames, faulty_state
+from simfleet.station.active_faults import Active, ActiveFaults
 from simfleet.station.agenda import Job
 from simfleet.station.effects import CommandHandled, Excused, Injected
 from simfleet.station.fault_kinds import (
@@ -27,17 +25,13 @@ from simfleet.station.fault_kinds import (
     Fault,
     FirmwareFailure,
     FrozenMeter,
-    LockFailure,
     MalformedFrame,
     MissingStop,
-    RegisterJump,
-    ResetFailure,
     ResponseOverride,
     SchemaInvalid,
     UnansweredCall,
     UploadFailure,
     WrongTransactionId,
-    problems,
 )
 from simfleet.station.faulty_answers import override
 from simfleet.station.faulty_notes import energy_wh, lost, note, told_of
@@ -61,43 +55,16 @@ if TYPE_CHECKING:
     from simfleet.station.messages import Message
     from simfleet.station.station import Station
 
-ACTIVE_MAX: Final = 32
-"""Faults that one station has at the same time."""
 HELD_MAX: Final = 16
 """Answers to the CSMS that wait; a CALL beyond them is answered at once."""
 WRONG_ID_FROM: Final = 2_000_000_000
 """Ids of transactions that never were; no CSMS counts that far."""
 
 
-class ActiveFault(Struct, frozen=True):
-    """A fault that a station has. `acted` counts the frames, answers and transactions touched."""
-
-    id: int
-    fault: Fault
-    acted: int
-    began_s: float
-    ends_s: float | None
-
-
-class _Active(Struct, gc=False, eq=False):
-    """A fault as it goes on; `left` is how many times it may still act."""
-
-    number: int
-    fault: Fault
-    began_s: float
-    ends_s: float | None
-    left: int | None
-    acted: int = 0
-
-
-class Faults:
+class Faults(ActiveFaults):
     """The faults of one station. See the module."""
 
     __slots__ = (
-        "_active",
-        "_by_kind",
-        "_chance",
-        "_count",
         "_frozen",
         "_held",
         "_misnamed",
@@ -106,21 +73,15 @@ class Faults:
         "_spoilt_call",
         "_told_wh",
         "excusing",
-        "skewed",
     )
 
     def __init__(self, station: Station) -> None:
-        self._chance = station.chance.fork("faults")
-        self._count = 0
-        self._active: dict[int, _Active] = {}
-        self._by_kind: dict[type, list[_Active]] = {}
-        self.skewed = False
-        """The clock is wrong on purpose: the CSMS's time does not repair it."""
+        super().__init__(station)
         self.excusing = False
         """The CSMS behaves badly on purpose: every failure now is a spoilt attempt."""
-        self._held: dict[int, tuple[Received, _Active]] = {}
+        self._held: dict[int, tuple[Received, Active]] = {}
         """CALLs of the CSMS that are handled later."""
-        self._repeats: dict[int, _Active] = {}
+        self._repeats: dict[int, Active] = {}
         """By number of the outbox: StartTransactions that are sent a second time."""
         self._frozen: dict[int, None] = {}
         """Messages with readings of a frozen meter, by number of the outbox."""
@@ -133,55 +94,6 @@ class Faults:
         self._told_wh: dict[int, tuple[float | None, float | None]] = {}
         """meterStart and meterStop that a frozen meter showed, by number of the transaction."""
 
-    # ── given and taken ─────────────────────────────────────────────────────────────────────────
-
-    def add(self, station: Station, fault: Fault, *, at_s: float) -> int:
-        """Give the station a fault; returns its id. Raises `Refused` when there are too many, or
-        the station cannot have it.
-        """
-        catalog = station.dialect.catalog
-        for name, problem in problems(fault, connectors=len(station.connectors), catalog=catalog):
-            raise Refused(f"{fault.kind}: {name}: {problem}")
-        if len(self._active) >= ACTIVE_MAX:
-            raise Refused(f"{station.identity} has {ACTIVE_MAX} faults already; remove some first")
-        faulty_state.begin(station, fault, at_s=at_s)
-        self._count += 1
-        count, _, for_s = fault.limits()
-        ends_s = None if for_s is None else at_s + for_s
-        active = _Active(self._count, fault, at_s, ends_s, count)
-        if isinstance(fault, RegisterJump):
-            self._acted(station, active, "", f"{fault.wh:+g} Wh", at_s=at_s)
-            return active.number
-        self._active[active.number] = active
-        self._by_kind.setdefault(type(fault), []).append(active)
-        self.skewed = faulty_state.skews(self._by_kind)
-        if ends_s is not None:
-            agenda.at(station, Job.FAULT, ends_s, key=active.number)
-        return active.number
-
-    def remove(self, station: Station, kind: str | None, *, at_s: float) -> int:
-        """Take away the faults of a kind, or all; returns how many there were."""
-        chosen = [one for one in self._active.values() if kind in (None, one.fault.kind)]
-        for active in chosen:
-            self._end(station, active, at_s=at_s)
-        return len(chosen)
-
-    def _end(self, station: Station, active: _Active, *, at_s: float) -> None:
-        del self._active[active.number]
-        alike = self._by_kind[type(active.fault)]
-        alike.remove(active)
-        if not alike:
-            del self._by_kind[type(active.fault)]
-        self.skewed = faulty_state.skews(self._by_kind)
-        agenda.cancel(station, Job.FAULT, key=active.number)
-        faulty_state.end(station, active.fault, others=[one.fault for one in alike], at_s=at_s)
-
-    def cleared(self, station: Station, connector_id: int, *, at_s: float) -> None:
-        """Somebody has repaired a connector: error codes of ours there are gone."""
-        for active in list(self._by_kind.get(ErrorCodeFault, ())):
-            if getattr(active.fault, "connector_id", None) == connector_id:
-                self._end(station, active, at_s=at_s)
-
     def due(self, station: Station, key: int, *, at_s: float) -> None:
         """A moment of the agenda: a fault ends (its id), or a CALL is handled at last (below 0)."""
         if key < 0:
@@ -189,58 +101,6 @@ class Faults:
             self._override(station, received, held_by, at_s=at_s)
         elif key in self._active:
             self._end(station, self._active[key], at_s=at_s)
-
-    def all(self) -> list[ActiveFault]:
-        """The faults that act, the oldest first."""
-        return [
-            ActiveFault(one.number, one.fault, one.acted, one.began_s, one.ends_s)
-            for one in self._active.values()
-        ]
-
-    # ── acting ──────────────────────────────────────────────────────────────────────────────────
-
-    def _strike(self, kind: type, action: str = "") -> _Active | None:
-        """The first fault of a kind that acts now on a message of that action, if any does."""
-        for active in self._by_kind.get(kind, ()):
-            actions = getattr(active.fault, "actions", ())
-            if actions and action not in actions:
-                continue
-            share = active.fault.limits()[1]
-            if share is None or self._chance.random() < share:
-                return active
-        return None
-
-    def _acted(
-        self,
-        station: Station,
-        active: _Active,
-        action: str,
-        detail: str,
-        frame: bytes = b"",
-        *,
-        at_s: float,
-    ) -> None:
-        """One more time; the last time ends the fault."""
-        active.acted += 1
-        station.effects.append(Injected(active.fault.kind, action, detail, frame))
-        if active.left is not None:
-            active.left -= 1
-            if active.left <= 0 and active.number in self._active:
-                self._end(station, active, at_s=at_s)
-
-    def reset_failed(self, station: Station, *, at_s: float) -> None:
-        """The hardware has hung."""
-        active = self._first(ResetFailure)
-        if active is not None:
-            self._acted(station, active, "Reset", "the hardware hangs", at_s=at_s)
-
-    def lock_failed(self, station: Station, connector_id: int, *, at_s: float) -> None:
-        """The lock of a connector did not open."""
-        for active in self._by_kind.get(LockFailure, ()):
-            if getattr(active.fault, "connector_id", 0) == connector_id:
-                what = f"the lock of connector {connector_id} does not open"
-                self._acted(station, active, "UnlockConnector", what, at_s=at_s)
-                return
 
     # ── what the station says ───────────────────────────────────────────────────────────────────
 
@@ -278,7 +138,9 @@ class Faults:
         stop_wh = self._shown_wh(station, transaction.connector_id)
         if start_wh is not None or stop_wh is not None:
             note(self._told_wh, number, (start_wh, stop_wh))
-            began_wh = transaction.start_wh if start_wh is None else start_wh
+            quirks = station.spec.quirks
+            from_zero = quirks is not None and quirks.register_from_zero
+            began_wh = transaction.start_wh if start_wh is None or from_zero else start_wh
             ended_wh = transaction.stop_wh if stop_wh is None else stop_wh
             apart_wh = (ended_wh - began_wh) - (transaction.stop_wh - transaction.start_wh)
             station.effects.append(Excused("told_apart", number, apart_wh))
@@ -295,7 +157,7 @@ class Faults:
     def send(self, station: Station, entry: Entry, request: Wire, *, at_s: float) -> None:
         """Send a message that is due now, with whatever is to be wrong with it."""
         action = station.dialect.action_of(entry.message)
-        acts: list[tuple[_Active | str, str]] = []
+        acts: list[tuple[Active | str, str]] = []
         request = self._altered(station, entry, request, acts)
         station.outbox.sent(entry)
         conversation = station.conversation
@@ -324,7 +186,7 @@ class Faults:
                 self._acted(station, by, action, detail, frame, at_s=at_s)
 
     def _altered(
-        self, station: Station, entry: Entry, request: Wire, acts: list[tuple[_Active | str, str]]
+        self, station: Station, entry: Entry, request: Wire, acts: list[tuple[Active | str, str]]
     ) -> Wire:
         """The request with the contents that faults give it; what they did is added to `acts`."""
         message, dialect = entry.message, station.dialect
@@ -364,7 +226,7 @@ class Faults:
         return request
 
     def _misname(
-        self, station: Station, entry: Entry, request: Wire, acts: list[tuple[_Active | str, str]]
+        self, station: Station, entry: Entry, request: Wire, acts: list[tuple[Active | str, str]]
     ) -> Wire:
         """Give a message of a transaction another id, if it is to have one."""
         what, transaction = told_of(entry.message)
@@ -388,21 +250,17 @@ class Faults:
             station.effects.append(Excused("stray_stop", number))
         return station.dialect.altered(request, transaction_id=wrong_id)
 
-    def _failing(self, failure: str, acts: list[tuple[_Active | str, str]]) -> None:
+    def _failing(self, failure: str, acts: list[tuple[Active | str, str]]) -> None:
         """A failure of an update or an upload is told that was made to fail: that was it."""
         kind = {"firmware": FirmwareFailure, "upload": UploadFailure}.get(failure)
         if kind is not None and (active := self._first(kind)) is not None:
             active.left = 1
             acts.append((active, "it was made to fail"))
 
-    def _first(self, kind: type) -> _Active | None:
-        alike = self._by_kind.get(kind)
-        return alike[0] if alike else None
-
-    def _skew(self) -> _Active:
+    def _skew(self) -> Active:
         return next(a for a in self._active.values() if faulty_state.is_skew(a.fault))
 
-    def _error_of(self, connector_id: int, error_code: str) -> _Active | None:
+    def _error_of(self, connector_id: int, error_code: str) -> Active | None:
         for active in reversed(self._by_kind.get(ErrorCodeFault, [])):
             fault = active.fault
             assert isinstance(fault, ErrorCodeFault)
@@ -497,7 +355,7 @@ class Faults:
         return True
 
     def _override(
-        self, station: Station, received: Received, active: _Active, *, at_s: float
+        self, station: Station, received: Received, active: Active, *, at_s: float
     ) -> None:
         assert isinstance(active.fault, ResponseOverride)
         what, frame = override(station, received, active.fault, at_s=at_s)
