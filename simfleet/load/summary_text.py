@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
+from simfleet.load.summary_findings import findings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -48,6 +50,7 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
         f"  transactions  {transactions['started']} started, {transactions['stopped']} stopped,"
         f" {transactions['energy_kwh']:.1f} kWh"
     )
+    yield from findings(summary)
     throughput = summary["throughput"]
     yield (
         f"  throughput    {throughput['calls_per_s']:.0f} calls/s,"
