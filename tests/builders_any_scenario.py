@@ -690,9 +690,9 @@ def thresholds(draw: Draw, shape: Shape, content: dict[str, Any]) -> dict[str, A
     found: dict[str, Any] = {}
     storms = [name for name in shape.stages if name in STORMS]
     for name, kind in draw(st.lists(st.sampled_from(METRICS), max_size=6)):
-        if name.startswith(("capacity.", "cases.", "soak.")):
-            if name.split(".")[0].rstrip("s") not in [one.rstrip("s") for one in shape.stages]:
-                continue
+        head = name.split(".")[0]
+        if head in ("capacity", "cases", "soak") and head not in shape.stages:
+            continue
         if name.startswith("command") and "commands" not in content:
             continue
         if name.startswith("storm") and not storms:

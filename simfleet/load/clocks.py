@@ -28,11 +28,13 @@ class VirtualClock(trio.abc.Clock):
 
     It lands exactly on the deadline. While a worker thread is at work it stands still: what a
     thread does takes no time, however long it takes. Other input, such as a signal or a socket, is
-    looked at between jumps, and not waited for.
+    looked at between jumps, and not waited for. With equal seeds, tasks that are due at the same
+    moment run in the same order.
     """
 
-    def __init__(self, start_s: float = 0.0) -> None:
+    def __init__(self, start_s: float = 0.0, *, seed: int = 0) -> None:
         self._now_s = start_s
+        self._seed = seed
         self._threads: trio.CapacityLimiter | None = None
         self._posted: deque[Callable[[], None]] = deque()
         self.clockwork: VirtualClockwork | None = None
@@ -43,6 +45,11 @@ class VirtualClock(trio.abc.Clock):
     def start_clock(self) -> None:
         """See `trio.abc.Clock`."""
         self._threads = trio.to_thread.current_default_thread_limiter()
+        # Trio tosses a coin for the order of the tasks that can run, and has no public name for it;
+        # pytest-trio and hypothesis seed the same one.
+        coin = getattr(trio._core._run, "_r", None)
+        if coin is not None:
+            coin.seed(self._seed)
 
     def current_time(self) -> float:
         """See `trio.abc.Clock`."""

@@ -51,7 +51,7 @@ def virtual_world(scenario: Scenario, *, wall_s: float | None = None) -> World:
     """A world for one run. `wall_s` is the Unix time at which it begins; None: the last full hour,
     so that two runs of one hour see the same times.
     """
-    clock = VirtualClock(START_S)
+    clock = VirtualClock(START_S, seed=scenario.seed)
     network = MemoryNetwork(subprotocols=tuple(VERSIONS), post=clock.post)
     begins_s = real_wall_s() // HOUR_S * HOUR_S if wall_s is None else wall_s
     interval_s = max(INTERVAL_MIN_S, 1.0 * math.ceil(scenario.lasts_s / INTERVALS_AIM))

@@ -5,6 +5,7 @@ On a virtual clock. `SIMFLEET_EXAMPLES=1000` looks longer.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -22,6 +23,7 @@ from builders_any_scenario import Written, live_actions, scenarios
 from builders_summary import names_documented, names_in
 from simfleet.cli.run import EXIT_CODES
 from simfleet.errors import Refused
+from simfleet.load.live.actions import ResumeRun
 from simfleet.load.replay import read_manifest, replay_of
 from simfleet.load.results.artefacts import WRITERS, render
 from simfleet.load.run_folder import RunFolder, manifest
@@ -41,6 +43,8 @@ PART_GRACE_S: Final = 155.0
 """What a part of a stage may take beyond its time: 60 s until a ramp is up, or 90 s until a stop
 has everybody gone.
 """
+VISIT_S: Final = 70.0
+"""How long people are there who change a run."""
 EXAMPLES: Final = int(os.environ.get("SIMFLEET_EXAMPLES", "12"))
 ANY: Final = settings(
     max_examples=EXAMPLES,
@@ -53,7 +57,8 @@ class Visitor:
     """A companion that does what people do, each thing at its time."""
 
     def __init__(self, actions: Sequence[tuple[float, LiveAction]]) -> None:
-        self._actions = sorted(actions, key=lambda one: one[0])
+        last = [(VISIT_S, ResumeRun())] if actions else []  # nobody leaves a run paused for good
+        self._actions = sorted([*actions, *last], key=lambda one: one[0])
 
     async def run(
         self, engine: Engine, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -62,10 +67,8 @@ class Visitor:
         began_s = trio.current_time()
         for at_s, action in self._actions:
             await trio.sleep_until(began_s + at_s)
-            try:
+            with contextlib.suppress(Refused):
                 engine.live.act(action, by="visitor")
-            except Refused:
-                pass
 
     def figures(self) -> Mapping[str, Any]:
         return {}

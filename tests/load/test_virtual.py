@@ -185,3 +185,14 @@ def test_a_scaled_run_is_faster_and_shows_real_times(tmp_path: Path) -> None:
     assert summary["throughput"]["calls_per_s"] == pytest.approx(calls / real_s, rel=0.1)
     assert summary["generator"]["load_s"] == pytest.approx(real_s, rel=0.1)
     assert summary["verdict"]["result"] in ("passed", "invalid")
+
+
+def test_what_is_due_at_the_same_moment_happens_in_the_same_order(tmp_path: Path) -> None:
+    command = "{at: 2s, send: ClearCache}, {at: 2s, send: GetConfiguration}"
+    scenario = a_scenario(commands=", ".join([command] * 10))
+    told = [
+        [event["send"] for event in run(scenario, tmp_path / name)["scenario_commands"]["events"]]
+        for name in ("one", "two")
+    ]
+    assert told[0] == told[1]
+    assert len(told[0]) == 20
