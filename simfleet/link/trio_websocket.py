@@ -9,19 +9,15 @@ its reader task ends that wait, and a witness on the stream keeps what the serve
 from __future__ import annotations
 
 import math
-import ssl
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
-from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
+from trio_websocket import ConnectionClosed
 from wsproto import ConnectionType, WSConnection
-from wsproto.connection import ConnectionState
-from wsproto.events import RejectConnection
-from wsproto.utilities import ProtocolError
 
-from simfleet.errors import ConnectFailed, ConnectReason, LinkClosed
+from simfleet.errors import LinkClosed
 from simfleet.link import refusal
 from simfleet.link.address import Target, endpoint_url, parse_target
 from simfleet.link.dialing import dial
@@ -31,14 +27,12 @@ from simfleet.link.link import (
     TCP_END_TIMEOUT_S,
     UNSENT_MAX_BYTES,
 )
-from simfleet.link.prelude import tls_failed
+from simfleet.link.prompt_websocket import PromptConnection, Witness
 from simfleet.link.tls import default_context
 from simfleet.link.websocket import BODY_GRACE_S, basic_authorization, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-
-    from wsproto.events import AcceptConnection, CloseConnection, Event
 
     from simfleet.link.link import Link, LinkOptions
 
@@ -98,10 +92,10 @@ async def _open(
         headers["Authorization"] = basic_authorization(identity, options.password)
     sock = await dial(target.host, target.port, source_address=options.source_address)
     try:
-        witness = _Witness(trio.SocketStream(trio.socket.from_stdlib_socket(sock)))
+        witness = Witness(trio.SocketStream(trio.socket.from_stdlib_socket(sock)))
         if target.secure:
             await witness.start_tls(options.ssl_context or default_context(), target.host)
-        connection = _PromptConnection(
+        connection = PromptConnection(
             witness,
             WSConnection(ConnectionType.CLIENT),
             host=target.authority,
@@ -131,117 +125,6 @@ async def _open(
     return link
 
 
-class _Witness(trio.abc.Stream):
-    """Passes bytes through, and remembers what the server said before the link was open and how
-    TCP ended.
-    """
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._socket = stream.socket
-        self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = stream
-        self.received = bytearray()
-        self.cut: str | None = None
-        self.problem: ConnectFailed | None = None
-        self.opened = False
-
-    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        assert isinstance(self._stream, trio.SocketStream)
-        try:
-            self._stream = trio.SSLStream(
-                self._stream, context, server_hostname=host, https_compatible=True
-            )
-            await self._stream.do_handshake()
-        except trio.BrokenResourceError as error:
-            self._note(error)
-            detail = f"connection {self.cut} during the TLS handshake"
-            raise self.problem or ConnectFailed(ConnectReason.RESET, detail) from None
-        except (ssl.CertificateError, ValueError) as error:
-            raise tls_failed(error) from None
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        try:
-            received = await self._stream.receive_some(max_bytes)
-        except trio.BrokenResourceError as error:
-            self._note(error)
-            raise
-        if not received:
-            self.cut = self.cut or "closed"
-        elif not self.opened and len(self.received) < refusal.HEAD_MAX_BYTES:
-            self.received += received
-            if not refusal.is_http(self.received):
-                return b""  # wsproto would wait for the end of a head that is none
-        return received
-
-    async def aclose(self) -> None:
-        self.drop()
-        await trio.lowlevel.checkpoint()
-
-    def drop(self) -> None:
-        self._socket.close()
-
-    def kept_open(self) -> Callable[[], None]:
-        """Keep TCP open though the socket is closed; returns what ends it after all."""
-        return self._socket.dup().close if self._socket.fileno() >= 0 else lambda: None
-
-    def _note(self, error: trio.BrokenResourceError) -> None:
-        cause = error.__cause__
-        if isinstance(cause, ssl.SSLError | ssl.CertificateError):
-            self.problem = tls_failed(cause)
-        self.cut = "reset" if isinstance(cause, OSError) else "closed"
-
-
-class _PromptConnection(WebSocketConnection):
-    """trio-websocket's connection, which says at once that a handshake has failed."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.answered = trio.Event()
-        self.over = trio.Event()
-        self.accepted = False
-        self.close_received: tuple[int, str] | None = None
-
-    async def read(self) -> None:
-        """Run the reader to its end; never raises, for it shares a nursery with its user."""
-        try:
-            await self._reader_task()
-        except (ConnectionRejected, ConnectionClosed, ProtocolError):
-            pass
-        except (trio.ClosedResourceError, trio.BrokenResourceError):
-            pass
-        finally:
-            self.answered.set()
-            self.over.set()
-
-    async def _handle_accept_connection_event(self, event: AcceptConnection) -> None:
-        await super()._handle_accept_connection_event(event)
-        self.accepted = True
-        self.answered.set()
-
-    async def _handle_reject_connection_event(self, event: RejectConnection) -> None:
-        self.answered.set()
-        await super()._handle_reject_connection_event(event)
-
-    async def _handle_close_connection_event(self, event: CloseConnection) -> None:
-        if self._wsproto.state is ConnectionState.OPEN:
-            # No close frame: wsproto found the peer at fault, and says what to tell it.
-            await self._send(event)
-        else:
-            self.close_received = (int(event.code), event.reason or "")
-        await super()._handle_close_connection_event(event)
-
-    async def _send(self, event: Event) -> None:
-        if isinstance(event, RejectConnection):
-            # wsproto's hint after a bad handshake, which only a server could follow.
-            raise ConnectionClosed(None)
-        await super()._send(event)
-
-
 class TrioWebsocketLink:
     """`Link` on trio-websocket. Frames are written by a task of its own, which nobody cancels while
     the link is open, because a cancelled write would leave half a frame behind.
@@ -266,8 +149,8 @@ class TrioWebsocketLink:
 
     def __init__(
         self,
-        connection: _PromptConnection,
-        witness: _Witness,
+        connection: PromptConnection,
+        witness: Witness,
         nursery: trio.Nursery,
         options: LinkOptions,
     ) -> None:
