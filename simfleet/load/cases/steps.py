@@ -53,6 +53,12 @@ Energy: TypeAlias = Annotated[
     ),
 ]
 ActionName: TypeAlias = Annotated[str | None, Key(_ACTION, "a message, by its name in OCPP")]
+Phases: TypeAlias = Annotated[
+    tuple[str, ...],
+    Key(
+        Scalars(Choice(*(phase.value for phase in Phase)), "phases"), "its status, or one of these"
+    ),
+]
 ErrorCode: TypeAlias = Annotated[
     str | None,
     Key(Text("a CALLERROR code", pattern="[A-Za-z]+", length_max=60), "the reply is this error"),
@@ -174,13 +180,7 @@ class Assert(msgspec.Struct, frozen=True, kw_only=True):
         Key(ComparisonKind("a count such as 2 or '>= 1'"), "how many there are; left out, any"),
     ] = None
     connector_id: Connector = 1
-    phase: Annotated[
-        tuple[str, ...],
-        Key(
-            Scalars(Choice(*(phase.value for phase in Phase)), "phases"),
-            "its status, or one of these",
-        ),
-    ] = ()
+    phase: Phases = ()
     transaction: Annotated[
         bool | None, Key(Flag(), "whether a transaction runs on the connector")
     ] = None
@@ -231,13 +231,7 @@ class Until(msgspec.Struct, frozen=True, kw_only=True):
         Literal["started", "stopped"] | None,
         Key(Choice("started", "stopped"), "in the CSMS's books, on the connector"),
     ] = None
-    phase: Annotated[
-        tuple[str, ...],
-        Key(
-            Scalars(Choice(*(phase.value for phase in Phase)), "phases"),
-            "its status, or one of these",
-        ),
-    ] = ()
+    phase: Phases = ()
     online: Annotated[
         bool | None, Key(Flag(), "true: connected and accepted; false: without a connection")
     ] = None
