@@ -24,6 +24,7 @@ from simfleet.load.live.keyboard import keyboard
 from simfleet.load.prediction import Prediction, prediction_text
 from simfleet.load.progress_view import progress_view
 from simfleet.load.results.artefacts import finish
+from simfleet.load.results.report.page import REPORT
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.runner import Runner
 from simfleet.load.scenario import parse_scenario, read_content
@@ -136,7 +137,8 @@ def drive(
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode())
     elif not arguments.quiet or finished.verdict.result != "passed" or damage is not None:
-        print(summary_text(summary, folder=str(folder.path)))
+        reported = (folder.path / REPORT).exists()
+        print(summary_text(summary, folder=str(folder.path), reported=reported))
     if damage is not None:
         print(f"simfleet: the run folder is not complete: {damage}", file=sys.stderr)
     return EXIT_CODES[finished.verdict.result]

@@ -59,6 +59,8 @@ class Progress(Struct, frozen=True):
     """`virtual` or `scaled` where seconds are not real ones."""
     speed: float = 1.0
     """Seconds of the run in a real one, so far."""
+    alive: int = 0
+    """Chargers that live, those that are to leave included."""
 
 
 def headline(progress: Progress) -> str:
@@ -71,8 +73,10 @@ def headline(progress: Progress) -> str:
     missing = progress.wanted - min(progress.connected, progress.booted)
     if missing > 0:
         return f"{progress.stage}, waiting for {missing}"
-    if not progress.wanted and progress.connected:
-        return f"{progress.stage}, waiting for {progress.connected}"
+    if not progress.wanted and (left := max(progress.connected, progress.alive)):
+        away = left - progress.connected
+        offline = f", {away} of them without a connection" if away else ""
+        return f"{progress.stage}, waiting for {left}{offline}"
     return progress.stage
 
 

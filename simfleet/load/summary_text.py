@@ -20,12 +20,14 @@ VIOLATIONS_SHOWN: Final = 5
 """Kinds of violations; all are in `summary.json`."""
 
 
-def summary_text(summary: Mapping[str, Any], *, folder: str) -> str:
-    """The content of a `summary.json`, as text of at most 80 columns but for long names."""
-    return "\n".join(_lines(summary, folder))
+def summary_text(summary: Mapping[str, Any], *, folder: str, reported: bool = True) -> str:
+    """The content of a `summary.json`, as text of at most 80 columns but for long names.
+    `reported`: the folder has a report.
+    """
+    return "\n".join(_lines(summary, folder, reported=reported))
 
 
-def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
+def _lines(summary: Mapping[str, Any], folder: str, *, reported: bool) -> Iterator[str]:
     verdict = summary["verdict"]
     chargers, generator = summary["chargers"], summary["generator"]
     transactions = summary["transactions"]
@@ -69,7 +71,8 @@ def _lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
         f" loop lag p99 {generator['loop_lag_ms']['p99']:.1f} ms"
     )
     yield f"  ledger        {_ledger(summary['ledger'], summary['injected'])}"
-    yield f"  report        {folder}/report.html"
+    if reported:
+        yield f"  report        {folder}/report.html"
     yield f"  results       {folder}"
 
 

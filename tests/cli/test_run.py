@@ -228,6 +228,8 @@ def test_a_summary_that_could_not_be_written_is_printed_all_the_same(tmp_path: P
     assert "tiny: PASSED" in ended.stdout  # in either order: two streams, one pipe
     assert "the run folder is not complete: cannot write" in ended.stdout
     assert not (tmp_path / "out" / "summary.json").exists()
+    assert "  report  " not in ended.stdout  # there is none
+    assert (tmp_path / "out" / "junit.xml").exists()  # which is small enough
 
 
 def test_no_chargers_at_all_is_a_run(tmp_path: Path) -> None:

@@ -48,6 +48,10 @@ changed = msgspec.structs.replace
         (changed(NOW, stage_left_s=0.0, connected=18, booted=20), "hold 30 s, waiting for 2"),
         (changed(NOW, stage_left_s=0.0, wanted=0, connected=5), "hold 30 s, waiting for 5"),
         (changed(NOW, stage_left_s=0.0, wanted=0, connected=0), "hold 30 s"),
+        (
+            changed(NOW, stage_left_s=0.0, wanted=0, connected=2, alive=7),
+            "hold 30 s, waiting for 7, 5 of them without a connection",
+        ),
     ],
 )
 def test_the_headline_is_the_stage_and_what_it_waits_for(progress: Progress, text: str) -> None:

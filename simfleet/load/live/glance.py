@@ -79,6 +79,7 @@ class Glance:
             changed_live=engine.live.changed,
             clock=engine.health.clock,
             speed=self._speed(at_s),
+            alive=len(engine.supervisor.chargers),
         )
 
 
