@@ -35,7 +35,8 @@ def actions(files: RunFiles, frame: Frame, spectra: Mapping[str, Spectrum]) -> H
         call_table(files.summary),
         *_charts(files, frame, spectra),
         intro="Response time counts from when a CALL was due, so it includes waiting behind an"
-        " earlier CALL of the same charger: what a driver waits for. Service time counts from when"
+        " earlier CALL of the same charger, and without power or connection after a storm: what a"
+        " driver, or the operator, waits for. Service time counts from when"
         " it was sent. Where the two part, the target was too slow for the load.",
     )
 
