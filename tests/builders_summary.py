@@ -38,6 +38,7 @@ WHOLE = {  # documented elsewhere, or null
     *(f"windows[].{name}" for name in ("calls", "call_totals", "generator", "violations")),
     *(f"windows[].{name}" for name in ("boot", "disconnects", "dropped", "connect.failures")),
     "capacity.steps[].broken",
+    "actions[].asked",
 }
 
 

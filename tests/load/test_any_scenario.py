@@ -6,23 +6,27 @@ On a virtual clock. `SIMFLEET_EXAMPLES=1000` looks longer.
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 import json
 import os
+import re
 import tempfile
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
-from hypothesis import HealthCheck, given, settings
+import yaml
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from builders_any_scenario import Written, live_actions, scenarios
 from builders_summary import names_documented, names_in
 from simfleet.cli.run import EXIT_CODES
-from simfleet.errors import Refused
+from simfleet.errors import Refused, ScenarioInvalid
 from simfleet.load.live.actions import ResumeRun
 from simfleet.load.replay import read_manifest, replay_of
 from simfleet.load.results.artefacts import WRITERS, render
@@ -331,3 +335,83 @@ def test_the_same_seed_gives_the_same_run(written: Written) -> None:
         schedules = [(end.path / "schedule.csv") for end in (one, two)]
         texts = [path.read_bytes() if path.exists() else b"" for path in schedules]
         assert texts[0] == texts[1]
+
+
+# ── scenarios with mistakes ──────────────────────────────────────────────────────────────────────
+
+NONSENSE: Final = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(allow_nan=True),
+    st.text(max_size=20),
+    st.sampled_from(
+        ["", "10 parsecs", "5s..1s", "-1s", "1e400", "$now", "ocpp9", "{n}", "∞", "0s"]
+    ),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+TYPED: Final = ("", "\t", "'", "{", "}", ":", "&a", "*a", "!", "\x00", "é")
+
+
+def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where everything in a tree is."""
+    inside: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inside = list(value.items())
+    elif isinstance(value, list):
+        inside = list(enumerate(value))
+    return [path, *(found for key, one in inside for found in paths_of(one, (*path, key)))]
+
+
+@settings(ANY, max_examples=EXAMPLES * 4)
+@given(st.data(), scenarios())
+def test_mistakes_are_told_with_their_place(data: st.DataObject, written: Written) -> None:
+    content = copy.deepcopy(written.content)
+    for _ in range(data.draw(st.integers(1, 4))):
+        path = data.draw(st.sampled_from(paths_of(content)[1:]))
+        owner = content
+        for key in path[:-1]:
+            owner = owner[key]
+        match data.draw(st.sampled_from(["replace", "remove", "add", "rename"])):
+            case "replace":
+                owner[path[-1]] = data.draw(NONSENSE)
+            case "remove":
+                del owner[path[-1]]
+            case "rename" if isinstance(owner, dict):
+                owner[data.draw(st.text(max_size=6))] = owner.pop(path[-1])
+            case "add" if isinstance(owner, dict):
+                owner[data.draw(st.sampled_from(["to", "for", "do", "kind", "x"]))] = "5s"
+            case _:
+                owner[path[-1]] = [owner[path[-1]]]
+        assume(content)
+    told_mistakes(yaml.safe_dump(content, allow_unicode=True).encode())
+
+
+@settings(ANY, max_examples=EXAMPLES * 4)
+@given(st.data(), scenarios())
+def test_a_text_with_typing_mistakes_is_read_or_refused(
+    data: st.DataObject, written: Written
+) -> None:
+    text = written.text
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        typed = data.draw(
+            st.sampled_from(["", "\t", "'", "{", "}", ":", "&a", "*a", "!", "\x00", "é"])
+        )
+        text = text[:at] + typed + text[at + data.draw(st.integers(0, 3)) :]
+        assume(text)
+    told_mistakes(text.encode())
+
+
+def told_mistakes(source: bytes) -> None:
+    """A scenario is read, or all of its mistakes have a place in the file; in no time."""
+    began_s = time.process_time()
+    try:
+        parse_scenario(source, source="any.yaml")
+    except ScenarioInvalid as wrong:
+        lines = str(wrong).splitlines()
+        assert lines
+        for line in lines:
+            assert re.match(r"any\.yaml:\d+:\d+: .+", line), line
+    assert time.process_time() - began_s < 2.0
