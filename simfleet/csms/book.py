@@ -210,14 +210,14 @@ class Book:
         """Whether `start` is a message we had already, sent again because our answer was lost."""
         connector = record.connectors.get(start.connector_id)
         last = None if connector is None else connector.last_start
-        return isinstance(last, Transaction) and last.is_start(start)
+        return isinstance(last, Transaction) and _again(last, start)
 
     def start(self, record: StationRecord, start: StartTransactionRequest) -> int:
         """Open a transaction, or find the one that this message opened before; return its id."""
         connector = record.connector(start.connector_id)
         if connector is None:
             self.forgotten["connectors"] += 1
-        elif isinstance(last := connector.last_start, Transaction) and last.is_start(start):
+        elif isinstance(last := connector.last_start, Transaction) and _again(last, start):
             self.duplicate_starts += 1
             return last.id
         transaction = Transaction(self.next_transaction_id, record.identity, start)
@@ -374,3 +374,10 @@ class Book:
     def ledger(self) -> dict[str, object]:
         """Everything that was counted, as JSON values. docs/csms.md explains each name."""
         return ledger_of(self)
+
+
+def _again(last: Transaction, start: StartTransactionRequest) -> bool:
+    """Who has stopped a transaction knows its id, and need not ask again: an equal start after that
+    is another session of the same moment.
+    """
+    return last.stopped is None and last.is_start(start)

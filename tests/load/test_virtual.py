@@ -16,6 +16,7 @@ from simfleet.errors import ScenarioInvalid, UsageWrong
 from simfleet.load.prediction import Prediction, prediction_text
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.runner import Runner
+from simfleet.load.scenario import parse_scenario
 from simfleet.load.virtual import virtual_world
 from simfleet.load.worlds import with_stand_in, world_of
 
@@ -196,3 +197,18 @@ def test_what_is_due_at_the_same_moment_happens_in_the_same_order(tmp_path: Path
     ]
     assert told[0] == told[1]
     assert len(told[0]) == 20
+
+
+def test_two_sessions_of_one_moment_are_two(tmp_path: Path) -> None:
+    once = "start, {until: {transaction: started}}, {stop: {unplug: true}}"
+    once += ", {until: {transaction: stopped}}"
+    text = f"""\
+schema: 1
+name: twice
+fleet: [{{name: ac, count: 1, id: "T-{{n}}"}}]
+stages: [{{do: step, to: 1, mode: connect}}, {{do: cases, within: 60s}}]
+cases: [{{name: twice, each: {{}}, steps: [{once}, {once}]}}]
+"""
+    summary = run(parse_scenario(text.encode()), tmp_path / "run")
+    assert summary["verdict"]["result"] == "passed"
+    assert summary["ledger"]["csms"]["starts"] == summary["ledger"]["csms"]["stops"] == 2
