@@ -83,7 +83,7 @@ class StageFaults:
             for identity in given:
                 charger = supervisor.chargers.get(identity)
                 if charger is not None:
-                    charger.post(FaultRemoved())
+                    charger.post(FaultRemoved(given=tuple(wanted[identity])))
 
     def _chosen(
         self, fault: StageFault, population: Sequence[ChargerPlan], place: str

@@ -20,6 +20,8 @@ from simfleet.station.fault_kinds import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simfleet.station.station import Station
 
 ACTIVE_MAX: Final = 32
@@ -86,9 +88,18 @@ class ActiveFaults:
             agenda.at(station, Job.FAULT, ends_s, key=active.number)
         return active.number
 
-    def remove(self, station: Station, kind: str | None, *, at_s: float) -> int:
-        """Take away the faults of a kind, or all; returns how many there were."""
-        chosen = [one for one in self._active.values() if kind in (None, one.fault.kind)]
+    def remove(
+        self, station: Station, kind: str | None, *, given: Sequence[Fault] = (), at_s: float
+    ) -> int:
+        """Take away the faults of a kind, or all, or of these the ones that are the very objects in
+        `given`; returns how many there were.
+        """
+        chosen = [
+            one
+            for one in self._active.values()
+            if kind in (None, one.fault.kind)
+            and (not given or any(one.fault is fault for fault in given))
+        ]
         for active in chosen:
             self._end(station, active, at_s=at_s)
         return len(chosen)

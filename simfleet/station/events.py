@@ -284,9 +284,12 @@ class FaultInjected(_Event, frozen=True):
 
 
 class FaultRemoved(_Event, frozen=True):
-    """It does no more; `kind` names what (see `fault_kinds.KINDS`), None everything."""
+    """It does no more; `kind` names what (see `fault_kinds.KINDS`), None everything. With `given`,
+    only those very objects that were injected.
+    """
 
     kind: str | None = None
+    given: tuple[Fault, ...] = ()
 
 
 class CallSpoilt(_Event, frozen=True):

@@ -114,9 +114,9 @@ def happen(station: Station, event: Event, *, at_s: float) -> None:
                 station.faults.cleared(station, connector_id, at_s=at_s)
         case FaultInjected(fault):
             faults.inject(station, fault, at_s=at_s)
-        case FaultRemoved(kind):
+        case FaultRemoved(kind, given):
             if station.faults is not None:
-                station.faults.remove(station, kind, at_s=at_s)
+                station.faults.remove(station, kind, given=given, at_s=at_s)
         case CallSpoilt(call_id):
             faults.call_spoilt(station, call_id)
         case FailuresExcused(on):

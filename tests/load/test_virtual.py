@@ -13,12 +13,14 @@ import trio
 from builders_load import a_scenario
 from builders_service import a_run_lab, a_tiny_scenario
 from simfleet.errors import ScenarioInvalid, UsageWrong
+from simfleet.load.live.actions import InjectFault
 from simfleet.load.prediction import Prediction, prediction_text
 from simfleet.load.run_folder import RunFolder, manifest
 from simfleet.load.runner import Runner
 from simfleet.load.scenario import parse_scenario
 from simfleet.load.virtual import virtual_world
 from simfleet.load.worlds import with_stand_in, world_of
+from simfleet.station.fault_kinds import MissingStop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from simfleet.load.progress import Progress
     from simfleet.load.schema1 import Scenario
-    from simfleet.load.stages.engine import Companion
+    from simfleet.load.stages.engine import Companion, Engine
     from simfleet.load.world import World
 
 DAY = ("{do: ramp, to: 50, over: 10m}", "{do: hold, for: 6h}", "{do: stop, over: 10m}")
@@ -212,3 +214,33 @@ cases: [{{name: twice, each: {{}}, steps: [{once}, {once}]}}]
     summary = run(parse_scenario(text.encode()), tmp_path / "run")
     assert summary["verdict"]["result"] == "passed"
     assert summary["ledger"]["csms"]["starts"] == summary["ledger"]["csms"]["stops"] == 2
+
+
+class Saboteur:
+    """Gives all chargers a fault, live, at its time."""
+
+    def __init__(self, at_s: float) -> None:
+        self._at_s = at_s
+
+    async def run(
+        self, engine: Engine, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        task_status.started()
+        await trio.sleep(self._at_s)
+        engine.live.act(InjectFault(fault=MissingStop()), by="tester")
+
+    def figures(self) -> dict[str, Any]:
+        return {}
+
+
+def test_a_live_fault_outlasts_a_stage_with_faults_of_its_own(tmp_path: Path) -> None:
+    stages = (
+        "{do: step, to: 4}",
+        "{do: hold, for: 5s, faults: [{kind: missing_stop, count: 1}]}",
+        "{do: hold, for: 60s}",
+    )
+    sessions = "think_time: 100ms, energy_kwh: 0.01, pause: 1s"
+    scenario = a_scenario(stages=stages, behaviour=sessions)
+    summary = run(scenario, tmp_path / "run", companions=[Saboteur(1.0)])
+    assert summary["injected"]["by_kind"]["missing_stop"] > 20
+    assert summary["ledger"]["balanced"]
