@@ -117,7 +117,7 @@ def test_every_part_of_the_report_is_there(hour: Path) -> None:
         "Slices of the fleet",
         "Storms: how long until the chargers were back",
         "Capacity: how much load until a limit breaks",
-        "Connect",
+        "Connections",
         "Rooms",
         "What went wrong",
         "Ledger: do the books add up?",
@@ -156,6 +156,47 @@ def test_blocks_that_no_section_knows_are_shown_as_they_are(hour: Path) -> None:
     assert "To 95 (s)" in says
     assert "118.4" in says
     assert "berlin" in says
+
+
+@pytest.mark.parametrize(
+    ("summary", "sentence"),
+    [
+        (
+            {"clock": {"kind": "virtual"}},
+            "all 2 thresholds were kept. A virtual run: no time passed while chargers and CSMS"
+            " worked, so its times say nothing about how fast the target is.",
+        ),
+        (
+            {"clock": {"kind": "real"}, "changed_live": True},
+            "The generator kept up, so the times are the target's. People changed the run while"
+            " it went on: do not compare it with another one.",
+        ),
+        (
+            {
+                "verdict": {"result": "threshold_failed", "generator": "VALID"},
+                "case_totals": {"total": 40, "passed": 37, "failed": 3},
+            },
+            "did not do what was asked of it: 3 of 40 scripted cases failed.",
+        ),
+    ],
+)
+def test_the_verdict_says_what_the_figures_are_good_for(
+    summary: dict[str, Any], sentence: str, tmp_path: Path
+) -> None:
+    passed = {
+        "verdict": {"result": "passed", "generator": "VALID"},
+        "thresholds": [{"metric": "a", "passed": True}, {"metric": "b", "passed": True}],
+    }
+    says = Page(render(tmp_path, passed | summary)).says
+    assert sentence in " ".join(says.split())
+
+
+def test_parts_of_a_summary_have_words_of_their_own(tmp_path: Path) -> None:
+    summary = {"arrivals": {"wanted": 7, "lag_ms": {"p50": 1.5, "p99_9": 3}}}
+    summary["connect"] = {"attempts": 5, "per_s_peak": 3}
+    says = Page(render(tmp_path, summary)).says
+    for words in ("Drivers who arrived", "who was due", "p50", "p99.9", "Per second, peak"):
+        assert words in says
 
 
 def test_a_storm_is_drawn_and_says_who_was_not_back(hour: Path) -> None:
@@ -374,10 +415,10 @@ def test_slices_are_beside_each_other_and_each_has_its_actions(tmp_path: Path) -
 def test_what_has_nothing_to_say_is_left_out(tmp_path: Path) -> None:
     quiet = {"injected": {"total": 0}, "clock": {"kind": "real", "scale": 1}}
     assert "Clock" not in render(tmp_path, quiet)
-    assert "Injected" not in render(tmp_path, quiet)
+    assert "Faults on purpose" not in render(tmp_path, quiet)
     loud = {"injected": {"total": 3}, "clock": {"kind": "virtual", "scale": 1}}
     assert "Clock" in render(tmp_path, loud)
-    assert "Injected" in render(tmp_path, loud)
+    assert "Faults on purpose" in render(tmp_path, loud)
 
 
 @settings(max_examples=60, deadline=None)

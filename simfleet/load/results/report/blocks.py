@@ -33,6 +33,53 @@ BLOCKS_MAX: Final = 40
 _INLINE_MAX: Final = 8
 
 
+KNOWN: Final = {
+    "connect": (
+        "Connections",
+        "Attempts to connect, those that succeeded, and why the others failed; the most in one"
+        " second, and the seconds until every wanted charger was connected.",
+    ),
+    "commands": (
+        "What the CSMS sent",
+        "CALLs that chargers were sent, by action, and the errors that they answered with.",
+    ),
+    "scenario_commands": (
+        "Commands of the scenario",
+        "What the scenario had the CSMS send, and what became of it. Converged is a charger that"
+        " was seen to do what it had been told; times count from when the command was due.",
+    ),
+    "clock": (
+        "Clock",
+        "Kind: whether the clock was a real one, scaled, or virtual, jumping to what was due next."
+        " Run is time of the scenario, real is time of the machine.",
+    ),
+    "arrivals": (
+        "Drivers who arrived",
+        "Wanted: who was due. Arrived: who found a free connector; the others were turned away."
+        " Unserved: who arrived and went without a session. Late: whom SimFleet itself began more"
+        " than 100 ms after they were due, by the lag below.",
+    ),
+    "schedule": ("Schedule", "Sessions in schedule.csv."),
+    "actions": (
+        "What people did while it ran",
+        "By keys or by REST. What was not done was refused, and had no effect.",
+    ),
+    "cases": ("Scripted cases", "Each case on each of its chargers, and the step that failed."),
+    "case_totals": ("Scripted cases, in all", ""),
+    "injected": (
+        "Faults on purpose",
+        "What chargers and their network were told to do wrong, and how often each happened. The"
+        " ledger reckons with it.",
+    ),
+    "soak": ("Soaks: did anything drift?", "First tenth of the stage against its last tenth."),
+    "windows": (
+        "Figures of one stage, or after the warm-up",
+        "What thresholds on a part of the run were judged by.",
+    ),
+}
+"""Parts of `summary.json` as people call them, and what is in them."""
+
+
 def other_blocks(summary: Mapping[str, Any], known: frozenset[str]) -> list[Html]:
     """A section for each part of a summary that no other section shows."""
     sections: list[Html] = []
@@ -41,8 +88,9 @@ def other_blocks(summary: Mapping[str, Any], known: frozenset[str]) -> list[Html
             continue
         if len(sections) >= BLOCKS_MAX:
             break
+        title, about = KNOWN.get(str(name), (wording.title(str(name)), ""))
         content = shown(name, value)
-        sections.append(section(f"b-{len(sections)}", wording.title(str(name)), content))
+        sections.append(section(f"b-{len(sections)}", title, content, intro=about))
     return sections
 
 

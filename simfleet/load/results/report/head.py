@@ -67,6 +67,12 @@ _GENERATORS: Final = {
 }
 
 
+_VIRTUAL: Final = (
+    "A virtual run: no time passed while chargers and CSMS worked, so its times say nothing about"
+    " how fast the target is."
+)
+
+
 def verdict(files: RunFiles) -> Html:
     """The verdict, large, with the figures that matter most."""
     summary = files.summary
@@ -85,6 +91,9 @@ def verdict(files: RunFiles) -> Html:
     else:
         level_tone, level_says = _GENERATORS[level]
         level_shown = badge(f"generator {level}", level_tone)
+        if summary.word("clock", "kind") == "virtual":
+            level_says = _VIRTUAL
+    level_says += _changed(summary)
     reasons = [
         f"<li>{foreign(reason)}</li>"
         for reason in summary.words("verdict", "reasons")[:REASONS_MAX]
@@ -117,10 +126,20 @@ def _kept(summary: Block) -> str:
 def _missed(summary: Block) -> str:
     thresholds = summary.blocks("thresholds")
     missed = [one for one in thresholds if one.value("passed") is not True]
-    if not missed:
-        return "its chargers were not all accepted"
-    were = "was" if len(missed) == 1 else "were"
-    return f"{len(missed)} of {len(thresholds)} thresholds {were} missed"
+    said = []
+    if missed:
+        were = "was" if len(missed) == 1 else "were"
+        said.append(f"{len(missed)} of {len(thresholds)} thresholds {were} missed")
+    if failed := summary.number("case_totals", "failed"):
+        total = summary.number("case_totals", "total")
+        said.append(f"{wording.count(failed)} of {wording.count(total)} scripted cases failed")
+    return " and ".join(said) or "its chargers were not all accepted"
+
+
+def _changed(summary: Block) -> str:
+    if summary.value("changed_live") is not True:
+        return ""
+    return " People changed the run while it went on: do not compare it with another one."
 
 
 def _tiles(summary: Block) -> Html:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 MISSING: Final = "\u2013"
@@ -19,6 +20,7 @@ _UNITS: Final = {
     "bytes": "bytes",
     "ratio": "ratio",
 }
+_PERCENTILE: Final = re.compile(r"p\d[\d.]*")
 _WORDS: Final = {"cpu": "CPU", "csms": "CSMS", "rss": "memory", "gc": "GC", "p99_9": "p99.9"}
 
 
@@ -86,6 +88,7 @@ def title(name: str) -> str:
     if name in _WORDS:
         return _WORDS[name]
     shown = " ".join(_WORDS.get(word, word) for word in words)
-    if shown and shown[0].islower() and not shown.startswith("p9"):
+    shown = shown.replace("per s ", "per second, ")
+    if shown and shown[0].islower() and not _PERCENTILE.fullmatch(shown):
         shown = shown[0].upper() + shown[1:]
     return f"{shown} ({unit})" if unit else shown
