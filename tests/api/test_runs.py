@@ -14,6 +14,7 @@ from builders_http import KEY, OTHER_KEY, Keys, Reply, Served, a_request, an_app
 from builders_service import a_csms, a_run_lab, a_tiny_scenario
 from simfleet.api import runs as api_runs
 from simfleet.api.runs import FINAL_ID
+from simfleet.load.run_views import ARTEFACTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,7 +81,7 @@ async def test_a_run_from_the_request_to_its_artefacts(tmp_path: Path) -> None:
             on_disk = (tmp_path / "runs" / run["id"] / name).read_bytes()
             assert answer.content == on_disk
             assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
-        assert len(ended["files"]) == 4
+        assert set(ended["files"]) == set(ARTEFACTS)
         listed = (await ann.ask("/api/runs?limit=5")).json
         assert [one["id"] for one in listed] == [run["id"]]
         assert "summary" not in listed[0]
