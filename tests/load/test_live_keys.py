@@ -112,6 +112,13 @@ def test_a_question_can_be_left_without_anything_done(typed: str) -> None:
 def test_help_shows_every_key_and_goes_with_the_next_one() -> None:
     _, keys = pressed("?")
     assert keys.foot == list(HELP)
+    assert max(map(len, HELP)) <= 76  # nothing of it is wrapped in 80 columns
+    actions, keys = pressed("?p")
+    assert (actions, keys.foot) == (
+        [PauseRun()],
+        [BRIEF],
+    )  # a key that help shows does what it says
+    assert pressed("??")[1].foot == [BRIEF]
     shown = "\n".join(HELP)
     for key in "p+-trmekKfnsq":
         assert f"{key} " in shown, key

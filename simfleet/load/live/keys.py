@@ -56,7 +56,8 @@ HELP: Final = (
     "+ -  target by 10 %     t  type a target: 500, 80 %, 500 over 30s",
     "r  sessions a second    m  what the chargers do    e  stage 30 s longer",
     "k  cut 10 % off         K  cut off: 5 %, 5 % for 1m, 5 % power for 1m",
-    "f  a fault, or clear   n  a bad network, or good  s  next stage  q  stop, again: now",
+    "f  a fault, or clear   n  a bad network, or good",
+    "s  the next stage      q  stop in order; again: cut everything off",
 )
 MODES: Final[dict[str, Mode]] = {"i": "idle", "c": "connect", "g": "charging"}
 FAULTS: Final[dict[str, tuple[str, fault_kinds.Fault]]] = {
@@ -107,11 +108,8 @@ class Keys:
             return self._type(key, standing)
         if self._choices is not None:
             return self._choose(key)
-        if self._helping or key == "?":
-            self._helping = not self._helping
-            self.foot = list(HELP) if self._helping else [BRIEF]
-            return None
-        self.foot = [BRIEF]
+        self._helping = key == "?" and not self._helping
+        self.foot = list(HELP) if self._helping else [BRIEF]
         return self._command(key, standing)
 
     def say(self, text: str) -> None:
