@@ -117,7 +117,7 @@ def test_help_shows_every_key_and_goes_with_the_next_one() -> None:
     assert (actions, keys.foot) == (
         [PauseRun()],
         [BRIEF],
-    )  # a key that help shows does what it says
+    )  # it does what help says
     assert pressed("??")[1].foot == [BRIEF]
     shown = "\n".join(HELP)
     for key in "p+-trmekKfnsq":
