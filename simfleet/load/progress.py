@@ -73,10 +73,10 @@ def headline(progress: Progress) -> str:
     missing = progress.wanted - min(progress.connected, progress.booted)
     if missing > 0:
         return f"{progress.stage}, waiting for {missing}"
-    if not progress.wanted and (left := max(progress.connected, progress.alive)):
-        away = left - progress.connected
+    if not progress.wanted and (there := max(progress.connected, progress.alive)):
+        away = there - progress.connected
         offline = f", {away} of them without a connection" if away else ""
-        return f"{progress.stage}, waiting for {left}{offline}"
+        return f"{progress.stage}, waiting for {there}{offline}"
     return progress.stage
 
 
