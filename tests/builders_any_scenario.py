@@ -697,9 +697,9 @@ def thresholds(draw: Draw, shape: Shape, content: dict[str, Any]) -> dict[str, A
             continue
         if name.startswith("storm") and not storms:
             continue
-        if name.startswith("sessions.") and kind != "energy" and name != "sessions.lost":
-            if "sessions" not in shape.stages:
-                continue
+        of_drivers = name.startswith("sessions.") and kind != "energy" and name != "sessions.lost"
+        if of_drivers and "sessions" not in shape.stages:
+            continue
         if name.startswith("uploads"):
             continue
         metric = name.replace(
@@ -710,11 +710,11 @@ def thresholds(draw: Draw, shape: Shape, content: dict[str, Any]) -> dict[str, A
             metric = name.replace("Action", draw(st.sampled_from(sent)))
         head, dot, rest = metric.partition(".")
         selectors = []
-        if name.startswith(OF_BOTH) or name in OF_STAGE or head == "connections":
-            if draw(st.booleans()):
-                number = draw(st.integers(0, len(shape.stages) - 1))
-                stage = content["stages"][number]
-                selectors.append(f"stage={stage.get('name', number)}")
+        of_stage = name.startswith(OF_BOTH) or name in OF_STAGE or head == "connections"
+        if of_stage and draw(st.booleans()):
+            number = draw(st.integers(0, len(shape.stages) - 1))
+            stage = content["stages"][number]
+            selectors.append(f"stage={stage.get('name', number)}")
         if name.startswith(OF_BOTH) and draw(st.booleans()):
             selectors.append(f"slice={draw(st.sampled_from(list(shape.slices)))}")
         if selectors:
