@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 import sys
 import textwrap
 from contextlib import contextmanager
@@ -305,10 +306,20 @@ def _last_action(progress: Progress, width: int) -> Iterator[Line]:
 
 
 def keys_possible(out: TextIO | None = None) -> bool:
-    """Whether a person can press keys and see what comes of it."""
+    """Whether a person can press keys and see what comes of it. With standard output in a pipe,
+    the keys may be another's, such as of `less`.
+    """
     out = out or sys.stderr
     dumb = os.environ.get("TERM", "dumb") == "dumb"
     try:
-        return not dumb and out.isatty() and sys.stdin is not None and sys.stdin.isatty()
+        terminals = out.isatty() and sys.stdin is not None and sys.stdin.isatty()
+        return not dumb and terminals and not _piped(sys.stdout)
     except ValueError:  # closed
+        return False
+
+
+def _piped(out: TextIO | None) -> bool:
+    try:
+        return out is not None and stat.S_ISFIFO(os.fstat(out.fileno()).st_mode)
+    except OSError:  # no file of the system at all
         return False

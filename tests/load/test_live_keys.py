@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +27,7 @@ from simfleet.load.live.actions import (
 )
 from simfleet.load.live.keyboard import keys_of
 from simfleet.load.live.keys import BRIEF, FAULTS, HELP, NETWORKS, Keys, Standing
+from simfleet.load.progress_view import keys_possible
 
 if TYPE_CHECKING:
     from simfleet.load.live.actions import LiveAction
@@ -122,6 +125,25 @@ def test_help_shows_every_key_and_goes_with_the_next_one() -> None:
     shown = "\n".join(HELP)
     for key in "p+-trmekKfnsq":
         assert f"{key} " in shown, key
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_keys_are_left_to_the_reader_of_a_pipe(
+    piped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pty.openpty()
+    reading, writing = os.pipe()
+    monkeypatch.setenv("TERM", "xterm")
+    with (
+        open(theirs, closefd=False) as stdin,
+        open(theirs, "w", closefd=False) as stderr,
+        open(writing if piped else theirs, "w", closefd=False) as stdout,
+    ):
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert keys_possible(stderr) is not piped
+    for number in (ours, theirs, reading, writing):
+        os.close(number)
 
 
 def test_what_is_typed_is_bounded() -> None:
