@@ -57,6 +57,8 @@ def check_faults(stage: Draft, slices: list[Draft], report: Report) -> None:
         check_recipients(draft, slices, report)
         to = draft.get("to")
         wanted = to.get("slices") if isinstance(to, Draft) else to.slices if to is not BAD else ()
+        if wanted is BAD:
+            continue  # which chargers are meant is not known
         chosen = [item for item in slices if not wanted or item.get("name") in wanted]
         check_fault(draft, chosen, report)
 

@@ -247,3 +247,9 @@ async def test_the_scenario_of_faults_passes_and_says_what_the_faults_explain(
     assert len(injected["by_kind"]) >= 7
     assert injected["explained"] >= 10
     assert run.seen[-1].injected > 0
+
+
+def test_a_fault_of_slices_that_cannot_be_read_has_a_place() -> None:
+    fault = "{kind: frozen_meter, to: {slice: [[ac]]}}"
+    with pytest.raises(ScenarioInvalid, match=r"stages\[0\]\.faults\[0\]\.to\.slice"):
+        a_scenario(stages=[f"{{do: hold, for: 5s, faults: [{fault}]}}"])
