@@ -372,7 +372,7 @@ def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(found for key, one in inside for found in paths_of(one, (*path, key)))]
 
 
-@settings(ANY, max_examples=EXAMPLES * 4)
+@settings(ANY, max_examples=EXAMPLES * 3)
 @given(st.data(), scenarios())
 def test_mistakes_are_told_with_their_place(data: st.DataObject, written: Written) -> None:
     content = copy.deepcopy(written.content)
@@ -396,7 +396,7 @@ def test_mistakes_are_told_with_their_place(data: st.DataObject, written: Writte
     told_mistakes(yaml.safe_dump(content, allow_unicode=True).encode())
 
 
-@settings(ANY, max_examples=EXAMPLES * 4)
+@settings(ANY, max_examples=EXAMPLES * 3)
 @given(st.data(), scenarios())
 def test_a_text_with_typing_mistakes_is_read_or_refused(
     data: st.DataObject, written: Written
