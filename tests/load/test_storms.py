@@ -241,6 +241,8 @@ def test_only_the_embedded_csms_does_as_it_is_told(stage: str) -> None:
         parse_scenario(stormy(stage, target='"ws://127.0.0.1:9/"'))
     with pytest.raises(UsageWrong, match="embedded CSMS"):
         with_target(parse_scenario(stormy(stage)), "ws://127.0.0.1:9/")
+    scenario = parse_scenario(stormy(stage))
+    assert with_target(scenario, "embedded") == scenario  # which is what it said already
 
 
 def test_figures_of_storms_are_metrics() -> None:
