@@ -2,15 +2,16 @@
 
 An excuse is as exact as it can be: of one transaction, and with the watt-hours where there are any.
 So a discrepancy that no fault explains is still found, in the same run and even on the same
-charger. Only what the CSMS counts without saying of whom (violations, stops of unknown
-transactions, registers that went down) is excused by number.
+charger. What was sent and never answered may have arrived or not, whoever is to blame: it gives a
+range (`reckoning.py`). Only what the CSMS counts without saying of whom (violations, stops of
+unknown transactions, registers that went down) is excused by number.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
+from simfleet.fleet.reckoning import Excuse, Sums
 
 if TYPE_CHECKING:
     from simfleet.station.effects import Excused
@@ -19,17 +20,6 @@ SPOILT_KINDS: Final = frozenset({"malformed_frame", "schema_invalid"})
 """Faults each act of which is one violation at the CSMS."""
 EXCUSES_MAX: Final = 10_000
 """Transactions of one charger that are excused; further ones are accused, and counted."""
-
-
-class _Excuse(Struct, gc=False):
-    """What is excused of one transaction, and the energy that it delivered."""
-
-    start_lost: bool = False
-    stop_lost: bool = False
-    misnamed: bool = False
-    apart_wh: float = 0.0
-    jumped_wh: float = 0.0
-    energy_wh: float = 0.0
 
 
 class Excuses:
@@ -45,11 +35,13 @@ class Excuses:
         "repeated_stops",
         "spoilt_frames",
         "stray_stops",
+        "troubled",
+        "undelivered",
     )
 
     def __init__(self) -> None:
-        self._under_way: dict[str, dict[int, _Excuse]] = {}
-        self._settled = _Sums()
+        self._under_way: dict[str, dict[int, Excuse]] = {}
+        self._settled = Sums()
         self.spoilt_frames = 0
         """Frames that the CSMS will count as violations."""
         self.stray_stops = 0
@@ -61,6 +53,10 @@ class Excuses:
         """CALLs that the CSMS may get before it has answered another."""
         self.repeated_stops = 0
         """Stops that the CSMS may be told a second time."""
+        self.troubled: set[str] = set()
+        """Chargers whose network, or CSMS, was made bad on purpose."""
+        self.undelivered = 0
+        """Messages of transactions that such chargers had left when they went."""
         self.forgotten = 0
         """Excuses that found no room."""
 
@@ -75,13 +71,9 @@ class Excuses:
                 self._note_transaction(identity, effect)
 
     def _note_transaction(self, identity: str, effect: Excused) -> None:
-        mine = self._under_way.setdefault(identity, {})
-        excuse = mine.get(effect.number)
+        excuse = self._of(identity, effect.number)
         if excuse is None:
-            if len(mine) >= EXCUSES_MAX:
-                self.forgotten += 1
-                return
-            excuse = mine[effect.number] = _Excuse()
+            return
         match effect.what:
             case "start_lost":
                 excuse.start_lost = True
@@ -96,6 +88,69 @@ class Excuses:
                 excuse.apart_wh = effect.energy_wh
             case "jumped":
                 excuse.jumped_wh += effect.energy_wh
+
+    def _of(self, identity: str, number: int) -> Excuse | None:
+        """The excuse of a transaction, made where there is none; None without room for it."""
+        mine = self._under_way.setdefault(identity, {})
+        excuse = mine.get(number)
+        if excuse is None:
+            if len(mine) >= EXCUSES_MAX:
+                self.forgotten += 1
+                return None
+            excuse = mine[number] = Excuse()
+        return excuse
+
+    def unknown(
+        self, identity: str, number: int, what: str, *, energy_wh: float, by_event: bool
+    ) -> None:
+        """The ``start`` or ``stop`` of a transaction was sent, and was not answered: it may have
+        arrived. `energy_wh` is what the transaction has delivered, 0 while it runs.
+        """
+        if what == "stop":
+            self.repeated_stops += 1
+        excuse = self._of(identity, number)
+        if excuse is None:
+            return
+        excuse.by_event = by_event
+        excuse.energy_wh = energy_wh
+        if what == "start":
+            excuse.start_unknown += 1
+        else:
+            excuse.stop_unknown += 1
+
+    def delivered(self, identity: str, number: int, what: str) -> None:
+        """The CSMS has answered a start or a stop after all."""
+        excuse = self._under_way.get(identity, {}).get(number)
+        if excuse is None:
+            return
+        if what == "start":
+            excuse.start_answered = True
+        else:
+            excuse.stop_answered = True
+
+    def given_up(
+        self, identity: str, number: int, what: str, *, energy_wh: float, waiting: bool
+    ) -> None:
+        """A charger has gone, and nobody has answered the start or stop of a transaction. Excused
+        if its network or its CSMS was made bad on purpose, and it was sent in vain or still
+        `waiting` for those before it.
+        """
+        if identity not in self.troubled:
+            return
+        excuse = self._under_way.get(identity, {}).get(number)
+        sent = 0
+        if excuse is not None:
+            sent = excuse.start_unknown if what == "start" else excuse.stop_unknown
+        if not waiting and not sent:
+            return
+        excuse = self._of(identity, number)
+        if excuse is None:
+            return
+        excuse.energy_wh = energy_wh
+        if what == "start":
+            excuse.start_lost = True
+        else:
+            excuse.stop_lost = True
 
     def closed(self, identity: str, number: int, energy_wh: float) -> float:
         """A transaction has ended on its charger; returns what its register has jumped, in Wh."""
@@ -129,48 +184,19 @@ class Excuses:
             "identities_doubled": len(self.doubled),
             "calls_overlapping": self.overlapping_calls,
             "stops_repeated": self.repeated_stops,
+            "starts_unanswered": sums.starts_unanswered,
+            "stops_unanswered": sums.stops_unanswered,
+            "undelivered": self.undelivered,
             "forgotten": self.forgotten,
+            "unknown": {
+                "starts": sums.unknown_starts,
+                "stops": sums.unknown_stops,
+                "starts_fewer": sums.starts_fewer,
+                "starts_more": sums.starts_more,
+                "stops_fewer": sums.stops_fewer,
+                "open_more": sums.open_more,
+                "told_less_wh": round(sums.told_less_wh, 3),
+                "told_more_wh": round(sums.told_more_wh, 3),
+                "stray_stops": sums.stray_stops,
+            },
         }
-
-
-class _Sums(Struct):
-    """The excuses of many transactions together."""
-
-    starts_lost: int = 0
-    stops_lost: int = 0
-    """Never to be answered, those of lost starts among them."""
-    stops_misnamed: int = 0
-    """Answered, and yet unknown to the CSMS."""
-    left_open: int = 0
-    """Open at the CSMS for ever."""
-    told_apart_wh: float = 0.0
-    """What the CSMS was told, less what was delivered."""
-    jumped_wh: float = 0.0
-
-    def add(self, excuse: _Excuse) -> None:
-        """One more transaction."""
-        self.jumped_wh += excuse.jumped_wh
-        if excuse.start_lost:
-            self.starts_lost += 1
-            self.stops_lost += 1  # without an id it has nothing to be stopped by
-        elif excuse.stop_lost:
-            self.stops_lost += 1
-            self.left_open += 1
-        elif excuse.misnamed:
-            self.stops_misnamed += 1
-            self.left_open += 1
-        else:
-            self.told_apart_wh += excuse.apart_wh
-            return
-        self.told_apart_wh -= excuse.energy_wh
-
-    def copy(self) -> _Sums:
-        """The same sums, to go on from."""
-        return _Sums(
-            self.starts_lost,
-            self.stops_lost,
-            self.stops_misnamed,
-            self.left_open,
-            self.told_apart_wh,
-            self.jumped_wh,
-        )

@@ -34,6 +34,7 @@ class Ledger:
         "_open",
         "_starting",
         "_stopping",
+        "_waiting",
         "abandoned",
         "closed",
         "delivered_starts",
@@ -78,6 +79,9 @@ class Ledger:
         self._stopping: dict[str, dict[int, float]] = {}
         """Ended on the charger with so much energy, and the CSMS has not answered yet."""
 
+        self._waiting = False
+        """The charger that parts next leaves messages behind."""
+
     def open(self, identity: str, effect: TransactionOpened) -> None:
         """A transaction began."""
         self.opened += 1
@@ -106,6 +110,7 @@ class Ledger:
 
     def deliver(self, identity: str, effect: TransactionDelivered) -> None:
         """The CSMS has answered a start or a stop."""
+        self.excuses.delivered(identity, effect.number, effect.what)
         if effect.what == "start":
             self.delivered_starts += 1
             if not _strike(self._starting, identity, effect.number):
@@ -116,6 +121,15 @@ class Ledger:
             self.stopped_twice += 1
             self._fault(f"{identity} stopped transaction {effect.number} twice, or before its end")
 
+    def unknown(
+        self, identity: str, number: int, what: str, *, energy_wh: float, by_event: bool
+    ) -> None:
+        """The start or stop of a transaction was sent and not answered; see `Excuses.unknown`."""
+        self.excuses.unknown(identity, number, what, energy_wh=energy_wh, by_event=by_event)
+        waiting = self._starting if what == "start" else self._stopping
+        if number not in waiting.get(identity, ()):
+            self.excuses.delivered(identity, number, what)  # a repetition of one that was answered
+
     def overlap(self, identity: str) -> None:
         """A charger sent a CALL while one of its own was open."""
         self.overlapping_calls += 1
@@ -123,15 +137,26 @@ class Ledger:
 
     def left_behind(self, identity: str, messages: int) -> None:
         """A charger went with transaction messages undelivered."""
+        self._waiting = True
+        if identity in self.excuses.troubled:
+            self.excuses.undelivered += messages
+            return
         self.undelivered += messages
         self._fault(f"{identity} left with {messages} transaction messages undelivered")
 
     def part(self, identity: str) -> None:
         """A charger has ended. One of the same name counts its transactions from 1 again."""
-        self.excuses.part(identity)
+        waiting, self._waiting = self._waiting, False
         running = len(self._open.pop(identity, ()))
-        self._starting.pop(identity, None)
-        self.lost_wh += sum(self._stopping.pop(identity, {}).values())
+        starting = self._starting.pop(identity, ())
+        stopping = self._stopping.pop(identity, {})
+        for number in starting:
+            wh = stopping.get(number, 0.0)
+            self.excuses.given_up(identity, number, "start", energy_wh=wh, waiting=waiting)
+        for number, wh in stopping.items():
+            self.excuses.given_up(identity, number, "stop", energy_wh=wh, waiting=waiting)
+        self.excuses.part(identity)
+        self.lost_wh += sum(stopping.values())
         if running:
             self.abandoned += running
             self._fault(f"{identity} ended while {running} of its transactions ran")

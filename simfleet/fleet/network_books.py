@@ -1,9 +1,8 @@
 """What a bad network on purpose does to the books: told, labelled and excused.
 
 What can be known exactly is: a durable message is given up for the network's sake only if every
-attempt of it was touched. What cannot is excused by number, and the check says so: whether a
-message whose connection was lost had reached the CSMS, nobody on this side knows, so each may come
-a second time.
+attempt of it was touched. Whether a message that was not answered had reached the CSMS, nobody on
+this side knows: `reckoning.py` finds what follows from that.
 """
 
 from __future__ import annotations
@@ -36,10 +35,7 @@ class NetworkBooks:
     def __init__(self, recorder: Recorder, *, post: Callable[[str, Event], object]) -> None:
         self._recorder = recorder
         self._post = post
-        self._unsure: set[str] = set()
-        """Chargers whose connections were touched: what they repeat is nobody's fault."""
         self._spoilt: dict[str, deque[bytes]] = {}
-        recorder.unsure = self.repeats
         recorder.spoilt = self.spoilt
 
     def mark(self, identities: Iterable[str]) -> None:
@@ -47,8 +43,9 @@ class NetworkBooks:
         before it knows that they were gone.
         """
         identities = list(identities)
-        self._unsure.update(identities)
-        self._recorder.ledger.excuses.doubled.update(identities)
+        excuses = self._recorder.ledger.excuses
+        excuses.troubled.update(identities)
+        excuses.doubled.update(identities)
 
     def touched(self, identity: str, touch: Touch) -> None:
         """An impairment has acted. Called in the charger's own task."""
@@ -70,6 +67,7 @@ class NetworkBooks:
         if touch.kind == "duplicate" and touch.way == "to_csms" and touch.is_call:
             excuses.overlapping_calls += 1
             excuses.repeated_stops += touch.action in _STOPS
+            recorder.doubt(identity)
         if touch.frame and touch.kind in _SHOWN:
             self._show(identity, touch, kind)
 
@@ -80,15 +78,6 @@ class NetworkBooks:
         else:
             sent = touch.way == "to_csms"
             self._recorder.shown(identity, touch.frame, kind, sent=sent, at_s=trio.current_time())
-
-    def repeats(self, identity: str, action: str) -> None:
-        """A CALL has ended without a good answer, by a lost connection, in time or by an error: it
-        may have reached the CSMS, and what must not be lost is sent again.
-        """
-        if identity in self._unsure:
-            excuses = self._recorder.ledger.excuses
-            excuses.overlapping_calls += 1
-            excuses.repeated_stops += action in _STOPS
 
     def spoilt(self, identity: str, frame: bytes) -> bool:
         """Whether a violation is of a frame that the network has corrupted; asked once of each."""

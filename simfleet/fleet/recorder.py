@@ -18,7 +18,7 @@ from simfleet.fleet.outage import Outage
 from simfleet.fleet.troubled import Frame, Troubled
 from simfleet.observe.counters import Counters
 from simfleet.observe.latency import Latencies
-from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, Outcome, Violation
+from simfleet.ocpp.results import LINK_LOST, TIMED_OUT, VIOLATED, Outcome, Violation
 from simfleet.station.effects import (
     CommandHandled,
     DriverMoved,
@@ -30,6 +30,8 @@ from simfleet.station.effects import (
     TransactionDelivered,
     TransactionOpened,
 )
+from simfleet.station.faulty_notes import energy_wh, told_of
+from simfleet.station.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,6 +82,7 @@ class Recorder:
     __slots__ = (
         "_calling",
         "_clock",
+        "_doubtful",
         "_everybody",
         "_hub",
         "_labels",
@@ -99,7 +102,6 @@ class Recorder:
         "slices",
         "spoilt",
         "troubled",
-        "unsure",
     )
 
     def __init__(
@@ -118,6 +120,10 @@ class Recorder:
         self._schedule_lag = schedule_lag
         self._calling: set[str] = set()
         """Identities with an open CALL."""
+        self._doubtful: set[str] = set()
+        """Identities on whose connection the CSMS may still be at work on a CALL that they have
+        given up, or that came twice: all that follows there may come before an answer.
+        """
         self._labels = Labels()
         """Frames that go out because of faults on purpose."""
         self.counters = Counters(speed=speed)
@@ -135,8 +141,6 @@ class Recorder:
         self.problems_total = 0
         self.troubled = Troubled()
         self.on_problem: Callable[[Problem], None] | None = None
-        self.unsure: Callable[[str, str], None] | None = None
-        """Told charger and action of each CALL that was sent and not answered as it should be."""
         self.spoilt: Callable[[str, bytes], bool] | None = None
         """Says of a charger's broken frame whether that was done on purpose."""
         self.on_driver: Callable[[str, DriverMoved], None] | None = None
@@ -183,6 +187,8 @@ class Recorder:
                 if identity in self._calling:
                     self.ledger.overlap(identity)
                 self._calling.add(identity)
+                if self._doubtful and identity in self._doubtful:
+                    self.ledger.excuses.overlapping_calls += 1
         if self._hub is not None:
             for frame in frames:
                 label = self._labels.take(identity, frame) if self._labels else ""
@@ -225,9 +231,11 @@ class Recorder:
         """A link has ended; `kind` ``ended`` and ``cut`` are by us and on purpose."""
         self.counters.disconnect(kind)
         self._calling.discard(identity)
+        self._doubtful.discard(identity)
         self._labels.forget(identity)
         if kind not in _NO_PROBLEM:
             self._problem(identity, f"link:{kind}", detail, at_s)
+            self.ledger.excuses.doubled.add(identity)  # back before the CSMS knows, maybe
             if not self.counters.connect.connected:
                 self.outage.begin(kind, at_s=at_s)
 
@@ -282,19 +290,36 @@ class Recorder:
             latencies.record(action, outcome.due_s, sent_s, outcome.done_s)
         elif failure == LINK_LOST or sent_s is None:
             latencies.record_lost(action)
-            if self.unsure is not None and sent_s is not None:
-                self.unsure(identity, action)
+            if sent_s is not None:
+                self._unknown(identity, outcome)
         elif failure == TIMED_OUT:
             latencies.record_timeout(action, outcome.due_s, sent_s, outcome.done_s)
-            if self.unsure is not None:
-                self.unsure(identity, action)
+            self._unknown(identity, outcome)
             self._problem(identity, f"timeout:{action}", outcome.detail, at_s)
         else:
             assert failure is not None
             latencies.record_error(action, failure, outcome.due_s, sent_s, outcome.done_s)
-            if self.unsure is not None:
-                self.unsure(identity, action)
+            if failure == VIOLATED or identity in self.ledger.excuses.troubled:
+                self._unknown(identity, outcome)  # who refuses on purpose has taken it in, maybe
             self._problem(identity, f"callerror:{action}:{failure}", outcome.detail, at_s)
+
+    def doubt(self, identity: str) -> None:
+        """The CSMS may have more than one CALL of a charger to answer, until they are parted."""
+        self._doubtful.add(identity)
+
+    def _unknown(self, identity: str, outcome: Outcome) -> None:
+        """A CALL was sent and not answered as it should be: it may have reached the CSMS."""
+        if outcome.failure != LINK_LOST:
+            self._doubtful.add(identity)
+        what, transaction = told_of(outcome.context.message)  # type: ignore[attr-defined]
+        if transaction is not None and what != "sample":
+            self.ledger.unknown(
+                identity,
+                transaction.number,
+                what,
+                energy_wh=energy_wh(transaction) if transaction.stop_wh else 0.0,  # not over yet
+                by_event=isinstance(transaction, Visit),
+            )
 
     def _violation(self, identity: str, violation: Violation, at_s: float) -> None:
         if self.spoilt is not None and self.spoilt(identity, violation.frame):

@@ -61,7 +61,9 @@ def _sessions_lost(summary: Figures) -> float | None:
         return None if started is None or stopped is None else started - stopped
 
     def delivered(what: str) -> float:
-        excused = figure(books, "excused", f"{what}_lost") or 0.0
+        excused = sum(
+            figure(books, "excused", f"{what}_{how}") or 0.0 for how in ("lost", "unanswered")
+        )
         return (figure(books, f"{what}_delivered") or 0.0) + excused
 
     return max(0.0, opened - min(delivered("starts"), delivered("stops")))

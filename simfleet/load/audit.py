@@ -6,6 +6,9 @@ ledger explains itself.
 
 What faults on purpose have done (`fleet/excuses.py`) is reckoned with on both sides: a check holds
 if they explain the difference to the last transaction, and says how much of it they explain.
+
+What was sent and not answered may have reached the CSMS or not, and only then a check has room: as
+much as those messages give it (`fleet/reckoning.py`), whoever was slow, on purpose or not.
 """
 
 from __future__ import annotations
@@ -21,6 +24,16 @@ WH_TOLERANCE_PER_TRANSACTION: Final = 1.0
 """OCPP reports whole watt-hours; start and stop are each cut by less than one."""
 
 
+_KNOWN: Final[Mapping[str, int]] = dict.fromkeys(
+    (
+        *("starts", "stops", "starts_fewer", "starts_more", "stops_fewer", "open_more"),
+        *("told_less_wh", "told_more_wh", "stray_stops"),
+    ),
+    0,
+)
+"""Where everything that was sent was answered."""
+
+
 class Check(Struct, frozen=True):
     """One thing that must hold."""
 
@@ -28,7 +41,9 @@ class Check(Struct, frozen=True):
     holds: bool
     detail: str
     explained: int = 0
-    """Discrepancies that faults on purpose explain; 1 for any amount of energy."""
+    """Discrepancies that faults on purpose, or messages of which nobody knows whether they
+    arrived, explain; 1 for any amount of energy.
+    """
 
 
 def audit(
@@ -63,6 +78,34 @@ def _equal(name: str, what: str, left: float, right: float, *, lacking: int = 0)
     return Check(name, left == right + lacking, detail, lacking)
 
 
+def _between(
+    name: str,
+    what: str,
+    left: int,
+    right: int,
+    *,
+    lacking: int,
+    fewer: int,
+    more: int,
+    unknown: int,
+) -> Check:
+    """`lacking` of the second figure are excused; beyond that it may be `fewer` or `more`, for so
+    many messages are `unknown`: sent, and not answered.
+    """
+    if not fewer and not more:
+        return _equal(name, what, left, right, lacking=lacking)
+    detail = f"{what}: {left} and {right}"
+    if lacking:
+        detail += f", {lacking} fewer by faults on purpose"
+    short = left - right - lacking
+    detail += f", {_told(unknown)}: {-short:+d}, from {-fewer} to {more:+d} allowed"
+    return Check(name, -more <= short <= fewer, detail, lacking + min(abs(short), fewer + more))
+
+
+def _told(unknown: int) -> str:
+    return f"{unknown} sent without an answer"
+
+
 def _none(name: str, what: str, count: float) -> Check:
     return Check(name, count == 0, f"{what}: {count}")
 
@@ -77,12 +120,12 @@ def _excused(name: str, what: str, count: int, excused: int, *, exactly: bool = 
 
 
 def _at_most(name: str, what: str, count: int, excused: int) -> Check:
-    """None but for connections that were lost or spoilt on purpose: nobody on this side knows how
-    much of what was on its way had arrived, so they excuse up to a number.
+    """None but for what was not answered, or not to come once: nobody on this side knows how much
+    of what was on its way had arrived, so that excuses up to a number.
     """
     detail = f"{what}: {count}"
     if excused:
-        detail += f", up to {excused} by a network or CSMS made bad on purpose"
+        detail += f", up to {excused} by a bad network or CALLs without an answer"
     return Check(name, count <= excused, detail, min(count, excused))
 
 
@@ -96,14 +139,14 @@ def _of_fleet(fleet: Mapping[str, Any], *, identities: int, unique: int) -> Iter
         "transactions started, and starts the CSMS answered",
         opened,
         fleet["starts_delivered"],
-        lacking=excused["starts_lost"],
+        lacking=excused["starts_lost"] + excused.get("starts_unanswered", 0),
     )
     yield _equal(
         "stops_delivered",
         "transactions stopped, and stops the CSMS answered",
         closed,
         fleet["stops_delivered"],
-        lacking=excused["stops_lost"],
+        lacking=excused["stops_lost"] + excused.get("stops_unanswered", 0),
     )
     yield _none("stopped_once", "transactions stopped twice", fleet["stopped_twice"])
     yield _none(
@@ -111,8 +154,13 @@ def _of_fleet(fleet: Mapping[str, Any], *, identities: int, unique: int) -> Iter
         "CALLs sent while another of the same charger was open",
         fleet["overlapping_calls"],
     )
-    yield _none(
-        "queues_drained", "transaction messages never delivered", fleet["undelivered_messages"]
+    left = excused.get("undelivered", 0)
+    yield _excused(
+        "queues_drained",
+        "transaction messages never delivered",
+        fleet["undelivered_messages"] + left,
+        left,
+        exactly=True,
     )
     yield _energy(
         "energy_is_integral_of_power",
@@ -136,9 +184,12 @@ def _energy(
     excused_wh: float,
     allowed_wh: float,
     understating: int = 0,
+    less_wh: float = 0.0,
+    more_wh: float = 0.0,
 ) -> Check:
     """The second figure may be apart from the first by `excused_wh`, give or take `allowed_wh`, and
-    below that where so many chargers are `understating`.
+    below that where so many chargers are `understating`; and by `less_wh` or `more_wh` for stops
+    of which nobody knows whether they arrived.
     """
     detail = what.format(left_wh, right_wh)
     if excused_wh:
@@ -146,8 +197,12 @@ def _energy(
     apart_wh = right_wh - left_wh - excused_wh
     if understating:
         detail += f", quirks of {understating} chargers tell less"
-    holds = apart_wh <= allowed_wh and (understating > 0 or apart_wh >= -allowed_wh)
-    return Check(name, holds, detail, int(abs(excused_wh) > allowed_wh))
+    if less_wh or more_wh:
+        detail += f", stops without an answer: from {-less_wh:.3f} to {more_wh:+.3f} Wh allowed"
+    holds = apart_wh <= allowed_wh + more_wh
+    holds = holds and (understating > 0 or apart_wh >= -allowed_wh - less_wh)
+    explained = abs(excused_wh) > allowed_wh or abs(apart_wh) > allowed_wh
+    return Check(name, holds, detail, int(explained and (holds or bool(excused_wh))))
 
 
 def _registers(count: int, excused: int, misleading: int) -> Check:
@@ -161,27 +216,28 @@ def _registers(count: int, excused: int, misleading: int) -> Check:
 def _transactions(fleet: Mapping[str, Any], csms: Mapping[str, Any]) -> Iterator[Check]:
     """Those of the chargers are those of the CSMS, each begun and ended once."""
     excused = fleet["excused"]
-    yield _equal(
+    unknown = excused.get("unknown", _KNOWN)
+    yield _between(
         "csms_starts",
         "transactions the chargers started, and the CSMS knows",
         fleet["transactions_opened"],
         csms["starts"],
         lacking=excused["starts_lost"],
+        fewer=unknown["starts_fewer"],
+        more=unknown["starts_more"],
+        unknown=unknown["starts"],
     )
-    yield _equal(
+    yield _between(
         "csms_stops",
         "transactions the chargers stopped, and the CSMS knows",
         fleet["transactions_closed"],
         csms["stops"],
         lacking=excused["stops_lost"] + excused["stops_misnamed"],
+        fewer=unknown["stops_fewer"],
+        more=0,
+        unknown=unknown["stops"],
     )
-    yield _excused(
-        "csms_open",
-        "transactions open at the CSMS",
-        csms["transactions_open"],
-        excused["left_open"],
-        exactly=True,
-    )
+    yield _open(csms["transactions_open"], excused["left_open"], unknown)
     yield _at_most(
         "csms_stopped_twice",
         "stopped twice at the CSMS",
@@ -192,14 +248,26 @@ def _transactions(fleet: Mapping[str, Any], csms: Mapping[str, Any]) -> Iterator
         "csms_stop_unknown",
         "stops of unknown transactions",
         csms["stop_unknown"],
-        excused["stray_stops"],
+        excused["stray_stops"] + unknown["stray_stops"],
     )
+
+
+def _open(count: int, excused: int, unknown: Mapping[str, Any]) -> Check:
+    what, more = "transactions open at the CSMS", unknown["open_more"]
+    if not more:
+        return _excused("csms_open", what, count, excused, exactly=True)
+    detail = f"{what}: {count}, {excused} by faults on purpose"
+    sent = unknown["starts"] + unknown["stops"]
+    detail += f", {_told(sent)}: up to {more} more allowed"
+    holds = excused <= count <= excused + more
+    return Check("csms_open", holds, detail, min(count, excused + more))
 
 
 def _against_csms(
     fleet: Mapping[str, Any], csms: Mapping[str, Any], *, misleading: int, understating: int
 ) -> Iterator[Check]:
     excused = fleet["excused"]
+    unknown = excused.get("unknown", _KNOWN)
     yield from _transactions(fleet, csms)
     yield _at_most(
         "csms_identities",
@@ -231,6 +299,8 @@ def _against_csms(
         excused_wh=excused["told_apart_wh"],
         allowed_wh=WH_TOLERANCE_PER_TRANSACTION * max(1, fleet["transactions_closed"]),
         understating=understating,
+        less_wh=unknown["told_less_wh"],
+        more_wh=unknown["told_more_wh"],
     )
     yield from _exported(fleet, csms)
 
