@@ -62,6 +62,7 @@ def remote_start(
     if (
         station.registration is not Registration.ACCEPTED
         or station.reset_deadline_s != registration.NEVER_S
+        or station.leaving  # nobody would be there to end it
     ):
         return "Rejected"
     asks = station.configuration.flag("AuthorizeRemoteTxRequests") and authorization.needs_asking(

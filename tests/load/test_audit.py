@@ -136,3 +136,54 @@ def test_models_that_tell_a_csms_less_energy_break_no_books_but_more_does() -> N
     (check,) = broken(fleet_books(), csms_books(energy_wh=6000), understating=1)
     assert check.name == "csms_energy"
     assert "quirks of 1 chargers tell less" in check.detail
+
+
+NOTHING = ("starts", "stops", "starts_fewer", "starts_more", "stops_fewer", "open_more")
+ENERGIES = ("told_less_wh", "told_more_wh", "stray_stops")
+
+
+def unsure(**room: float) -> dict[str, object]:
+    unknown = dict.fromkeys((*NOTHING, *ENERGIES), 0) | room
+    return fleet_books(excused=excuses(unknown=unknown))
+
+
+@pytest.mark.parametrize(
+    ("room", "figure", "values", "name"),
+    [
+        ({"starts_fewer": 2}, "starts", {4: False, 5: True, 7: True, 8: False}, "csms_starts"),
+        ({"starts_more": 1}, "starts", {6: False, 7: True, 8: True, 9: False}, "csms_starts"),
+        ({"stops_fewer": 2}, "stops", {4: False, 5: True, 7: True, 8: False}, "csms_stops"),
+        ({"open_more": 2}, "transactions_open", {0: True, 2: True, 3: False}, "csms_open"),
+        ({"stray_stops": 1}, "stop_unknown", {0: True, 1: True, 2: False}, "csms_stop_unknown"),
+        (
+            {"told_less_wh": 1000.0},
+            "energy_wh",
+            {3990: False, 3994: True, 4999: True, 5010: False},
+            "csms_energy",
+        ),
+        (
+            {"told_more_wh": 100.0},
+            "energy_wh",
+            {4990: False, 5105: True, 5110: False},
+            "csms_energy",
+        ),
+    ],
+)
+def test_messages_without_an_answer_give_a_check_room_and_no_more(
+    room: dict[str, float], figure: str, values: dict[int, bool], name: str
+) -> None:
+    for value, holds in values.items():
+        found = [check.name for check in broken(unsure(**room), csms_books(**{figure: value}))]
+        assert found == ([] if holds else [name]), value
+
+
+def test_a_check_says_what_is_unknown_and_how_much_of_it_it_needs() -> None:
+    checks = audit(unsure(stops=3, stops_fewer=3), csms_books(stops=5), identities=5, unique=5)
+    (check,) = [check for check in checks if check.name == "csms_stops"]
+    assert check == Check(
+        "csms_stops",
+        holds=True,
+        detail="transactions the chargers stopped, and the CSMS knows: 7 and 5,"
+        " 3 sent without an answer: -2, from -3 to +0 allowed",
+        explained=2,
+    )

@@ -219,6 +219,7 @@ class LiveControl:
         found = self._draw(living, action.share)
         at_s = trio.current_time()
         until_s = at_s + (action.for_s or 0.0)
+        engine.network.books.mark(plan.identity for plan in found)
         for plan in found:
             charger = self._charger(plan)
             if charger is not None:
