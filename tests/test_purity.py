@@ -27,6 +27,7 @@ PURE = (
     "simfleet.csms.session",
     "simfleet.csms.behaviour",
     "simfleet.csms.book",
+    "simfleet.csms.wrongs",
     "simfleet.csms.convergence",
     "simfleet.csms.limits",
     "simfleet.csms.description",

@@ -44,17 +44,18 @@ class Terminal:
         fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.modes = termios.tcgetattr(self.theirs)
         self.seen = ""
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-c", _IN_FRONT, "run", str(folder / "keys.yaml")),
-                *("--out", str(self.out), *arguments),
-            ],
-            stdin=self.theirs,
-            stdout=subprocess.PIPE,
-            stderr=self.theirs,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": str(rows)},
-            start_new_session=True,
-        )
+        with (folder / "stdout").open("wb") as stdout:  # a pipe would leave the keys to its reader
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-c", _IN_FRONT, "run", str(folder / "keys.yaml")),
+                    *("--out", str(self.out), *arguments),
+                ],
+                stdin=self.theirs,
+                stdout=stdout,
+                stderr=self.theirs,
+                env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": str(rows)},
+                start_new_session=True,
+            )
 
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
@@ -77,8 +78,6 @@ class Terminal:
         while self.process.poll() is None:
             assert time.monotonic() < give_up_s, self.seen[-3000:]
             self._read()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
         return self.process.returncode
 
     def as_before(self) -> bool:

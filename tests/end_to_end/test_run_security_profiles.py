@@ -108,7 +108,7 @@ async def test_a_csms_that_refuses_the_first_charger_is_not_loaded(tmp_path: Pat
     pki = PkiFolder(tmp_path / "pki")
     pki.init(at_wall_s=time.time())
     async with embedded_csms(pki=pki.path, security_profile=2, password="right") as csms:
-        target = f"url: '{csms.url}', ca_file: '{pki.ca_pem}', password: wrong"
+        target = f"url: '{csms.url}', ca_file: '{pki.ca_pem}', password: not-this-one"
         with pytest.raises(TargetUnreachable, match="wrong credentials"):
             await a_run(a_scenario(slice_of(2), chargers=3, target=target), tmp_path / "run")
 
