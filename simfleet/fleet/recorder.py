@@ -31,6 +31,7 @@ from simfleet.station.effects import (
     TransactionOpened,
 )
 from simfleet.station.faulty_notes import energy_wh, told_of
+from simfleet.station.outbox import Entry
 from simfleet.station.visit import Visit
 
 if TYPE_CHECKING:
@@ -311,7 +312,10 @@ class Recorder:
         """A CALL was sent and not answered as it should be: it may have reached the CSMS."""
         if outcome.failure != LINK_LOST:
             self._doubtful.add(identity)
-        what, transaction = told_of(outcome.context.message)  # type: ignore[attr-defined]
+        entry = outcome.context
+        if not isinstance(entry, Entry):
+            return
+        what, transaction = told_of(entry.message)
         if transaction is not None and what != "sample":
             self.ledger.unknown(
                 identity,
