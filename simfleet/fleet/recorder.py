@@ -122,9 +122,7 @@ class Recorder:
         self._calling: set[str] = set()
         """Identities with an open CALL."""
         self._doubtful: set[str] = set()
-        """Identities on whose connection the CSMS may still be at work on a CALL that they have
-        given up, or that came twice: all that follows there may come before an answer.
-        """
+        """Identities whose next CALLs may overtake an answer, see `doubt`."""
         self._labels = Labels()
         """Frames that go out because of faults on purpose."""
         self.counters = Counters(speed=speed)
@@ -305,7 +303,9 @@ class Recorder:
             self._problem(identity, f"callerror:{action}:{failure}", outcome.detail, at_s)
 
     def doubt(self, identity: str) -> None:
-        """The CSMS may have more than one CALL of a charger to answer, until they are parted."""
+        """The CSMS may have more than one CALL of a charger to answer, until they are parted: one
+        that was given up, or came twice.
+        """
         self._doubtful.add(identity)
 
     def _unknown(self, identity: str, outcome: Outcome) -> None:
@@ -313,9 +313,7 @@ class Recorder:
         if outcome.failure != LINK_LOST:
             self._doubtful.add(identity)
         entry = outcome.context
-        if not isinstance(entry, Entry):
-            return
-        what, transaction = told_of(entry.message)
+        what, transaction = told_of(entry.message) if isinstance(entry, Entry) else ("", None)
         if transaction is not None and what != "sample":
             self.ledger.unknown(
                 identity,
