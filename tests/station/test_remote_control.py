@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from builders_station import OTHER_TAG, SILENCE, TAG, Error, Scene
-from simfleet.station.events import Failed, LockFailed
+from simfleet.station.events import Failed, LockFailed, Retired
 
 PROFILE = {
     "chargingProfileId": 1,
@@ -58,6 +58,13 @@ def test_a_remote_start_without_cable_waits_for_it() -> None:
     scene.run(for_s=10)
     scene.plug_in()
     assert scene.statuses() == ["Preparing", "Charging"]
+
+
+def test_a_charger_that_leaves_for_good_takes_no_remote_start() -> None:
+    scene = a_booted_scene()
+    scene.tell(Retired(leaving=True))
+    assert remote_start(scene) == "Rejected"
+    assert scene.sent("StartTransaction") == []
 
 
 def test_a_remote_start_without_cable_ends_with_connection_time_out() -> None:
