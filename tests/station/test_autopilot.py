@@ -257,9 +257,7 @@ def gaps(scene: Scene, before: str, after: str) -> list[float]:
     """How long one status lasted before another."""
     told = [one for one in scene.sent("StatusNotification") if one["connectorId"] == 1]
     return [
-        b.at_s - a.at_s
-        for a, b in pairwise(told)
-        if (a["status"], b["status"]) == (before, after)
+        b.at_s - a.at_s for a, b in pairwise(told) if (a["status"], b["status"]) == (before, after)
     ]
 
 
