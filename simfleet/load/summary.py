@@ -75,13 +75,7 @@ def measure(
             "energy_lost_kwh": round(ledger.lost_wh / 1000, 3),
         },
         "throughput": _throughput(recorder, calls, real_s),
-        "generator": _generator(
-            health,
-            until_s,
-            calls,
-            counters.connect.connected_peak,
-            clipped=max(latencies.clipped, sum(part.clipped for part in latencies.parts.values())),
-        ),
+        "generator": _generator(health, until_s, recorder),
         "crashes": counters.crashes.snapshot()["kept"],
         "load_s": round(load_s, 3),
         "stages": timeline.stages,
@@ -149,15 +143,17 @@ def _violations(recorder: Recorder) -> list[dict[str, Any]]:
     return found
 
 
-def _generator(
-    health: Health, at_s: float, calls: int, chargers: int, *, clipped: int
-) -> dict[str, Any]:
+def _generator(health: Health, at_s: float, recorder: Recorder) -> dict[str, Any]:
+    latencies, chargers = recorder.latencies, recorder.counters.connect.connected_peak
+    calls = latencies.count()
     seen = health.snapshot(at_s)
     grown_kib = (seen["rss_peak_mib"] - seen["rss_start_mib"]) * 1024
     return {
         **seen,
         "looks_skipped": health.loop_lag.skipped_ticks,
-        "times_clipped": clipped,
+        "times_clipped": max(
+            latencies.clipped, sum(part.clipped for part in latencies.parts.values())
+        ),
         "cpu_us_per_call": round(seen["cpu_s"] * 1e6 / calls, 1) if calls else None,
         "rss_per_charger_kib": round(grown_kib / chargers, 1) if chargers else None,
     }
